@@ -1,0 +1,210 @@
+//! Names of things: fixed-length identifiers, made only by parsing or by generating.
+//!
+//! An identifier is opaque: nothing is read out of its bytes. Its text form is base64url without
+//! padding (RFC 4648, section 5): 22 characters for 16 bytes, 11 for 8. In CBOR it is a byte string.
+//! Identifiers are public; they may stand in logs.
+
+use core::fmt;
+use core::str::FromStr;
+
+use data_encoding::BASE64URL_NOPAD;
+use rand_core::CryptoRng;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Why a text or byte string is no identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// The length is not the identifier's.
+    #[error("an identifier of {expected} bytes was expected, not one of {actual}")]
+    Length {
+        /// Bytes that this kind of identifier has.
+        expected: usize,
+        /// Bytes that were given.
+        actual: usize,
+    },
+    /// The text is not base64url without padding, or has stray bits at its end.
+    #[error("not base64url without padding")]
+    Encoding,
+}
+
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident, $length:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; $length]);
+
+        impl $name {
+            /// Length in bytes.
+            pub const LENGTH: usize = $length;
+
+            /// Parses the bytes of an identifier; every value of the right length is one.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; $length]) -> Self {
+                Self(bytes)
+            }
+
+            /// Draws a new identifier, uniformly.
+            #[must_use]
+            pub fn generate(rng: &mut impl CryptoRng) -> Self {
+                let mut bytes = [0; $length];
+                rng.fill_bytes(&mut bytes);
+                Self(bytes)
+            }
+
+            /// The bytes.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; $length] {
+                &self.0
+            }
+        }
+
+        impl TryFrom<&[u8]> for $name {
+            type Error = IdError;
+
+            fn try_from(bytes: &[u8]) -> Result<Self, IdError> {
+                let actual = bytes.len();
+                bytes.try_into().map(Self).map_err(|_| IdError::Length { expected: $length, actual })
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| IdError::Encoding)?;
+                Self::try_from(bytes.as_slice())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&BASE64URL_NOPAD.encode(&self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                crate::ids::serialize_bytes(&self.0, serializer)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                crate::ids::deserialize_bytes(deserializer).map(Self)
+            }
+        }
+    };
+}
+
+identifier! {
+    /// One person or agent, as the node knows them.
+    AccountId, 16
+}
+identifier! {
+    /// One installation of one account, with keys of its own.
+    DeviceId, 16
+}
+identifier! {
+    /// One room.
+    RoomId, 16
+}
+identifier! {
+    /// One envelope; made by its sender, and the key under which sending it again changes nothing.
+    EnvelopeId, 16
+}
+identifier! {
+    /// One item of a vault collection.
+    ItemId, 16
+}
+identifier! {
+    /// One public key: the first 8 bytes of a labelled SHA-256 of it (`protocol::public::key_id`).
+    KeyId, 8
+}
+
+/// One device of one account: whom a pairwise session is with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceAddress {
+    /// The account that the device belongs to.
+    pub account_id: AccountId,
+    /// The device.
+    pub device_id: DeviceId,
+}
+
+impl fmt::Display for DeviceAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.account_id, self.device_id)
+    }
+}
+
+/// Writes fixed bytes as base64url text where people read the format, as a byte string elsewhere.
+pub(crate) fn serialize_bytes<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    if serializer.is_human_readable() {
+        serializer.collect_str(&BASE64URL_NOPAD.encode_display(bytes))
+    } else {
+        serializer.serialize_bytes(bytes)
+    }
+}
+
+/// Reads what [`serialize_bytes`] wrote; any other length or encoding is an error.
+pub(crate) fn deserialize_bytes<'de, const N: usize, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<[u8; N], D::Error> {
+    let bytes = deserialize_byte_vec(deserializer)?;
+    let actual = bytes.len();
+    bytes.try_into().map_err(|_| serde::de::Error::custom(IdError::Length { expected: N, actual }))
+}
+
+/// As [`deserialize_bytes`], of any length.
+pub(crate) fn deserialize_byte_vec<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    if deserializer.is_human_readable() {
+        deserializer.deserialize_str(ByteVisitor)
+    } else {
+        deserializer.deserialize_bytes(ByteVisitor)
+    }
+}
+
+struct ByteVisitor;
+
+impl serde::de::Visitor<'_> for ByteVisitor {
+    type Value = Vec<u8>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bytes, in text as base64url without padding")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<u8>, E> {
+        BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| E::custom(IdError::Encoding))
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+        Ok(bytes.to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn text_form_round_trips_and_is_22_characters() {
+        let id = AccountId::from_bytes(*b"0123456789abcdef");
+        assert_eq!(id.to_string().len(), 22);
+        assert_eq!(id.to_string().parse::<AccountId>().unwrap(), id);
+    }
+
+    #[test]
+    fn padded_stray_and_short_texts_are_refused() {
+        assert_eq!("MDEyMzQ1Njc4OWFiY2RlZg==".parse::<AccountId>(), Err(IdError::Encoding));
+        assert_eq!("MDEyMzQ1Njc4OWFiY2RlZh".parse::<AccountId>(), Err(IdError::Encoding));
+        assert_eq!("MDEy".parse::<AccountId>(), Err(IdError::Length { expected: 16, actual: 3 }));
+    }
+}

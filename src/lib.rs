@@ -1,0 +1,17 @@
+//! Conclave: end-to-end encrypted rooms, direct messages and memories.
+//!
+//! The modules are layers, and imports point down only (`tests/architecture` reads every
+//! `use crate::` and fails on any other edge):
+//!
+//! ```text
+//! ids ← wire ← protocol::public ← protocol (holder)
+//! ```
+//!
+//! - [`ids`]: the names of accounts, devices, rooms and envelopes.
+//! - [`wire`]: what crosses a boundary, with no secret in it: envelopes, key bundles, limits, codes.
+//! - [`protocol`]: the pure core. Its public part checks keys and signatures; the rest, which holds
+//!   secret keys, is behind the feature `holder`.
+
+pub mod ids;
+pub mod protocol;
+pub mod wire;

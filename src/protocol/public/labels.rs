@@ -1,0 +1,95 @@
+//! Every label of the protocol, in one place.
+//!
+//! Each derivation, each signed structure and each set of associated data starts with a label of its
+//! own, so that nothing made for one purpose is valid for another. Labels are unique, and none is
+//! the start of another; a test asserts both. They carry no terminator: being prefix-free, what
+//! follows one cannot turn it into another.
+
+macro_rules! labels {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)+) => {
+        $($(#[$doc])* pub const $name: &[u8] = $text;)+
+
+        #[cfg(test)]
+        const ALL: &[&[u8]] = &[$($name),+];
+    };
+}
+
+labels! {
+    /// Key id of an Ed25519 key.
+    KEY_ID_SIGNING = b"conclave/v1/key-id/signing";
+    /// Key id of an X25519 key.
+    KEY_ID_AGREEMENT = b"conclave/v1/key-id/agreement";
+    /// Key id of an ML-KEM-1024 key.
+    KEY_ID_KEM = b"conclave/v1/key-id/kem";
+
+    /// Signed by the account's root key: a device's keys.
+    DEVICE_CERTIFICATE = b"conclave/v1/identity/device-certificate";
+    /// Signed by the account's root key: the list of devices.
+    DEVICE_LIST = b"conclave/v1/identity/device-list";
+    /// Hashed into a safety number.
+    SAFETY_NUMBER = b"conclave/v1/identity/safety-number";
+
+    /// Signed by the device: a signed prekey.
+    SIGNED_PREKEY = b"conclave/v1/prekey/signed";
+    /// Signed by the device: a KEM prekey.
+    KEM_PREKEY = b"conclave/v1/prekey/kem";
+    /// Signed by the device: an envelope.
+    ENVELOPE = b"conclave/v1/envelope/signature";
+
+    /// HKDF info: the secret that PQXDH agrees on.
+    PQXDH_SECRET = b"conclave/v1/pqxdh/secret";
+    /// HKDF info: the secret of plain X3DH, which exists for tests alone.
+    X3DH_SECRET = b"conclave/v1/x3dh/secret";
+    /// Hashed: what a session is bound to.
+    SESSION_BINDING = b"conclave/v1/session/binding";
+    /// Hashed: which session an opening makes.
+    SESSION_ID = b"conclave/v1/session/id";
+
+    /// HKDF info: the next root key and a chain key.
+    RATCHET_ROOT = b"conclave/v1/ratchet/root";
+    /// HMAC input: the next chain key.
+    RATCHET_CHAIN = b"conclave/v1/ratchet/chain";
+    /// HMAC input: a message key.
+    RATCHET_MESSAGE = b"conclave/v1/ratchet/message";
+    /// HKDF info: the AEAD key and nonce of a message.
+    RATCHET_SEAL = b"conclave/v1/ratchet/seal";
+    /// Associated data of a pairwise message.
+    PAIRWISE_MESSAGE = b"conclave/v1/seal/pairwise";
+
+    /// HKDF info: the key of a vault collection.
+    VAULT_COLLECTION = b"conclave/v1/vault/collection";
+    /// HKDF info and associated data: one sealed item of a vault.
+    VAULT_ITEM = b"conclave/v1/vault/item";
+    /// HKDF info and associated data: a keystore under a passphrase.
+    KEYSTORE = b"conclave/v1/keystore/passphrase";
+    /// HKDF info and associated data: a backup under a recovery key.
+    BACKUP = b"conclave/v1/backup/recovery";
+    /// Hashed: the checksum of a recovery key that is written down.
+    RECOVERY_CHECKSUM = b"conclave/v1/backup/checksum";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+
+    #[test]
+    fn labels_are_unique_and_prefix_free() {
+        for (i, a) in ALL.iter().enumerate() {
+            for (j, b) in ALL.iter().enumerate() {
+                assert!(i == j || !b.starts_with(a), "{} starts {}", a.escape_ascii(), b.escape_ascii());
+            }
+        }
+    }
+
+    #[test]
+    fn labels_name_version_part_and_role() {
+        for label in ALL {
+            let text = label.escape_ascii().to_string();
+            let parts: Vec<_> = text.split('/').collect();
+            assert!(
+                matches!(parts[..], ["conclave", "v1", part, role] if !part.is_empty() && !role.is_empty()),
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! ML-KEM-1024 key pairs (FIPS 203).
+
+use core::fmt;
+
+use ml_kem::Seed;
+use ml_kem::kem::{Decapsulate, Encapsulate};
+use ml_kem::ml_kem_1024::DecapsulationKey;
+use rand_core::CryptoRng;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::protocol::public::{KemCiphertext, KemPublicKey};
+
+/// An ML-KEM-1024 secret key, expanded from its seed. `DecapsulationKey` wipes itself when dropped.
+pub struct KemSecretKey {
+    key: DecapsulationKey,
+    seed: Zeroizing<[u8; 64]>,
+}
+
+impl ZeroizeOnDrop for KemSecretKey {}
+
+impl KemSecretKey {
+    /// Length of the seed in bytes: `d`, then `z` (FIPS 203, section 7.1).
+    pub const SEED_LENGTH: usize = 64;
+
+    /// Draws a new key.
+    #[must_use]
+    pub fn generate(rng: &mut impl CryptoRng) -> Self {
+        let mut seed = Zeroizing::new([0; 64]);
+        rng.fill_bytes(&mut *seed);
+        Self::from_seed(&seed)
+    }
+
+    /// Expands a seed that was saved.
+    #[must_use]
+    pub fn from_seed(seed: &[u8; 64]) -> Self {
+        let mut array = Seed::from(*seed);
+        let key = DecapsulationKey::from_seed(array.clone());
+        array.zeroize();
+        Self { key, seed: Zeroizing::new(*seed) }
+    }
+
+    /// The public key.
+    #[must_use]
+    pub fn public_key(&self) -> KemPublicKey {
+        KemPublicKey::of_own(self.key.encapsulation_key().clone())
+    }
+
+    /// Opens a ciphertext. A false one gives a secret that nobody else has, not an error.
+    #[must_use]
+    pub fn decapsulate(&self, ciphertext: &KemCiphertext) -> KemSharedSecret {
+        KemSharedSecret::take(self.key.decapsulate(ciphertext.as_bytes().into()).into())
+    }
+
+    /// The seed, for sealed storage.
+    pub(in crate::protocol) fn seed(&self) -> &[u8; 64] {
+        &self.seed
+    }
+}
+
+impl KemPublicKey {
+    /// Makes a secret that only the holder of this key's secret half can open.
+    #[must_use]
+    pub fn encapsulate(&self, rng: &mut impl CryptoRng) -> (KemCiphertext, KemSharedSecret) {
+        let (ciphertext, shared) = self.inner().encapsulate_with_rng(rng);
+        (KemCiphertext::from_bytes(&ciphertext.into()), KemSharedSecret::take(shared.into()))
+    }
+}
+
+impl fmt::Debug for KemSecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KemSecretKey(public: {:?}, ..)", self.public_key())
+    }
+}
+
+/// What a KEM yields: 32 uniform bytes.
+pub struct KemSharedSecret(Zeroizing<[u8; 32]>);
+
+impl KemSharedSecret {
+    fn take(mut bytes: [u8; 32]) -> Self {
+        let shared = Self(Zeroizing::new(bytes));
+        bytes.zeroize();
+        shared
+    }
+
+    /// The secret bytes, for a derivation.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for KemSharedSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KemSharedSecret(..)")
+    }
+}

@@ -1,0 +1,61 @@
+//! Secret keys, one type for each role: wiped when dropped, never printed, never copied silently.
+
+mod agreement;
+mod kem;
+mod signing;
+
+pub use agreement::{AgreementSecretKey, SharedSecret};
+pub use kem::{KemSecretKey, KemSharedSecret};
+pub use signing::SigningSecretKey;
+
+/// Defines a symmetric secret of fixed length: wiped on drop, its `Debug` without its value, no
+/// `Copy`, no `Clone`, no `Serialize`, compared in constant time.
+macro_rules! symmetric_key {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
+        pub struct $name([u8; 32]);
+
+        #[allow(dead_code, reason = "each role uses the part of the same small interface that it needs")]
+        impl $name {
+            /// Length in bytes.
+            pub const LENGTH: usize = 32;
+
+            /// Takes 32 secret bytes; the caller wipes its own copy.
+            #[must_use]
+            pub(in crate::protocol) const fn from_bytes(bytes: &[u8; 32]) -> Self {
+                Self(*bytes)
+            }
+
+            /// Draws a new secret, uniformly.
+            #[must_use]
+            pub(in crate::protocol) fn generate(rng: &mut impl rand_core::CryptoRng) -> Self {
+                let mut key = Self([0; 32]);
+                rng.fill_bytes(&mut key.0);
+                key
+            }
+
+            /// The secret bytes, for a derivation or for sealed storage.
+            #[must_use]
+            pub(in crate::protocol) const fn as_bytes(&self) -> &[u8; 32] {
+                &self.0
+            }
+        }
+
+        impl core::fmt::Debug for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(concat!(stringify!($name), "(..)"))
+            }
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                bool::from(subtle::ConstantTimeEq::ct_eq(&self.0[..], &other.0[..]))
+            }
+        }
+
+        impl Eq for $name {}
+    };
+}
+
+pub(in crate::protocol) use symmetric_key;

@@ -1,0 +1,257 @@
+//! The envelope: the one unit that the node routes.
+//!
+//! Clear routing fields and a sealed payload. One type has both forms, JSON and CBOR, with the same
+//! field names; what is signed is neither of them but [`Envelope::write_signed_fields`].
+//!
+//! An attacker who holds an envelope sees who writes to whom, where, when and how much.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::bytes::{ByteString, Bytes};
+use super::codec::Writer;
+use super::limits::{ENVELOPE_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use super::timestamp::Timestamp;
+use crate::ids::{AccountId, DeviceAddress, DeviceId, EnvelopeId, KeyId, RoomId};
+
+/// Where an envelope goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Destination {
+    /// To a room's log; field `room_id`.
+    Room(RoomId),
+    /// To one device's mailbox; field `mailbox`.
+    Mailbox(DeviceId),
+}
+
+impl Destination {
+    /// Length of the binary form in bytes.
+    pub const LENGTH: usize = 17;
+
+    /// The binary form: kind 1 (room 1, mailbox 2), id 16.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; Self::LENGTH] {
+        let (kind, id) = match &self {
+            Self::Room(room) => (1, room.as_bytes()),
+            Self::Mailbox(device) => (2, device.as_bytes()),
+        };
+        let mut bytes = [kind; Self::LENGTH];
+        bytes[1..].copy_from_slice(id);
+        bytes
+    }
+}
+
+/// One envelope. Parsed, not verified: see `protocol::public::verify_envelope`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// Made by the sender; sending the same id again changes nothing.
+    pub id: EnvelopeId,
+    /// Where it goes.
+    pub destination: Destination,
+    /// Who sends it; the node checks that it is the session's own device.
+    pub sender: DeviceAddress,
+    /// The one device that can open it; absent where the payload is for a whole room.
+    pub recipient: Option<DeviceAddress>,
+    /// The sender's signing key.
+    pub key_id: KeyId,
+    /// The epoch of the room's group, in an MLS room.
+    pub epoch: Option<u64>,
+    /// Random; what replays are recognised by. It is not the nonce of the payload's encryption.
+    pub nonce: Bytes<12>,
+    /// When it was sent, by the sender's clock.
+    pub timestamp: Timestamp,
+    /// What is sealed, at most [`PAYLOAD_BYTES_MAX`] bytes.
+    pub payload: ByteString,
+    /// Ed25519 by the sender's device, where the room's policy asks for one.
+    pub signature: Option<Bytes<64>>,
+}
+
+/// Why bytes are no envelope.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvelopeError {
+    /// More bytes than an envelope can have; nothing was parsed.
+    #[error("an envelope has at most {limit} bytes")]
+    TooLong {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// Not JSON, or not an envelope's JSON.
+    #[error("not an envelope in JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Not CBOR, or not an envelope's CBOR.
+    #[error("not an envelope in CBOR: {0}")]
+    Cbor(#[from] ciborium::de::Error<std::io::Error>),
+    /// Bytes are left after the envelope.
+    #[error("trailing bytes after the envelope")]
+    Trailing,
+}
+
+impl Envelope {
+    /// The version that this build writes and reads.
+    pub const VERSION: u8 = 1;
+
+    /// The value of the field `type`.
+    pub const TYPE: &'static str = "e2ee_encrypted_message";
+
+    /// The JSON form.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        // Writing plain fields into memory cannot fail; an empty answer parses as no envelope.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// The CBOR form.
+    #[must_use]
+    pub fn to_cbor(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.payload.0.len() + 512);
+        // As above: the writer is memory.
+        ciborium::into_writer(self, &mut bytes).unwrap_or_default();
+        bytes
+    }
+
+    /// Parses the JSON form.
+    ///
+    /// # Errors
+    /// [`EnvelopeError`]; nothing past [`ENVELOPE_BYTES_MAX`] is looked at.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, EnvelopeError> {
+        Ok(serde_json::from_slice(bounded(bytes)?)?)
+    }
+
+    /// Parses the CBOR form.
+    ///
+    /// # Errors
+    /// [`EnvelopeError`]; nothing past [`ENVELOPE_BYTES_MAX`] is looked at.
+    pub fn from_cbor(bytes: &[u8]) -> Result<Self, EnvelopeError> {
+        let mut rest = bounded(bytes)?;
+        let envelope = ciborium::from_reader(&mut rest)?;
+        if rest.is_empty() { Ok(envelope) } else { Err(EnvelopeError::Trailing) }
+    }
+
+    /// The fields that the signature covers, in binary form: version 1, id 16, destination 17,
+    /// sender 32, recipient 1 and then 32 if present, key id 8, epoch 1 and then 8 if present, nonce
+    /// 12, timestamp 8, payload with its length in front.
+    #[must_use]
+    pub fn write_signed_fields(&self, writer: Writer) -> Writer {
+        let Self { id, destination, sender, recipient, key_id, epoch, nonce, timestamp, payload, signature: _ } = self;
+        let writer =
+            write_address(writer.u8(Self::VERSION).bytes(id.as_bytes()).bytes(&destination.to_bytes()), sender);
+        let writer = match recipient {
+            None => writer.u8(0),
+            Some(recipient) => write_address(writer.u8(1), recipient),
+        };
+        let writer = writer.bytes(key_id.as_bytes());
+        let writer = match epoch {
+            None => writer.u8(0),
+            Some(epoch) => writer.u8(1).u64(*epoch),
+        };
+        writer.bytes(&nonce.0).u64(timestamp.as_millis()).variable(&payload.0)
+    }
+}
+
+fn write_address(writer: Writer, address: &DeviceAddress) -> Writer {
+    writer.bytes(address.account_id.as_bytes()).bytes(address.device_id.as_bytes())
+}
+
+fn bounded(bytes: &[u8]) -> Result<&[u8], EnvelopeError> {
+    if bytes.len() > ENVELOPE_BYTES_MAX {
+        return Err(EnvelopeError::TooLong { limit: ENVELOPE_BYTES_MAX });
+    }
+    Ok(bytes)
+}
+
+/// The form with its field names; `P` is the payload, borrowed when it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form<P> {
+    v: u8,
+    r#type: FormType,
+    id: EnvelopeId,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    room_id: Option<RoomId>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    mailbox: Option<DeviceId>,
+    sender_id: AccountId,
+    sender_device: DeviceId,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    recipient_id: Option<AccountId>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    recipient_device: Option<DeviceId>,
+    key_id: KeyId,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    epoch: Option<u64>,
+    nonce: Bytes<12>,
+    timestamp: Timestamp,
+    payload: P,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    signature: Option<Bytes<64>>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum FormType {
+    #[serde(rename = "e2ee_encrypted_message")]
+    EncryptedMessage,
+}
+
+impl Serialize for Envelope {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (room_id, mailbox) = match self.destination {
+            Destination::Room(room) => (Some(room), None),
+            Destination::Mailbox(device) => (None, Some(device)),
+        };
+        Form {
+            v: Self::VERSION,
+            r#type: FormType::EncryptedMessage,
+            id: self.id,
+            room_id,
+            mailbox,
+            sender_id: self.sender.account_id,
+            sender_device: self.sender.device_id,
+            recipient_id: self.recipient.map(|recipient| recipient.account_id),
+            recipient_device: self.recipient.map(|recipient| recipient.device_id),
+            key_id: self.key_id,
+            epoch: self.epoch,
+            nonce: self.nonce,
+            timestamp: self.timestamp,
+            payload: &self.payload,
+            signature: self.signature,
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Envelope {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Form::<ByteString>::deserialize(deserializer)?.into_envelope().map_err(serde::de::Error::custom)
+    }
+}
+
+impl Form<ByteString> {
+    fn into_envelope(self) -> Result<Envelope, &'static str> {
+        if self.v != Envelope::VERSION {
+            return Err("unknown envelope version");
+        }
+        if self.payload.0.len() > PAYLOAD_BYTES_MAX {
+            return Err("the payload is over its limit");
+        }
+        let destination = match (self.room_id, self.mailbox) {
+            (Some(room), None) => Destination::Room(room),
+            (None, Some(device)) => Destination::Mailbox(device),
+            _ => return Err("exactly one of room_id and mailbox is needed"),
+        };
+        let recipient = match (self.recipient_id, self.recipient_device) {
+            (None, None) => None,
+            (Some(account_id), Some(device_id)) => Some(DeviceAddress { account_id, device_id }),
+            _ => return Err("recipient_id and recipient_device stand together"),
+        };
+        Ok(Envelope {
+            id: self.id,
+            destination,
+            sender: DeviceAddress { account_id: self.sender_id, device_id: self.sender_device },
+            recipient,
+            key_id: self.key_id,
+            epoch: self.epoch,
+            nonce: self.nonce,
+            timestamp: self.timestamp,
+            payload: self.payload,
+            signature: self.signature,
+        })
+    }
+}

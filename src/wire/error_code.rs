@@ -1,0 +1,4 @@
+//! ErrorCode placeholder
+/// x
+#[derive(Debug)]
+pub enum ErrorCode {}

@@ -1,0 +1,27 @@
+//! What crosses a boundary: the forms that client and node exchange. No secret is in them.
+//!
+//! A value of these types is *parsed*, not *verified*: lengths and encodings hold, keys and
+//! signatures are only bytes. `protocol::public` turns them into verified types.
+//!
+//! One type serves JSON and CBOR. Bytes are base64url without padding in JSON and byte strings in
+//! CBOR; unknown fields are refused, because a field that one side ignores is a field on which two
+//! sides can disagree.
+
+mod bytes;
+mod codec;
+mod device;
+mod envelope;
+mod error_code;
+pub mod limits;
+mod policy;
+mod prekeys;
+mod timestamp;
+
+pub use bytes::{ByteString, Bytes};
+pub use codec::{Reader, WireError, Writer};
+pub use device::{DeviceCertificate, DeviceList};
+pub use envelope::{Destination, Envelope, EnvelopeError};
+pub use error_code::ErrorCode;
+pub use policy::{Custody, Protection, RoomPolicy, Signatures};
+pub use prekeys::{KemPrekey, KemPrekeyUse, OneTimePrekey, PrekeyBundle, PrekeyPublication, SignedPrekey};
+pub use timestamp::Timestamp;
