@@ -23,4 +23,6 @@ pub mod ratchet;
 #[cfg(feature = "holder")]
 pub mod seal;
 #[cfg(feature = "holder")]
+pub mod session;
+#[cfg(feature = "holder")]
 pub mod vault;

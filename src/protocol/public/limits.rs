@@ -38,3 +38,17 @@ pub const SESSIONS_PER_DEVICE_MAX: usize = 4;
 
 /// Messages that one sending chain may hold: the counter is a `u32`.
 pub const CHAIN_LENGTH_MAX: u32 = u32::MAX;
+
+/// Bytes of the largest padded message: with the largest opening, header and tag around it, it fits
+/// into an envelope's payload.
+pub const MESSAGE_PADDED_BYTES_MAX: usize = 60 * 1024;
+
+/// Bytes of plaintext in one message; padding takes at least one byte.
+pub const MESSAGE_BYTES_MAX: usize = MESSAGE_PADDED_BYTES_MAX - 1;
+
+/// Openings that are remembered while their signed prekeys live. At the limit further openings are
+/// refused, not older ones forgotten: a forgotten one could be replayed.
+pub const USED_OPENINGS_MAX: usize = 65_536;
+
+/// Accounts whose devices a machine knows.
+pub const KNOWN_ACCOUNTS_MAX: usize = 65_536;

@@ -35,6 +35,11 @@ macro_rules! symmetric_key {
                 key
             }
 
+            /// The place of the secret bytes, for a derivation to write into.
+            pub(in crate::protocol) const fn as_mut_bytes(&mut self) -> &mut [u8; 32] {
+                &mut self.0
+            }
+
             /// The secret bytes, for a derivation or for sealed storage.
             #[must_use]
             pub(in crate::protocol) const fn as_bytes(&self) -> &[u8; 32] {

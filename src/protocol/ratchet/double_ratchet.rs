@@ -1,0 +1,293 @@
+//! The state of one session's Double Ratchet, and its two operations.
+
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use super::chain_key::ChainKey;
+use super::error::RatchetError;
+use super::header::{Header, SealedMessage};
+use super::receiving_chain::ReceivingChain;
+use super::root_key::RootKey;
+use crate::protocol::agreement::SessionSecret;
+use crate::protocol::public::{AgreementPublicKey, RatchetPublicKey, limits};
+use crate::protocol::secret::AgreementSecretKey;
+use crate::wire::Timestamp;
+
+/// One side of a Double Ratchet session.
+pub struct DoubleRatchet {
+    pub(super) root_key: RootKey,
+    pub(super) turn: Turn,
+    /// `PN`: how many messages our previous sending chain had.
+    pub(super) previous_chain_length: u32,
+    /// Oldest first, at most [`RECEIVING_CHAINS_MAX`](limits::RECEIVING_CHAINS_MAX). All but the last are closed.
+    pub(super) receiving: Vec<ReceivingChain>,
+}
+
+/// Whose ratchet key is the newest.
+pub(super) enum Turn {
+    /// Theirs: our next message brings a new key of ours.
+    Theirs {
+        /// Their newest key.
+        ratchet_key: RatchetPublicKey,
+    },
+    /// Ours, and this is the chain that we send on.
+    Ours {
+        /// Our newest key.
+        ratchet_key: AgreementSecretKey,
+        /// The chain key of the next message.
+        chain_key: ChainKey,
+        /// The number of the next message.
+        next: u32,
+    },
+}
+
+/// The change of state that belongs to a prepared message.
+pub struct SendingStep {
+    answer: Option<(RootKey, Turn)>,
+    chain_key: ChainKey,
+}
+
+impl core::fmt::Debug for SendingStep {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("SendingStep(..)")
+    }
+}
+
+impl DoubleRatchet {
+    /// The initiator's side (`RatchetInitAlice`). `their_key` is the responder's signed prekey.
+    #[must_use]
+    pub fn initiate(secret: &SessionSecret, their_key: &AgreementPublicKey) -> Self {
+        Self {
+            root_key: RootKey::from_bytes(secret.as_bytes()),
+            turn: Turn::Theirs { ratchet_key: their_key.as_ratchet_key().clone() },
+            previous_chain_length: 0,
+            receiving: Vec::new(),
+        }
+    }
+
+    /// The responder's side (`RatchetInitBob`), up to the chain that the first message is on.
+    /// `our_key` is the signed prekey, `their_key` the one in the first message's header.
+    ///
+    /// # Errors
+    /// [`RatchetError::RatchetKey`] if `their_key` is not acceptable.
+    pub fn respond(
+        secret: &SessionSecret,
+        our_key: &AgreementSecretKey,
+        their_key: &[u8; 32],
+    ) -> Result<Self, RatchetError> {
+        let ratchet_key = RatchetPublicKey::parse(their_key).map_err(RatchetError::RatchetKey)?;
+        let shared = our_key.agree_ratchet(&ratchet_key).map_err(RatchetError::RatchetKey)?;
+        let (root_key, chain_key) = RootKey::from_bytes(secret.as_bytes()).step(&shared);
+        Ok(Self {
+            root_key,
+            turn: Turn::Theirs { ratchet_key },
+            previous_chain_length: 0,
+            receiving: vec![ReceivingChain::new(*their_key, chain_key)],
+        })
+    }
+
+    /// Seals one message (`RatchetEncrypt`); on `Err` the ratchet is unchanged.
+    ///
+    /// The ciphertext is padded, longer by a tag of 16 bytes, and bound to `associated_data` and the
+    /// header. The new state must be saved before the message leaves.
+    ///
+    /// # Errors
+    /// [`RatchetError::ChainExhausted`] after 2^32 - 1 messages without an answer, [`RatchetError::TooLong`]
+    /// past [`MESSAGE_BYTES_MAX`](limits::MESSAGE_BYTES_MAX).
+    pub fn seal(
+        &mut self,
+        plaintext: &[u8],
+        associated_data: &[u8],
+        rng: &mut impl CryptoRng,
+    ) -> Result<SealedMessage, RatchetError> {
+        let (message, step) = self.prepare(plaintext, associated_data, rng)?;
+        self.advance(step);
+        Ok(message)
+    }
+
+    /// As [`seal`](Self::seal), without the change of state: that is the step, for
+    /// [`advance`](Self::advance). For a message to many devices, which is sent to all or to none.
+    ///
+    /// # Errors
+    /// As for [`seal`](Self::seal).
+    pub fn prepare(
+        &self,
+        plaintext: &[u8],
+        associated_data: &[u8],
+        rng: &mut impl CryptoRng,
+    ) -> Result<(SealedMessage, SendingStep), RatchetError> {
+        match &self.turn {
+            Turn::Theirs { ratchet_key: theirs } => {
+                let (root_key, turn) = self.answer(theirs, rng)?;
+                let (message, chain_key) = turn.seal(self.previous_chain_length, plaintext, associated_data)?;
+                Ok((message, SendingStep { answer: Some((root_key, turn)), chain_key }))
+            }
+            ours @ Turn::Ours { .. } => {
+                let (message, chain_key) = ours.seal(self.previous_chain_length, plaintext, associated_data)?;
+                Ok((message, SendingStep { answer: None, chain_key }))
+            }
+        }
+    }
+
+    /// Moves past the message that was prepared; nothing was sealed or opened in between.
+    pub fn advance(&mut self, step: SendingStep) {
+        let SendingStep { answer, chain_key } = step;
+        if let Some((root_key, turn)) = answer {
+            self.root_key = root_key;
+            self.turn = turn;
+        }
+        self.turn.advance(chain_key);
+    }
+
+    /// The sending half of a DH ratchet step: a new key of ours, and the chain that it begins.
+    fn answer(&self, theirs: &RatchetPublicKey, rng: &mut impl CryptoRng) -> Result<(RootKey, Turn), RatchetError> {
+        let ratchet_key = AgreementSecretKey::generate(rng);
+        let shared = ratchet_key.agree_ratchet(theirs).map_err(RatchetError::RatchetKey)?;
+        let (root_key, chain_key) = self.root_key.step(&shared);
+        Ok((root_key, Turn::Ours { ratchet_key, chain_key, next: 0 }))
+    }
+
+    /// Opens one message (`RatchetDecrypt`) and moves past it; on `Err` the ratchet is unchanged.
+    ///
+    /// Messages may arrive in any order. The new state must be saved before the plaintext is shown.
+    ///
+    /// # Errors
+    /// [`RatchetError`] says why; only [`RatchetError::Open`] speaks of the ciphertext, and has no detail.
+    pub fn open(
+        &mut self,
+        message: &SealedMessage,
+        associated_data: &[u8],
+        now: Timestamp,
+    ) -> Result<Zeroizing<Vec<u8>>, RatchetError> {
+        let key = &message.header.ratchet_key;
+        let plaintext = match self.receiving.iter_mut().rev().find(|chain| chain.ratchet_key == *key) {
+            Some(chain) => chain.open(message, &bound(associated_data, &message.header), limits::SKIP_MAX, now)?,
+            None => self.open_on_new_chain(message, associated_data, now)?,
+        };
+        self.expire(now);
+        self.trim(limits::SKIPPED_KEYS_MAX);
+        Ok(plaintext)
+    }
+
+    /// The receiving half of a DH ratchet step, with the message that brings it.
+    fn open_on_new_chain(
+        &mut self,
+        message: &SealedMessage,
+        associated_data: &[u8],
+        now: Timestamp,
+    ) -> Result<Zeroizing<Vec<u8>>, RatchetError> {
+        // The peer takes a step only after it has seen our newest key.
+        let Turn::Ours { ratchet_key: ours, next: sent, .. } = &self.turn else {
+            return Err(RatchetError::ChainGone);
+        };
+        let sent = *sent;
+        let Header { ratchet_key, previous_chain_length, .. } = &message.header;
+        let theirs = RatchetPublicKey::parse(ratchet_key).map_err(RatchetError::RatchetKey)?;
+        let skip = match self.receiving.last() {
+            Some(newest) => newest.skip_to(*previous_chain_length, limits::SKIP_MAX, now)?.keys,
+            None => Vec::new(),
+        };
+        // The step's agreement comes after the cheap checks: a forged header costs as little as can be.
+        let shared = ours.agree_ratchet(&theirs).map_err(RatchetError::RatchetKey)?;
+        let (root_key, chain_key) = self.root_key.step(&shared);
+        let mut chain = ReceivingChain::new(*ratchet_key, chain_key);
+        let skip_max = limits::SKIP_MAX - u32::try_from(skip.len()).unwrap_or(limits::SKIP_MAX);
+        let plaintext = chain.open(message, &bound(associated_data, &message.header), skip_max, now)?;
+
+        if let Some(newest) = self.receiving.last_mut() {
+            newest.close(skip);
+        }
+        if self.receiving.len() == limits::RECEIVING_CHAINS_MAX {
+            self.receiving.remove(0);
+        }
+        self.receiving.push(chain);
+        self.root_key = root_key;
+        self.turn = Turn::Theirs { ratchet_key: theirs };
+        self.previous_chain_length = sent;
+        Ok(plaintext)
+    }
+
+    /// Whether a message with this ratchet key is on a chain that is known.
+    #[must_use]
+    pub fn knows_chain(&self, ratchet_key: &[u8; 32]) -> bool {
+        self.receiving.iter().any(|chain| chain.ratchet_key == *ratchet_key)
+    }
+
+    /// How many keys of late messages are kept.
+    #[must_use]
+    pub fn skipped_keys(&self) -> usize {
+        self.receiving.iter().map(|chain| chain.skipped.len()).sum()
+    }
+
+    /// Gives up the oldest keys of late messages, until at most `keys_max` are kept.
+    pub fn trim(&mut self, keys_max: usize) {
+        let mut excess = self.skipped_keys().saturating_sub(keys_max);
+        for chain in &mut self.receiving {
+            let dropped = excess.min(chain.skipped.len());
+            chain.skipped.drain(..dropped);
+            excess -= dropped;
+        }
+    }
+
+    /// Gives up the keys of messages awaited for longer than
+    /// [`SKIPPED_KEY_KEPT`](limits::SKIPPED_KEY_KEPT).
+    pub fn expire(&mut self, now: Timestamp) {
+        for chain in &mut self.receiving {
+            chain.expire(now);
+        }
+    }
+}
+
+impl Turn {
+    /// Seals the next message of our chain, and gives the chain key after it. Changes nothing.
+    fn seal(
+        &self,
+        previous_chain_length: u32,
+        plaintext: &[u8],
+        associated_data: &[u8],
+    ) -> Result<(SealedMessage, ChainKey), RatchetError> {
+        let Self::Ours { ratchet_key, chain_key, next } = self else {
+            return Err(RatchetError::ChainGone);
+        };
+        if *next == limits::CHAIN_LENGTH_MAX {
+            return Err(RatchetError::ChainExhausted);
+        }
+        let header =
+            Header { ratchet_key: *ratchet_key.public_bytes(), previous_chain_length, message_number: *next };
+        let (message_key, chain_key) = chain_key.step();
+        let ciphertext = message_key.seal(&bound(associated_data, &header), plaintext)?;
+        Ok((SealedMessage { header, ciphertext }, chain_key))
+    }
+
+    /// Moves our chain past the message that was sealed.
+    fn advance(&mut self, after: ChainKey) {
+        if let Self::Ours { chain_key, next, .. } = self {
+            *chain_key = after;
+            *next += 1;
+        }
+    }
+}
+
+/// The associated data of a message: what the caller binds, then the header.
+fn bound(associated_data: &[u8], header: &Header) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(associated_data.len() + Header::LENGTH);
+    bytes.extend_from_slice(associated_data);
+    bytes.extend_from_slice(&header.to_bytes());
+    bytes
+}
+
+impl core::fmt::Debug for DoubleRatchet {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { root_key: _, turn, previous_chain_length, receiving } = self;
+        let turn = match turn {
+            Turn::Theirs { .. } => "theirs",
+            Turn::Ours { .. } => "ours",
+        };
+        f.debug_struct("DoubleRatchet")
+            .field("turn", &turn)
+            .field("previous_chain_length", previous_chain_length)
+            .field("receiving_chains", &receiving.len())
+            .field("skipped_keys", &self.skipped_keys())
+            .finish_non_exhaustive()
+    }
+}
