@@ -24,4 +24,6 @@ mod pqxdh;
 mod x3dh_test_mode;
 
 pub use opening::{Opening, OpeningError, OpeningId};
-pub use pqxdh::{Agreed, AgreementError, Initiated, ResponderPrekeys, SessionBinding, SessionSecret, initiate, respond};
+pub use pqxdh::{
+    Agreed, AgreementError, Initiated, ResponderPrekeys, SessionBinding, SessionSecret, initiate, respond,
+};

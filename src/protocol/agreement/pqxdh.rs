@@ -169,11 +169,8 @@ impl Agreements {
     pub(super) fn derive(&self, tail: &[u8], label: &[u8]) -> SessionSecret {
         let Self { dh1, dh2, dh3, dh4 } = self;
         let dh4 = dh4.as_ref().map_or(&[][..], |dh4| dh4.as_bytes());
-        let secret: Zeroizing<[u8; 32]> = derive::hkdf(
-            &[0; 32],
-            &[&Self::F, dh1.as_bytes(), dh2.as_bytes(), dh3.as_bytes(), dh4, tail],
-            &[label],
-        );
+        let secret: Zeroizing<[u8; 32]> =
+            derive::hkdf(&[0; 32], &[&Self::F, dh1.as_bytes(), dh2.as_bytes(), dh3.as_bytes(), dh4, tail], &[label]);
         SessionSecret::from_bytes(&secret)
     }
 }

@@ -3,9 +3,7 @@
 use rand_core::CryptoRng;
 
 use crate::ids::{AccountId, DeviceId};
-use crate::protocol::public::{
-    AgreementPublicKey, SigningPublicKey, certificate_signed_bytes, list_signed_bytes,
-};
+use crate::protocol::public::{AgreementPublicKey, SigningPublicKey, certificate_signed_bytes, list_signed_bytes};
 use crate::protocol::secret::SigningSecretKey;
 use crate::wire::{Bytes, DeviceCertificate, DeviceList, Timestamp};
 

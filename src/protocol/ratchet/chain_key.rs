@@ -15,9 +15,6 @@ impl ChainKey {
     /// One step: the key of the next message, and the chain key after it (`KDF_CK`).
     pub(super) fn step(&self) -> (MessageKey, Self) {
         let key = HmacKey::new(self.as_bytes());
-        (
-            MessageKey::from_bytes(&key.mac(labels::RATCHET_MESSAGE)),
-            Self::from_bytes(&key.mac(labels::RATCHET_CHAIN)),
-        )
+        (MessageKey::from_bytes(&key.mac(labels::RATCHET_MESSAGE)), Self::from_bytes(&key.mac(labels::RATCHET_CHAIN)))
     }
 }

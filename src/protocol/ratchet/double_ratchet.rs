@@ -252,8 +252,7 @@ impl Turn {
         if *next == limits::CHAIN_LENGTH_MAX {
             return Err(RatchetError::ChainExhausted);
         }
-        let header =
-            Header { ratchet_key: *ratchet_key.public_bytes(), previous_chain_length, message_number: *next };
+        let header = Header { ratchet_key: *ratchet_key.public_bytes(), previous_chain_length, message_number: *next };
         let (message_key, chain_key) = chain_key.step();
         let ciphertext = message_key.seal(&bound(associated_data, &header), plaintext)?;
         Ok((SealedMessage { header, ciphertext }, chain_key))

@@ -41,11 +41,7 @@ impl Header {
     /// # Errors
     /// [`WireError::Truncated`] if fewer than 40 bytes are left.
     pub fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
-        Ok(Self {
-            ratchet_key: *reader.array()?,
-            previous_chain_length: reader.u32()?,
-            message_number: reader.u32()?,
-        })
+        Ok(Self { ratchet_key: *reader.array()?, previous_chain_length: reader.u32()?, message_number: reader.u32()? })
     }
 }
 

@@ -39,8 +39,7 @@ impl MessageKey {
     }
 
     fn aead_input(&self) -> AeadInput {
-        let okm: Zeroizing<[u8; 44]> =
-            derive::hkdf(&NO_POST_QUANTUM_KEY, &[self.as_bytes()], &[labels::RATCHET_SEAL]);
+        let okm: Zeroizing<[u8; 44]> = derive::hkdf(&NO_POST_QUANTUM_KEY, &[self.as_bytes()], &[labels::RATCHET_SEAL]);
         let mut input = AeadInput { key: Zeroizing::new([0; 32]), nonce: Zeroizing::new([0; 12]) };
         let (key, nonce) = okm.split_at(32);
         input.key.copy_from_slice(key);

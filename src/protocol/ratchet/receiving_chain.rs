@@ -48,7 +48,8 @@ impl ReceivingChain {
         }
         let next = number.checked_add(1).ok_or(RatchetError::ChainExhausted)?;
         let Skip { keys, chain_key } = self.skip_to(number, skip_max, now)?;
-        let (message_key, chain_key) = chain_key.as_ref().or(self.chain_key.as_ref()).ok_or(RatchetError::ChainGone)?.step();
+        let (message_key, chain_key) =
+            chain_key.as_ref().or(self.chain_key.as_ref()).ok_or(RatchetError::ChainGone)?.step();
         let plaintext = message_key.open(associated_data, &message.ciphertext)?;
         self.skipped.extend(keys); // Only an authentic message gets this far.
         self.chain_key = Some(chain_key);

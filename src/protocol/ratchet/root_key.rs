@@ -15,8 +15,7 @@ symmetric_key! {
 impl RootKey {
     /// The next root key and a chain key, from a new agreement (`KDF_RK`).
     pub(super) fn step(&self, shared: &SharedSecret) -> (Self, ChainKey) {
-        let okm: Zeroizing<[u8; 64]> =
-            derive::hkdf(self.as_bytes(), &[shared.as_bytes()], &[labels::RATCHET_ROOT]);
+        let okm: Zeroizing<[u8; 64]> = derive::hkdf(self.as_bytes(), &[shared.as_bytes()], &[labels::RATCHET_ROOT]);
         let mut root_key = Self::from_bytes(&[0; 32]);
         let mut chain_key = ChainKey::from_bytes(&[0; 32]);
         let (root, chain) = okm.split_at(32);

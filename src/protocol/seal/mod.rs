@@ -1,3 +1,4 @@
-//! seal
+//! Sealing: the AEAD, padding, and sealing under keys that serve once.
 
 pub(in crate::protocol) mod aead;
+pub(in crate::protocol) mod padding;

@@ -162,12 +162,9 @@ impl PairwiseSession {
     pub fn save(&self) -> Zeroizing<Vec<u8>> {
         let Self { id, binding, unanswered, ratchet } = self;
         let opening_length = if unanswered.is_some() { Opening::LENGTH_MAX } else { 0 };
-        let capacity =
-            2 + OpeningId::LENGTH + SessionBinding::LENGTH + opening_length + ratchet.saved_length();
-        let writer = Writer::with_capacity(capacity)
-            .u8(Self::SAVED_VERSION)
-            .bytes(id.as_bytes())
-            .bytes(binding.as_bytes());
+        let capacity = 2 + OpeningId::LENGTH + SessionBinding::LENGTH + opening_length + ratchet.saved_length();
+        let writer =
+            Writer::with_capacity(capacity).u8(Self::SAVED_VERSION).bytes(id.as_bytes()).bytes(binding.as_bytes());
         let writer = match unanswered {
             None => writer.u8(0),
             Some(opening) => opening.write(writer.u8(1)),
