@@ -123,6 +123,11 @@ identifier! {
     ItemId, 16
 }
 identifier! {
+    /// One pairwise session, named by the opening that makes it: derived from the opening's ephemeral
+    /// key and prekey ids (`protocol::agreement::Opening::id`), and so the same on both sides.
+    OpeningId, 16
+}
+identifier! {
     /// One public key: the first 8 bytes of a labelled SHA-256 of it (`protocol::public::key_id`).
     KeyId, 8
 }

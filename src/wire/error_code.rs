@@ -1,4 +1,100 @@
-//! ErrorCode placeholder
-/// x
-#[derive(Debug)]
-pub enum ErrorCode {}
+//! Stable codes for errors that cross a boundary. Clients branch on codes, never on text.
+//!
+//! A code's text is its name in `snake_case`. Codes are added, never renamed and never reused; a
+//! snapshot test pins them.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! error_codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)+) => {
+        /// What went wrong, in a word.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum ErrorCode {
+            $($(#[$doc])* #[serde(rename = $text)] $name,)+
+        }
+
+        impl ErrorCode {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The code's text.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)+
+                }
+            }
+        }
+    };
+}
+
+error_codes! {
+    /// Nothing is known of the account.
+    UnknownAccount = "unknown_account",
+    /// The device is not on its account's list.
+    UnknownDevice = "unknown_device",
+    /// The account has a new identity that the user has not accepted.
+    IdentityChanged = "identity_changed",
+    /// The identity to accept is not the one that waits.
+    NoSuchIdentity = "no_such_identity",
+    /// Another root key is shown as the account's own.
+    OwnRootChanged = "own_root_changed",
+    /// An older device list than the one known.
+    StaleDeviceList = "stale_device_list",
+    /// Another device list of the same version.
+    ForkedDeviceList = "forked_device_list",
+    /// A device list is over its limit or out of order.
+    DeviceListMalformed = "device_list_malformed",
+    /// A public key is not canonical, or of low or mixed order.
+    KeyUnacceptable = "key_unacceptable",
+    /// A key id is not that of the key beside it.
+    KeyIdMismatch = "key_id_mismatch",
+    /// A structure belongs to another account or device.
+    OwnerMismatch = "owner_mismatch",
+    /// A signature does not hold.
+    SignatureInvalid = "signature_invalid",
+    /// The policy asks for a signature.
+    SignatureMissing = "signature_missing",
+    /// The policy forbids signatures.
+    SignatureUnexpected = "signature_unexpected",
+    /// The envelope is for another device.
+    NotForThisDevice = "not_for_this_device",
+    /// The policy does not allow this kind of message.
+    OtherPolicy = "other_policy",
+    /// There is no session with the device.
+    NoSession = "no_session",
+    /// The agreement of a first message failed.
+    AgreementFailed = "agreement_failed",
+    /// The first message was used before.
+    OpeningReplayed = "opening_replayed",
+    /// Too many first messages are remembered.
+    TooManyOpenings = "too_many_openings",
+    /// Too many accounts are known.
+    TooManyAccounts = "too_many_accounts",
+    /// The first message uses a prekey that is gone.
+    PrekeyGone = "prekey_gone",
+    /// The message is malformed.
+    MessageMalformed = "message_malformed",
+    /// The message is over its limit.
+    MessageTooLong = "message_too_long",
+    /// The message does not open: altered, or of another session, place or policy.
+    DoesNotOpen = "does_not_open",
+    /// The message was opened before, or its key is gone.
+    MessageKeyGone = "message_key_gone",
+    /// The message's chain is gone.
+    ChainGone = "chain_gone",
+    /// The chain is at its end.
+    ChainExhausted = "chain_exhausted",
+    /// The message runs too far ahead of those that arrived.
+    TooFarAhead = "too_far_ahead",
+    /// Saved state is malformed.
+    SavedStateMalformed = "saved_state_malformed",
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -14,7 +14,7 @@
 //! quantum computer at the time of the first message could pose as the initiator.
 //!
 //! Without a one-time prekey the first message can be replayed until the signed prekey is gone; the
-//! machine therefore remembers each [`OpeningId`] for as long.
+//! machine therefore remembers each [`OpeningId`](crate::ids::OpeningId) for as long.
 //!
 //! Source: The PQXDH Key Agreement Protocol, revision 3; The X3DH Key Agreement Protocol, revision 1.
 
@@ -23,7 +23,7 @@ mod pqxdh;
 #[cfg(test)]
 mod x3dh_test_mode;
 
-pub use opening::{Opening, OpeningError, OpeningId};
+pub use opening::{Opening, OpeningError};
 pub use pqxdh::{
     Agreed, AgreementError, Initiated, ResponderPrekeys, SessionBinding, SessionSecret, initiate, respond,
 };

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::ids::KeyId;
+use crate::ids::{KeyId, OpeningId};
 use crate::protocol::public::{AgreementPublicKey, KemCiphertext, KeyError, labels};
 use crate::wire::{Reader, WireError, Writer};
 
@@ -24,33 +24,13 @@ pub struct Opening {
     pub kem_ciphertext: KemCiphertext,
 }
 
-/// Which opening it is: the first 16 bytes of SHA-256 over the label, the ephemeral key and the three
-/// prekey ids. It names the session that the opening makes, on both sides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OpeningId([u8; 16]);
-
-impl OpeningId {
-    /// Length in bytes.
-    pub const LENGTH: usize = 16;
-
-    /// Takes the bytes of a saved id.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
 impl Opening {
     /// Length of the longest binary form in bytes.
     pub const LENGTH_MAX: usize = 32 + 8 + 9 + 8 + KemCiphertext::LENGTH;
 
-    /// Which opening it is. The KEM ciphertext is left out: it follows from the rest, or nothing opens.
+    /// Which opening it is: the first 16 bytes of SHA-256 over the label, the ephemeral key and the
+    /// prekey ids (signed, KEM, one-time if any). The KEM ciphertext is left out: it follows from the
+    /// rest, or nothing opens.
     #[must_use]
     pub fn id(&self) -> OpeningId {
         let Self { ephemeral_key, signed_prekey_id, one_time_prekey_id, kem_prekey_id, kem_ciphertext: _ } = self;
@@ -62,9 +42,9 @@ impl Opening {
             .chain_update(one_time_prekey_id.as_ref().map_or(&[][..], |id| id.as_bytes()))
             .finalize()
             .into();
-        let mut id = [0; 16];
-        id.copy_from_slice(&digest[..16]);
-        OpeningId(id)
+        let mut id = [0; OpeningId::LENGTH];
+        id.copy_from_slice(&digest[..OpeningId::LENGTH]);
+        OpeningId::from_bytes(id)
     }
 
     /// Appends the binary form.

@@ -1,1 +1,156 @@
-//! machine
+//! The machine: all pairwise traffic of one device, as data in and data out.
+//!
+//! A client drives it: [`Machine::handle`] takes an [`Input`] with the time and randomness, and
+//! returns [`Outputs`]: what to publish, what to fetch, what to send, what was read, and the
+//! [`Changes`] to save. The changes of one call are saved as one transaction, before anything else
+//! in the outputs is acted on. After an error nothing has changed.
+//!
+//! ```text
+//! keys        my identity; my prekey supply: what to publish, when to refill and rotate
+//! contacts    accounts with their pinned root keys and newest device lists
+//! sessions    with each device, the one in use first
+//! openings    first messages that were used, until their signed prekeys are gone
+//! ```
+//!
+//! What it does not do: it knows no rooms and no members; the caller says who is to read a message
+//! and under which policy. Deleted state is gone only if the caller's store really deletes.
+//!
+//! An attacker who is the node can delay, drop and reorder. It cannot make the machine accept a
+//! device that the account's root did not certify, an older device list, a first message twice, or a
+//! message in another place than it was written for.
+
+mod changes;
+mod contacts;
+mod encrypt;
+mod error;
+mod io;
+mod load;
+mod open;
+mod peer_sessions;
+mod prekey_supply;
+mod used_openings;
+
+use rand_core::CryptoRng;
+
+pub use changes::{Changes, RecordKey, RecordKeyError};
+pub use error::{MachineError, Repair};
+pub use io::{Encrypt, Input, Opened, Outputs, Place};
+
+use crate::ids::{AccountId, DeviceAddress};
+use crate::protocol::identity::DeviceIdentity;
+use crate::protocol::public::{SigningPublicKey, VerifiedDevice};
+use crate::wire::{PrekeyBundle, Timestamp};
+
+use contacts::Contacts;
+use peer_sessions::Peers;
+use prekey_supply::PrekeySupply;
+use used_openings::UsedOpenings;
+
+/// All of one device's pairwise state.
+#[derive(Debug)]
+pub struct Machine {
+    identity: DeviceIdentity,
+    supply: PrekeySupply,
+    contacts: Contacts,
+    peers: Peers,
+    used_openings: UsedOpenings,
+}
+
+impl Machine {
+    /// The machine of a device that has just been certified, and the changes that save it. It pins
+    /// its own account's root key, and publishes its first prekeys at the first [`Input::Maintain`].
+    #[must_use]
+    pub fn new(identity: DeviceIdentity) -> (Self, Changes) {
+        let mut changes = Changes::default();
+        changes.put(RecordKey::Identity, identity.save());
+        let machine = Self {
+            supply: PrekeySupply::default(),
+            contacts: Contacts::of_own(identity.device()),
+            peers: Peers::default(),
+            used_openings: UsedOpenings::default(),
+            identity,
+        };
+        (machine, changes)
+    }
+
+    /// This device.
+    #[must_use]
+    pub const fn device(&self) -> &VerifiedDevice {
+        self.identity.device()
+    }
+
+    /// The root key pinned for an account, if it is known.
+    #[must_use]
+    pub fn root_key(&self, account: AccountId) -> Option<&SigningPublicKey> {
+        self.contacts.get(account).map(|contact| contact.list.root_key())
+    }
+
+    /// The device list known of an account: its version, and its devices.
+    #[must_use]
+    pub fn devices(&self, account: AccountId) -> Option<(u64, &[VerifiedDevice])> {
+        self.contacts.get(account).map(|contact| (contact.list.version(), contact.list.devices()))
+    }
+
+    /// Whether a new identity of this account waits to be accepted, and with which root key.
+    #[must_use]
+    pub fn identity_change(&self, account: AccountId) -> Option<&SigningPublicKey> {
+        self.contacts.get(account)?.changed_to.as_ref().map(|list| list.root_key())
+    }
+
+    /// How many sessions there are with a device.
+    #[must_use]
+    pub fn sessions(&self, device: DeviceAddress) -> usize {
+        self.peers.sessions(device).len()
+    }
+
+    /// Takes one input; on `Err` nothing has changed.
+    ///
+    /// # Errors
+    /// [`MachineError`]; its [`repair`](MachineError::repair) says what the client does about it.
+    pub fn handle(
+        &mut self,
+        input: Input<'_>,
+        now: Timestamp,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Outputs, MachineError> {
+        match input {
+            Input::Maintain => Ok(self.maintain(now, rng)),
+            Input::PrekeysLeft { one_time, one_time_kem } => Ok(self.refill(one_time, one_time_kem, now, rng)),
+            Input::Published(publication) => {
+                let mut outputs = Outputs::default();
+                self.supply.published(publication, &mut outputs.changes);
+                Ok(outputs)
+            }
+            Input::DeviceList(list) => self.learn_devices(list),
+            Input::AcceptIdentity { account, root_key } => self.accept_identity(account, root_key),
+            Input::Bundle(bundle) => self.start_session(bundle, rng),
+            Input::Encrypt(encrypt) => self.encrypt(encrypt, now, rng),
+            Input::Open { envelope, policy } => self.open(envelope, policy, now),
+        }
+    }
+
+    fn maintain(&mut self, now: Timestamp, rng: &mut impl CryptoRng) -> Outputs {
+        let mut outputs = Outputs::default();
+        let dropped = self.supply.maintain(now, rng, &mut outputs.changes);
+        self.used_openings.forget(&dropped, &mut outputs.changes);
+        self.peers.expire(now, &mut outputs.changes);
+        outputs.publish = self.supply.publication(&self.identity);
+        outputs
+    }
+
+    fn refill(&mut self, one_time: u32, one_time_kem: u32, now: Timestamp, rng: &mut impl CryptoRng) -> Outputs {
+        let mut outputs = Outputs::default();
+        self.supply.refill(one_time, one_time_kem, now, rng, &mut outputs.changes);
+        outputs.publish = self.supply.publication(&self.identity);
+        outputs
+    }
+
+    fn start_session(&mut self, bundle: &PrekeyBundle, rng: &mut impl CryptoRng) -> Result<Outputs, MachineError> {
+        let device = self.contacts.device(bundle.device)?;
+        let bundle = crate::protocol::public::verify_prekey_bundle(bundle, device)?;
+        let session = crate::protocol::session::PairwiseSession::initiate(&self.identity, &bundle, rng)?;
+        let mut outputs = Outputs::default();
+        self.peers.insert(bundle.device.address(), session, &mut outputs.changes);
+        Ok(outputs)
+    }
+}

@@ -10,50 +10,78 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::protocol::public::{KemCiphertext, KemPublicKey};
 
-/// An ML-KEM-1024 secret key, expanded from its seed. `DecapsulationKey` wipes itself when dropped.
-pub struct KemSecretKey {
-    key: DecapsulationKey,
-    seed: Zeroizing<[u8; 64]>,
+/// The seed of an ML-KEM-1024 key pair: `d` 32 bytes, `z` 32 bytes (FIPS 203, section 7.1). What is
+/// kept of a key that waits to be used, being a fiftieth of the expanded key.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct KemSeed([u8; Self::LENGTH]);
+
+impl KemSeed {
+    /// Length in bytes.
+    pub const LENGTH: usize = 64;
+
+    /// Draws a new seed.
+    #[must_use]
+    pub fn generate(rng: &mut impl CryptoRng) -> Self {
+        let mut seed = Self([0; 64]);
+        rng.fill_bytes(&mut seed.0);
+        seed
+    }
+
+    /// Takes a seed that was saved.
+    #[must_use]
+    pub const fn from_bytes(bytes: &[u8; 64]) -> Self {
+        Self(*bytes)
+    }
+
+    /// The key pair.
+    #[must_use]
+    pub fn expand(&self) -> KemSecretKey {
+        KemSecretKey::from_seed(&self.0)
+    }
+
+    /// The seed, for sealed storage.
+    pub(in crate::protocol) const fn as_bytes(&self) -> &[u8; 64] {
+        &self.0
+    }
 }
+
+impl fmt::Debug for KemSeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KemSeed(..)")
+    }
+}
+
+/// An ML-KEM-1024 secret key, expanded from its seed. `DecapsulationKey` wipes itself when dropped.
+pub struct KemSecretKey(DecapsulationKey);
 
 impl ZeroizeOnDrop for KemSecretKey {}
 
 impl KemSecretKey {
-    /// Length of the seed in bytes: `d`, then `z` (FIPS 203, section 7.1).
-    pub const SEED_LENGTH: usize = 64;
-
     /// Draws a new key.
     #[must_use]
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
-        let mut seed = Zeroizing::new([0; 64]);
-        rng.fill_bytes(&mut *seed);
-        Self::from_seed(&seed)
+        KemSeed::generate(rng).expand()
     }
 
-    /// Expands a seed that was saved.
+    /// Expands a seed: `d` 32 bytes, `z` 32 bytes.
     #[must_use]
     pub fn from_seed(seed: &[u8; 64]) -> Self {
-        let mut array = Seed::from(*seed);
-        let key = DecapsulationKey::from_seed(array.clone());
-        array.zeroize();
-        Self { key, seed: Zeroizing::new(*seed) }
+        let mut seed = Seed::from(*seed);
+        let key = DecapsulationKey::from_seed(seed);
+        seed.zeroize();
+        Self(key)
     }
 
     /// The public key.
     #[must_use]
     pub fn public_key(&self) -> KemPublicKey {
-        KemPublicKey::of_own(self.key.encapsulation_key().clone())
+        KemPublicKey::of_own(self.0.encapsulation_key().clone())
     }
 
     /// Opens a ciphertext. A false one gives a secret that nobody else has, not an error.
     #[must_use]
     pub fn decapsulate(&self, ciphertext: &KemCiphertext) -> KemSharedSecret {
-        KemSharedSecret::take(self.key.decapsulate(ciphertext.as_bytes().into()).into())
-    }
-
-    /// The seed, for sealed storage.
-    pub(in crate::protocol) fn seed(&self) -> &[u8; 64] {
-        &self.seed
+        KemSharedSecret::take(self.0.decapsulate(ciphertext.as_bytes().into()).into())
     }
 }
 

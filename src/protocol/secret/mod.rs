@@ -5,7 +5,7 @@ mod kem;
 mod signing;
 
 pub use agreement::{AgreementSecretKey, SharedSecret};
-pub use kem::{KemSecretKey, KemSharedSecret};
+pub use kem::{KemSecretKey, KemSeed, KemSharedSecret};
 pub use signing::SigningSecretKey;
 
 /// Defines a symmetric secret of fixed length: wiped on drop, its `Debug` without its value, no

@@ -6,9 +6,8 @@ use zeroize::Zeroizing;
 use super::context::MessageContext;
 use super::error::SessionError;
 use super::message::{PairwiseMessage, encode};
-use crate::protocol::agreement::{
-    Agreed, Initiated, Opening, OpeningId, ResponderPrekeys, SessionBinding, initiate, respond,
-};
+use crate::ids::OpeningId;
+use crate::protocol::agreement::{Agreed, Initiated, Opening, ResponderPrekeys, SessionBinding, initiate, respond};
 use crate::protocol::identity::DeviceIdentity;
 use crate::protocol::public::{VerifiedDevice, VerifiedPrekeyBundle};
 use crate::protocol::ratchet::{DoubleRatchet, SealedMessage, SendingStep};

@@ -1,0 +1,209 @@
+//! Why the machine refused, and what repairs it.
+
+use crate::ids::{AccountId, DeviceAddress, KeyId};
+use crate::protocol::identity::IdentityError;
+use crate::protocol::public::VerifyError;
+use crate::protocol::ratchet::RatchetError;
+use crate::protocol::session::SessionError;
+use crate::wire::{ErrorCode, RoomPolicy, WireError};
+
+/// Why the machine refused an input. Its state is as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MachineError {
+    /// Nothing is known of the account yet.
+    #[error("account {account} is not known")]
+    UnknownAccount {
+        /// The account.
+        account: AccountId,
+    },
+    /// The device is not on its account's list.
+    #[error("device {device} is not on its account's list")]
+    UnknownDevice {
+        /// The device.
+        device: DeviceAddress,
+    },
+    /// The account shows a new identity that the user has not accepted.
+    #[error("account {account} has a new identity")]
+    IdentityChanged {
+        /// The account.
+        account: AccountId,
+    },
+    /// The identity to accept is not the one that waits.
+    #[error("account {account} has no such new identity")]
+    NoSuchIdentity {
+        /// The account.
+        account: AccountId,
+    },
+    /// Somebody shows another root key as this account's own.
+    #[error("another root key is shown as this account's own")]
+    OwnRootChanged,
+    /// An older device list than the one that is known.
+    #[error("a device list of version {given} was given, where {known} is known")]
+    StaleDeviceList {
+        /// The version that is known.
+        known: u64,
+        /// The version that was given.
+        given: u64,
+    },
+    /// Another device list of the same version.
+    #[error("two device lists have the same version")]
+    ForkedDeviceList,
+    /// A key, a certificate, a list, a prekey or an envelope does not verify.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// The envelope is for another device.
+    #[error("the envelope is for another device")]
+    NotForThisDevice,
+    /// Pairwise messages do not exist under this policy.
+    #[error("the policy does not allow pairwise messages")]
+    OtherPolicy {
+        /// The policy.
+        policy: RoomPolicy,
+    },
+    /// There is no session with the device.
+    #[error("there is no session with device {device}")]
+    NoSession {
+        /// The device.
+        device: DeviceAddress,
+    },
+    /// The first message has opened a session before.
+    #[error("the first message was used before")]
+    OpeningReplayed,
+    /// The first message uses a prekey that is gone.
+    #[error("prekey {key_id} is gone")]
+    PrekeyGone {
+        /// The prekey.
+        key_id: KeyId,
+    },
+    /// The session refused the message.
+    #[error(transparent)]
+    Session(SessionError),
+    /// Too many first messages; room comes back as signed prekeys age.
+    #[error("too many first messages are remembered")]
+    TooManyOpenings,
+    /// Too many accounts are known.
+    #[error("too many accounts are known")]
+    TooManyAccounts,
+    /// Saved state is malformed or incomplete.
+    #[error("the saved state is malformed: {0}")]
+    Saved(#[from] WireError),
+    /// The saved identity is malformed.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+}
+
+impl From<SessionError> for MachineError {
+    fn from(error: SessionError) -> Self {
+        Self::Session(error)
+    }
+}
+
+/// What the client does about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repair {
+    /// Nothing: the message was read before, or is not meant to be read here.
+    Nothing,
+    /// Drop it: somebody misbehaved, and sending it again would not help.
+    Refuse,
+    /// Fetch the account's device list, then try again.
+    FetchDevices,
+    /// Start a new session with the device, and ask it to send the message again.
+    NewSession,
+    /// Ask the device to send the message again.
+    AskAgain,
+    /// Ask the user whether the new identity is to be accepted.
+    AskUser,
+    /// Correct the call: the message is too long, or the policy another.
+    CorrectCall,
+    /// Restore from a backup, or set the device up anew.
+    Restore,
+    /// Wait: room comes back with time.
+    Wait,
+}
+
+impl MachineError {
+    /// What repairs it.
+    #[must_use]
+    pub const fn repair(&self) -> Repair {
+        match self {
+            Self::UnknownAccount { .. } | Self::UnknownDevice { .. } => Repair::FetchDevices,
+            Self::IdentityChanged { .. } => Repair::AskUser,
+            Self::NotForThisDevice | Self::OpeningReplayed => Repair::Nothing,
+            Self::OwnRootChanged | Self::StaleDeviceList { .. } | Self::ForkedDeviceList | Self::Verify(_) => {
+                Repair::Refuse
+            }
+            Self::NoSession { .. } | Self::PrekeyGone { .. } => Repair::NewSession,
+            Self::OtherPolicy { .. } | Self::NoSuchIdentity { .. } => Repair::CorrectCall,
+            Self::TooManyOpenings | Self::TooManyAccounts => Repair::Wait,
+            Self::Saved(_) | Self::Identity(_) => Repair::Restore,
+            Self::Session(error) => repair_session(error),
+        }
+    }
+
+    /// The code that stands for it where errors cross a boundary.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::UnknownAccount { .. } => ErrorCode::UnknownAccount,
+            Self::UnknownDevice { .. } => ErrorCode::UnknownDevice,
+            Self::IdentityChanged { .. } => ErrorCode::IdentityChanged,
+            Self::NoSuchIdentity { .. } => ErrorCode::NoSuchIdentity,
+            Self::OwnRootChanged => ErrorCode::OwnRootChanged,
+            Self::StaleDeviceList { .. } => ErrorCode::StaleDeviceList,
+            Self::ForkedDeviceList => ErrorCode::ForkedDeviceList,
+            Self::Verify(error) => verify_code(error),
+            Self::NotForThisDevice => ErrorCode::NotForThisDevice,
+            Self::OtherPolicy { .. } => ErrorCode::OtherPolicy,
+            Self::NoSession { .. } => ErrorCode::NoSession,
+            Self::OpeningReplayed => ErrorCode::OpeningReplayed,
+            Self::PrekeyGone { .. } => ErrorCode::PrekeyGone,
+            Self::Session(error) => session_code(error),
+            Self::TooManyOpenings => ErrorCode::TooManyOpenings,
+            Self::TooManyAccounts => ErrorCode::TooManyAccounts,
+            Self::Saved(_) | Self::Identity(_) => ErrorCode::SavedStateMalformed,
+        }
+    }
+}
+
+const fn repair_session(error: &SessionError) -> Repair {
+    match error {
+        SessionError::Agreement(_) | SessionError::Opening(_) | SessionError::Form(_) => Repair::Refuse,
+        SessionError::Ratchet(error) => match error {
+            RatchetError::Open | RatchetError::ChainGone | RatchetError::ChainExhausted => Repair::NewSession,
+            RatchetError::KeyGone => Repair::Nothing,
+            RatchetError::TooFarAhead => Repair::AskAgain,
+            RatchetError::RatchetKey(_) => Repair::Refuse,
+            RatchetError::TooLong => Repair::CorrectCall,
+            RatchetError::Saved(_) => Repair::Restore,
+        },
+    }
+}
+
+const fn session_code(error: &SessionError) -> ErrorCode {
+    match error {
+        SessionError::Agreement(_) => ErrorCode::AgreementFailed,
+        SessionError::Opening(_) | SessionError::Form(_) => ErrorCode::MessageMalformed,
+        SessionError::Ratchet(error) => match error {
+            RatchetError::Open => ErrorCode::DoesNotOpen,
+            RatchetError::KeyGone => ErrorCode::MessageKeyGone,
+            RatchetError::ChainGone => ErrorCode::ChainGone,
+            RatchetError::TooFarAhead => ErrorCode::TooFarAhead,
+            RatchetError::RatchetKey(_) => ErrorCode::KeyUnacceptable,
+            RatchetError::ChainExhausted => ErrorCode::ChainExhausted,
+            RatchetError::TooLong => ErrorCode::MessageTooLong,
+            RatchetError::Saved(_) => ErrorCode::SavedStateMalformed,
+        },
+    }
+}
+
+const fn verify_code(error: &VerifyError) -> ErrorCode {
+    match error {
+        VerifyError::Key { .. } => ErrorCode::KeyUnacceptable,
+        VerifyError::Signature { .. } => ErrorCode::SignatureInvalid,
+        VerifyError::SignatureMissing => ErrorCode::SignatureMissing,
+        VerifyError::SignatureUnexpected => ErrorCode::SignatureUnexpected,
+        VerifyError::KeyId { .. } => ErrorCode::KeyIdMismatch,
+        VerifyError::Owner { .. } => ErrorCode::OwnerMismatch,
+        VerifyError::List(_) => ErrorCode::DeviceListMalformed,
+    }
+}

@@ -1,0 +1,128 @@
+//! Opening one envelope.
+//!
+//! In this order: is it for this device, is its sender a device that the account lists, does its
+//! signature hold for the room's policy, does it open. Nothing is kept of an envelope that fails.
+
+use zeroize::Zeroizing;
+
+use super::Machine;
+use super::encrypt::check_policy;
+use super::error::MachineError;
+use super::io::{Opened, Outputs};
+use crate::ids::{DeviceAddress, OpeningId};
+use crate::protocol::agreement::{Opening, ResponderPrekeys};
+use crate::protocol::public::verify_envelope;
+use crate::protocol::ratchet::{RatchetError, SealedMessage};
+use crate::protocol::session::{MessageContext, PairwiseMessage, PairwiseSession, SessionError};
+use crate::wire::{Destination, Envelope, RoomPolicy, Timestamp};
+
+impl Machine {
+    pub(super) fn open(
+        &mut self,
+        envelope: &Envelope,
+        policy: RoomPolicy,
+        now: Timestamp,
+    ) -> Result<Outputs, MachineError> {
+        check_policy(policy)?;
+        let us = self.identity.address();
+        let is_elsewhere = envelope.destination != Destination::Mailbox(us.device_id)
+            && matches!(envelope.destination, Destination::Mailbox(_));
+        if envelope.recipient != Some(us) || is_elsewhere {
+            return Err(MachineError::NotForThisDevice);
+        }
+        verify_envelope(envelope, policy, self.contacts.device(envelope.sender)?)?;
+        let message = PairwiseMessage::parse(&envelope.payload.0)?;
+        let context = MessageContext { destination: envelope.destination, policy };
+        let mut outputs = Outputs::default();
+        let plaintext = self.open_message(envelope.sender, &message, &context, now, &mut outputs)?;
+        outputs.opened = Some(Opened {
+            envelope_id: envelope.id,
+            sender: envelope.sender,
+            destination: envelope.destination,
+            timestamp: envelope.timestamp,
+            plaintext,
+        });
+        Ok(outputs)
+    }
+
+    /// Opens a message on the session that it belongs to, or on a new one that it opens.
+    fn open_message(
+        &mut self,
+        sender: DeviceAddress,
+        message: &PairwiseMessage,
+        context: &MessageContext,
+        now: Timestamp,
+        outputs: &mut Outputs,
+    ) -> Result<Zeroizing<Vec<u8>>, MachineError> {
+        let PairwiseMessage { opening, sealed } = message;
+        let known = opening.as_ref().map(Opening::id);
+        let is_known = |id| self.peers.sessions(sender).iter().any(|ranked| ranked.session.id() == id);
+        match opening {
+            Some(opening) if !is_known(opening.id()) => self.open_first(sender, opening, sealed, context, now, outputs),
+            _ => {
+                let (id, plaintext) = self.open_on_known(sender, known, sealed, context, now)?;
+                self.peers.take_into_use(sender, id, &mut outputs.changes);
+                Ok(plaintext)
+            }
+        }
+    }
+
+    /// Makes a session from a first message. Its one-time prekeys are used up, and it is remembered.
+    fn open_first(
+        &mut self,
+        sender: DeviceAddress,
+        opening: &Opening,
+        sealed: &SealedMessage,
+        context: &MessageContext,
+        now: Timestamp,
+        outputs: &mut Outputs,
+    ) -> Result<Zeroizing<Vec<u8>>, MachineError> {
+        self.used_openings.check(opening)?;
+        let prekeys = self.supply.find(opening)?;
+        let prekeys = ResponderPrekeys {
+            signed_prekey: &prekeys.signed_prekey,
+            one_time_prekey: prekeys.one_time_prekey.as_ref(),
+            kem_prekey: &prekeys.kem_prekey,
+        };
+        let initiator = self.contacts.device(sender)?;
+        let mut session = PairwiseSession::respond(&self.identity, initiator, opening, sealed, &prekeys)?;
+        let plaintext = session.open_sealed(sealed, context, now)?;
+
+        self.supply.use_up(opening, &mut outputs.changes);
+        self.used_openings.remember(opening, &mut outputs.changes);
+        self.peers.insert(sender, session, &mut outputs.changes);
+        Ok(plaintext)
+    }
+
+    /// Opens a message on a session that there is: on the one that its opening names, else on the one
+    /// that knows its chain, else on whichever it opens.
+    fn open_on_known(
+        &mut self,
+        sender: DeviceAddress,
+        named: Option<OpeningId>,
+        sealed: &SealedMessage,
+        context: &MessageContext,
+        now: Timestamp,
+    ) -> Result<(OpeningId, Zeroizing<Vec<u8>>), MachineError> {
+        let sessions = self.peers.sessions_mut(sender);
+        let named = named.or_else(|| {
+            let knows = |session: &PairwiseSession| session.ratchet().knows_chain(&sealed.header.ratchet_key);
+            sessions.iter().find(|ranked| knows(&ranked.session)).map(|ranked| ranked.session.id())
+        });
+        let mut failure = MachineError::NoSession { device: sender };
+        for ranked in sessions.iter_mut().rev() {
+            let id = ranked.session.id();
+            if named.is_some_and(|named| named != id) {
+                continue;
+            }
+            match ranked.session.open_sealed(sealed, context, now) {
+                Ok(plaintext) => return Ok((id, plaintext)),
+                // Only one session's word counts: of several, the first that tried the ciphertext.
+                Err(error @ SessionError::Ratchet(RatchetError::Open)) => failure = error.into(),
+                Err(error) if matches!(failure, MachineError::NoSession { .. }) => failure = error.into(),
+                Err(_) => {}
+            }
+        }
+        Err(failure)
+    }
+}

@@ -1,0 +1,6 @@
+//! Stories of two and three parties, through the protocol's public interface.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod stories;
