@@ -13,6 +13,8 @@ pub mod secret;
 #[cfg(feature = "holder")]
 pub mod agreement;
 #[cfg(feature = "holder")]
+mod derive;
+#[cfg(feature = "holder")]
 pub mod identity;
 #[cfg(feature = "holder")]
 pub mod keystore;

@@ -1,1 +1,3 @@
 //! seal
+
+pub(in crate::protocol) mod aead;
