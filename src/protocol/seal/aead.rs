@@ -4,7 +4,8 @@
 //! 2^38 - 64 bytes under one key and nonce. That a key and nonce never meet two plaintexts is for the
 //! caller to argue; nothing here can see it.
 //!
-//! The tag is checked before a byte is decrypted. The cipher wipes its key and its keystream.
+//! The tag is checked before a byte is decrypted. Key, one-time key, cipher state and authenticator
+//! are wiped when a call ends.
 
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit};
 use zeroize::Zeroize;
@@ -58,3 +59,6 @@ pub(in crate::protocol) fn open_in_place(
         AeadError::NotAuthentic
     })
 }
+
+#[cfg(test)]
+mod tests;
