@@ -108,21 +108,21 @@ fn kem_slots() -> Vec<Slot<1568>> {
             name: "one-time KEM prekey",
             field: "KEM prekey",
             offer: |sender, key| {
-                verify_kem_prekey(&sender.kem_prekey(key, KemPrekeyUse::OneTime), &sender.device()).map(drop)
+                verify_kem_prekey(&sender.kem_prekey(&key, KemPrekeyUse::OneTime), &sender.device()).map(drop)
             },
         },
         Slot {
             name: "last-resort KEM prekey",
             field: "KEM prekey",
             offer: |sender, key| {
-                verify_kem_prekey(&sender.kem_prekey(key, KemPrekeyUse::LastResort), &sender.device()).map(drop)
+                verify_kem_prekey(&sender.kem_prekey(&key, KemPrekeyUse::LastResort), &sender.device()).map(drop)
             },
         },
         Slot {
             name: "KEM prekey in a bundle",
             field: "KEM prekey",
             offer: |sender, key| {
-                sender.offer_bundle(|bundle| bundle.kem_prekey = sender.kem_prekey(key, KemPrekeyUse::OneTime))
+                sender.offer_bundle(|bundle| bundle.kem_prekey = sender.kem_prekey(&key, KemPrekeyUse::OneTime))
             },
         },
     ]
@@ -188,11 +188,11 @@ impl Sender {
         SignedPrekey { key_id, public_key, created_at: NOW, signature: self.signing.sign(&message) }
     }
 
-    fn kem_prekey(&self, public_key: Bytes<1568>, usage: KemPrekeyUse) -> KemPrekey {
-        let message = kem_prekey_signed_bytes(self.device().address(), usage, &public_key, NOW);
-        let key_id = key_id(labels::KEY_ID_KEM, &public_key);
+    fn kem_prekey(&self, public_key: &Bytes<1568>, usage: KemPrekeyUse) -> KemPrekey {
+        let message = kem_prekey_signed_bytes(self.device().address(), usage, public_key, NOW);
+        let key_id = key_id(labels::KEY_ID_KEM, public_key);
         let signature = self.signing.sign(&message);
-        KemPrekey { key_id, usage, public_key: Box::new(public_key), created_at: NOW, signature }
+        KemPrekey { key_id, usage, public_key: Box::new(*public_key), created_at: NOW, signature }
     }
 
     fn bundle(&self) -> PrekeyBundle {
@@ -200,7 +200,7 @@ impl Sender {
         PrekeyBundle {
             device: self.device().address(),
             signed_prekey: self.signed_prekey(agreement_key),
-            kem_prekey: self.kem_prekey(*self.kem.public_key().to_wire(), KemPrekeyUse::OneTime),
+            kem_prekey: self.kem_prekey(&self.kem.public_key().to_wire(), KemPrekeyUse::OneTime),
             one_time_prekey: Some(one_time_prekey(agreement_key)),
         }
     }

