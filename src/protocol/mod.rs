@@ -13,6 +13,8 @@ pub mod secret;
 #[cfg(feature = "holder")]
 pub mod agreement;
 #[cfg(feature = "holder")]
+pub mod backup;
+#[cfg(feature = "holder")]
 pub mod identity;
 #[cfg(feature = "holder")]
 pub mod keystore;
@@ -20,6 +22,8 @@ pub mod keystore;
 pub mod machine;
 #[cfg(feature = "holder")]
 pub mod ratchet;
+#[cfg(feature = "holder")]
+pub mod safety_number;
 #[cfg(feature = "holder")]
 pub mod seal;
 #[cfg(feature = "holder")]

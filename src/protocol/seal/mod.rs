@@ -1,1 +1,4 @@
 //! seal
+
+pub(in crate::protocol) mod one_use;
+pub(in crate::protocol) mod padding;
