@@ -165,6 +165,3 @@ impl fmt::Debug for Fingerprint {
 const QR_VERSION: u8 = 1;
 const FINGERPRINT_LENGTH: usize = 32;
 const ROUNDS: usize = 5_200;
-
-#[cfg(test)]
-mod tests;

@@ -26,6 +26,3 @@ pub use account_secrets::AccountSecrets;
 pub use error::{BackupError, RecoveryKeyError};
 pub use recovery_key::RecoveryKey;
 pub use sealed::{Backup, OpenedBackup, open_backup, seal_backup};
-
-#[cfg(test)]
-mod tests;

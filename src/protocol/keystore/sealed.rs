@@ -10,7 +10,7 @@ use crate::protocol::seal::one_use::{OneUseKey, Purpose};
 use crate::wire::{Reader, WireError, Writer};
 
 const VERSION: u8 = 1;
-const HEADER_LENGTH: usize = 1 + 3 * 4 + SALT_LENGTH;
+pub(super) const HEADER_LENGTH: usize = 1 + 3 * 4 + SALT_LENGTH;
 const COMMITMENT_AND_TAG_LENGTH: usize = 32 + 16;
 
 /// Seals `content`, at most [`limits::KEYSTORE_BYTES_MAX`] bytes, under a passphrase: 77 bytes are
@@ -88,6 +88,6 @@ fn parse(keystore: &[u8]) -> Result<Parts<'_>, KeystoreError> {
     }
 }
 
-fn purpose(header: &[u8]) -> Purpose<'_> {
+pub(super) fn purpose(header: &[u8]) -> Purpose<'_> {
     Purpose { label: labels::KEYSTORE, context: header, plaintext_bytes_max: limits::KEYSTORE_BYTES_MAX }
 }

@@ -30,6 +30,3 @@ mod keys;
 pub use error::VaultError;
 pub use item::{ItemContext, SealedItem};
 pub use keys::{CollectionKey, VaultKey};
-
-#[cfg(test)]
-mod tests;
