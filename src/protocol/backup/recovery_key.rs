@@ -34,7 +34,7 @@ impl RecoveryKey {
         Self(key)
     }
 
-    /// Reads a key that was written down.
+    /// Reads a key that was written down; the caller wipes `text`.
     ///
     /// # Errors
     /// [`RecoveryKeyError`]: what is wrong with the text.
@@ -158,7 +158,7 @@ const KEY_BYTES: usize = 32;
 const CHECKSUM_BYTES: usize = 3;
 const WRITTEN_BYTES: usize = KEY_BYTES + CHECKSUM_BYTES;
 
-const _: () = assert!(WRITTEN_BYTES % 5 == 0, "the written form would have bits left over");
+const _: () = assert!(WRITTEN_BYTES.is_multiple_of(5), "the written form would have bits left over");
 
 /// Crockford's base32: no `I`, `L`, `O` or `U`.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";

@@ -56,7 +56,8 @@ impl fmt::Debug for Backup {
 /// What an authentic backup held.
 #[derive(Debug)]
 pub struct OpenedBackup {
-    /// Which backup of the account it was; one below the last that the caller knows was put back.
+    /// Which backup of the account it was; one below the last that the caller
+    /// knows of is an older backup put back.
     pub generation: u64,
     /// The account's secrets.
     pub secrets: AccountSecrets,
@@ -89,8 +90,8 @@ pub fn seal_backup(
     secrets: &AccountSecrets,
     rng: &mut impl CryptoRng,
 ) -> Result<Backup, BackupError> {
-    let context = context(account_id, generation);
-    let sealed = one_use::seal(recovery_key.as_bytes(), purpose(&context), &secrets.encode_secret(), rng)
+    let place = place(account_id, generation);
+    let sealed = one_use::seal(recovery_key.as_bytes(), purpose(&place), &secrets.encode_secret(), rng)
         .map_err(|_| BackupError::Internal)?;
     Ok(Backup { generation, sealed })
 }
@@ -106,17 +107,17 @@ pub fn open_backup(
     backup: &Backup,
 ) -> Result<OpenedBackup, BackupError> {
     let Backup { generation, sealed } = backup;
-    let context = context(account_id, *generation);
-    let content = one_use::open(recovery_key.as_bytes(), purpose(&context), sealed).map_err(|_| BackupError::Open)?;
+    let place = place(account_id, *generation);
+    let content = one_use::open(recovery_key.as_bytes(), purpose(&place), sealed).map_err(|_| BackupError::Open)?;
     Ok(OpenedBackup { generation: *generation, secrets: AccountSecrets::decode(&content)? })
 }
 
-fn context(account_id: AccountId, generation: u64) -> Vec<u8> {
+fn place(account_id: AccountId, generation: u64) -> Vec<u8> {
     Writer::default().bytes(account_id.as_bytes()).u64(generation).finish()
 }
 
-fn purpose(context: &[u8]) -> Purpose<'_> {
-    Purpose { label: labels::BACKUP, context, plaintext_bytes_max: AccountSecrets::ENCODED_LENGTH }
+fn purpose(place: &[u8]) -> Purpose<'_> {
+    Purpose { label: labels::BACKUP, context: place, plaintext_bytes_max: AccountSecrets::ENCODED_LENGTH }
 }
 
 const SEALED_LENGTH: usize = AccountSecrets::ENCODED_LENGTH + limits::ONE_USE_OVERHEAD_BYTES;

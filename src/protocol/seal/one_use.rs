@@ -200,16 +200,16 @@ impl OneUseKey {
         if ciphertext.len() > self.plaintext_bytes_max {
             return Err(OpenError);
         }
-        let mut content = Zeroizing::new(ciphertext.to_vec());
+        let mut plaintext = Zeroizing::new(ciphertext.to_vec());
         self.cipher()
             .decrypt_inout_detached(
                 &Nonce::from(self.nonce),
                 &self.associated_data,
-                content.as_mut_slice().into(),
+                plaintext.as_mut_slice().into(),
                 &Tag::from(*tag),
             )
             .map_err(|_| OpenError)?;
-        Ok(content)
+        Ok(plaintext)
     }
 
     fn cipher(&self) -> ChaCha20Poly1305 {

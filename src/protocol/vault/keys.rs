@@ -80,11 +80,11 @@ impl CollectionKey {
     pub fn seal(
         &self,
         context: &ItemContext,
-        content: &[u8],
+        plaintext: &[u8],
         rng: &mut impl CryptoRng,
     ) -> Result<SealedItem, VaultError> {
-        let too_long = VaultError::TooLong { actual: content.len(), limit: limits::VAULT_ITEM_BYTES_MAX };
-        let padded = padding::pad(content, limits::VAULT_ITEM_PADDED_BYTES_MAX).map_err(|_| too_long)?;
+        let too_long = VaultError::TooLong { actual: plaintext.len(), limit: limits::VAULT_ITEM_BYTES_MAX };
+        let padded = padding::pad(plaintext, limits::VAULT_ITEM_PADDED_BYTES_MAX).map_err(|_| too_long)?;
         let place = context.encode(self.account_id, &self.collection);
         one_use::seal(&self.secret, purpose(&place), &padded, rng).map(SealedItem::of_own).map_err(|_| too_long)
     }
@@ -95,10 +95,10 @@ impl CollectionKey {
     /// [`VaultError::Open`] if it was not sealed with this key for this context, byte for byte.
     pub fn open(&self, context: &ItemContext, sealed: &SealedItem) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let place = context.encode(self.account_id, &self.collection);
-        let mut content =
+        let mut plaintext =
             one_use::open(&self.secret, purpose(&place), sealed.as_bytes()).map_err(|_| VaultError::Open)?;
-        padding::unpad(&mut content).map_err(|_| VaultError::Open)?;
-        Ok(content)
+        padding::unpad(&mut plaintext).map_err(|_| VaultError::Open)?;
+        Ok(plaintext)
     }
 }
 

@@ -103,19 +103,19 @@ fn a_ciphertext_made_for_two_keys_opens_under_one_only() {
         assert_eq!((*derived.key, derived.nonce, derived.commitment), (array("key"), nonce, array("commitment")));
 
         // The AEAD alone opens the same bytes under either key.
-        let (mut content, tag) = (body[..32].to_vec(), <[u8; 16]>::try_from(&body[32..]).unwrap());
+        let (mut opened, tag) = (body[..32].to_vec(), <[u8; 16]>::try_from(&body[32..]).unwrap());
         ChaCha20Poly1305::new(&Key::from(array("key")))
-            .decrypt_inout_detached(&nonce.into(), &associated_data, content.as_mut_slice().into(), &tag.into())
+            .decrypt_inout_detached(&nonce.into(), &associated_data, opened.as_mut_slice().into(), &tag.into())
             .unwrap();
-        assert_eq!(content, bytes(&side["plaintext"]));
+        assert_eq!(opened, bytes(&side["plaintext"]));
 
         for (other_index, other) in sides.iter().enumerate() {
             let sealed = [&[VERSION], &salt[..], &bytes(&other["commitment"]), &body].concat();
-            let opened = open(&array("secret"), purpose(&context), &sealed);
+            let result = open(&array("secret"), purpose(&context), &sealed);
             if index == other_index {
-                assert_eq!(opened.unwrap().as_slice(), bytes(&side["plaintext"]));
+                assert_eq!(result.unwrap().as_slice(), bytes(&side["plaintext"]));
             } else {
-                assert_eq!(opened, Err(OpenError));
+                assert_eq!(result, Err(OpenError));
             }
         }
     }
