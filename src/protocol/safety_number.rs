@@ -13,7 +13,7 @@
 //! ```
 //!
 //! The form and the 5,200 rounds are those of Signal's numeric fingerprint (libsignal,
-//! `rust/protocol/src/fingerprint.rs`): 30 digits are about 99.6 bits, the rounds make up 12 more
+//! `rust/protocol/src/fingerprint.rs`): 30 digits are almost 100 bits, the rounds add 12 more
 //! against somebody who searches for a key with a given number. Everything here is public.
 //!
 //! What an attacker can still do: nothing against those who compare; everything against those who
