@@ -105,7 +105,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn unpadding_gives_back_what_was_padded(content in prop::collection::vec(prop_oneof![Just(0), Just(0x80), any::<u8>()], 0..1_500)) {
+        fn unpadding_gives_back_what_was_padded(
+            content in prop::collection::vec(prop_oneof![Just(0), Just(0x80), any::<u8>()], 0..1_500),
+        ) {
             let mut padded = pad(&content, 2_048).unwrap();
             unpad(&mut padded).unwrap();
             prop_assert_eq!(&*padded, &content);
