@@ -13,6 +13,8 @@ pub mod secret;
 #[cfg(feature = "holder")]
 pub mod agreement;
 #[cfg(feature = "holder")]
+pub mod backup;
+#[cfg(feature = "holder")]
 mod derive;
 #[cfg(feature = "holder")]
 pub mod identity;
@@ -22,6 +24,8 @@ pub mod keystore;
 pub mod machine;
 #[cfg(feature = "holder")]
 pub mod ratchet;
+#[cfg(feature = "holder")]
+pub mod safety_number;
 #[cfg(feature = "holder")]
 pub mod seal;
 #[cfg(feature = "holder")]

