@@ -34,7 +34,7 @@ impl KemSecretKey {
     #[must_use]
     pub fn from_seed(seed: &[u8; 64]) -> Self {
         let mut array = Seed::from(*seed);
-        let key = DecapsulationKey::from_seed(array.clone());
+        let key = DecapsulationKey::from_seed(array);
         array.zeroize();
         Self { key, seed: Zeroizing::new(*seed) }
     }
