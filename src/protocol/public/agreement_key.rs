@@ -39,6 +39,13 @@ impl AgreementPublicKey {
         if key.point.is_torsion_free() { Ok(Self(key)) } else { Err(KeyError::MixedOrder) }
     }
 
+    /// The public half of a key pair that this program made: a clamped multiple of the base point is
+    /// canonical and of prime order.
+    #[cfg(feature = "holder")]
+    pub(in crate::protocol) const fn of_own(bytes: [u8; 32], point: EdwardsPoint) -> Self {
+        Self(RatchetPublicKey { bytes, point })
+    }
+
     /// The encoding: 32 bytes, little-endian.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
