@@ -8,7 +8,7 @@ use crate::protocol::public::SigningPublicKey;
 use crate::wire::{Destination, DeviceList, Envelope, PrekeyBundle, PrekeyPublication, RoomPolicy, Timestamp};
 
 /// One thing that happened, or that is asked for.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
     /// Time has passed: at start, and then at least daily, after waiting messages have been read.
     /// Makes, rotates and forgets keys; publishes what the node does not have yet.

@@ -38,7 +38,8 @@ pub use io::{Encrypt, Input, Opened, Outputs, Place};
 
 use crate::ids::{AccountId, DeviceAddress};
 use crate::protocol::identity::DeviceIdentity;
-use crate::protocol::public::{SigningPublicKey, VerifiedDevice};
+use crate::protocol::public::{SigningPublicKey, VerifiedDevice, VerifiedDeviceList, verify_prekey_bundle};
+use crate::protocol::session::PairwiseSession;
 use crate::wire::{PrekeyBundle, Timestamp};
 
 use contacts::Contacts;
@@ -94,7 +95,7 @@ impl Machine {
     /// Whether a new identity of this account waits to be accepted, and with which root key.
     #[must_use]
     pub fn identity_change(&self, account: AccountId) -> Option<&SigningPublicKey> {
-        self.contacts.get(account)?.changed_to.as_ref().map(|list| list.root_key())
+        self.contacts.get(account)?.changed_to.as_ref().map(VerifiedDeviceList::root_key)
     }
 
     /// How many sessions there are with a device.
@@ -147,8 +148,8 @@ impl Machine {
 
     fn start_session(&mut self, bundle: &PrekeyBundle, rng: &mut impl CryptoRng) -> Result<Outputs, MachineError> {
         let device = self.contacts.device(bundle.device)?;
-        let bundle = crate::protocol::public::verify_prekey_bundle(bundle, device)?;
-        let session = crate::protocol::session::PairwiseSession::initiate(&self.identity, &bundle, rng)?;
+        let bundle = verify_prekey_bundle(bundle, device)?;
+        let session = PairwiseSession::initiate(&self.identity, &bundle, rng)?;
         let mut outputs = Outputs::default();
         self.peers.insert(bundle.device.address(), session, &mut outputs.changes);
         Ok(outputs)
