@@ -91,6 +91,12 @@ impl Contacts {
         self.by_account.insert(account, contact);
     }
 
+    pub(super) fn save(&self, changes: &mut Changes) {
+        for (account, contact) in &self.contacts {
+            changes.put(RecordKey::Contact(*account), contact.save());
+        }
+    }
+
     pub(super) fn load(&mut self, account: AccountId, saved: &[u8]) -> Result<(), MachineError> {
         let contact = Contact::load(saved)?;
         if contact.list.account_id() != account {

@@ -74,6 +74,20 @@ impl Machine {
         (machine, changes)
     }
 
+    /// Every record, as [`Machine::load`] reads them: to move a device to another store. After each
+    /// call it is what all [`Changes`] so far add up to. Secret.
+    #[must_use]
+    pub fn save(&self) -> Changes {
+        let Self { identity, supply, contacts, peers, used_openings } = self;
+        let mut changes = Changes::default();
+        changes.put(RecordKey::Identity, identity.save());
+        supply.save(&mut changes);
+        contacts.save(&mut changes);
+        peers.save(&mut changes);
+        used_openings.save(&mut changes);
+        changes
+    }
+
     /// This device.
     #[must_use]
     pub const fn device(&self) -> &VerifiedDevice {

@@ -126,6 +126,14 @@ impl Peers {
         }
     }
 
+    pub(super) fn save(&self, changes: &mut Changes) {
+        for (device, sessions) in &self.0 {
+            for ranked in sessions {
+                ranked.save(*device, changes);
+            }
+        }
+    }
+
     /// Takes one saved session; they may come in any order.
     pub(super) fn load(&mut self, device: DeviceAddress, id: OpeningId, saved: &[u8]) -> Result<(), MachineError> {
         let ranked = RankedSession::load(saved)?;

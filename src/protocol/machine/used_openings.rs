@@ -33,8 +33,7 @@ impl UsedOpenings {
     }
 
     pub(super) fn remember(&mut self, opening: &Opening, changes: &mut Changes) {
-        let saved = Writer::default().u8(SAVED_VERSION).bytes(opening.signed_prekey_id.as_bytes()).finish();
-        changes.put(RecordKey::UsedOpening(opening.id()), Zeroizing::new(saved));
+        put(opening.id(), opening.signed_prekey_id, changes);
         self.0.insert(opening.id(), opening.signed_prekey_id);
     }
 
@@ -49,6 +48,12 @@ impl UsedOpenings {
         });
     }
 
+    pub(super) fn save(&self, changes: &mut Changes) {
+        for (id, signed_prekey) in &self.0 {
+            put(*id, *signed_prekey, changes);
+        }
+    }
+
     pub(super) fn load(&mut self, id: OpeningId, saved: &[u8]) -> Result<(), WireError> {
         let mut reader = Reader::new(saved);
         reader.version(SAVED_VERSION)?;
@@ -57,4 +62,10 @@ impl UsedOpenings {
         self.0.insert(id, signed_prekey);
         Ok(())
     }
+}
+
+/// Saved form: version 1, id of the signed prekey 8.
+fn put(id: OpeningId, signed_prekey: KeyId, changes: &mut Changes) {
+    let saved = Writer::default().u8(SAVED_VERSION).bytes(signed_prekey.as_bytes()).finish();
+    changes.put(RecordKey::UsedOpening(id), Zeroizing::new(saved));
 }
