@@ -1,6 +1,6 @@
 //! The machine's limits, each at its last good value and one past it.
 
-use conclave::ids::{DeviceAddress, OpeningId};
+use conclave::ids::{AccountId, DeviceAddress, OpeningId};
 use conclave::protocol::machine::{Input, MachineError, Place, RecordKey, Repair};
 use conclave::protocol::public::limits;
 use conclave::protocol::ratchet::RatchetError;
@@ -149,24 +149,36 @@ fn a_used_opening_is_remembered_until_its_signed_prekey_is_gone() {
     drop(alice);
 }
 
-#[test]
-fn openings_are_refused_when_no_more_can_be_remembered() {
+/// Fills the memory of used openings up to `count`, as if `account` had opened that many sessions;
+/// then one first message must be refused, and be read when one of them is forgotten.
+fn openings_are_refused_at(count: usize, account: impl Fn(&Device) -> AccountId) {
     let (mut directory, _, mut a, bob, mut b) = two_devices(104);
     let sent = a.write(&mut directory, &[bob.root.account_id()], b"first");
     let signed_prekey = directory.prekeys[&b.address()].signed.clone().unwrap().key_id;
-    let record = [&[1][..], signed_prekey.as_bytes()].concat();
-    for number in 0..limits::USED_OPENINGS_MAX as u128 {
+    let record = [&[1][..], signed_prekey.as_bytes(), account(&a).as_bytes()].concat();
+    for number in 0..count as u128 {
         let id = OpeningId::from_bytes(number.to_be_bytes());
         b.records.insert(RecordKey::UsedOpening(id), record.clone());
     }
     b.restart();
     let error = b.read(&directory, &sent[0]).unwrap_err();
-    assert_eq!((error, error.repair()), (MachineError::TooManyOpenings, Repair::Wait));
+    let expected = MachineError::TooManyOpenings { account: a.address().account_id };
+    assert_eq!((error, error.repair()), (expected, Repair::Wait));
 
     b.records.remove(&RecordKey::UsedOpening(OpeningId::from_bytes([0; 16])));
     b.restart();
     assert_eq!(b.read(&directory, &sent[0]).unwrap(), b"first");
-    assert_eq!(used_openings(&b), limits::USED_OPENINGS_MAX);
+    assert_eq!(used_openings(&b), count);
+}
+
+#[test]
+fn openings_are_refused_when_no_more_can_be_remembered() {
+    openings_are_refused_at(limits::USED_OPENINGS_MAX, |_| AccountId::from_bytes([7; 16]));
+}
+
+#[test]
+fn openings_of_one_account_are_refused_before_they_take_all_the_room() {
+    openings_are_refused_at(limits::USED_OPENINGS_PER_ACCOUNT_MAX, |a| a.address().account_id);
 }
 
 #[test]

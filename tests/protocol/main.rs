@@ -5,8 +5,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod pair;
 mod limits;
+mod pair;
 mod ratchet;
 mod ratchet_properties;
 mod secrecy;

@@ -92,7 +92,7 @@ impl Contacts {
     }
 
     pub(super) fn save(&self, changes: &mut Changes) {
-        for (account, contact) in &self.contacts {
+        for (account, contact) in &self.by_account {
             changes.put(RecordKey::Contact(*account), contact.save());
         }
     }

@@ -161,6 +161,9 @@ impl Machine {
     }
 
     fn start_session(&mut self, bundle: &PrekeyBundle, rng: &mut impl CryptoRng) -> Result<Outputs, MachineError> {
+        if bundle.device == self.identity.address() {
+            return Err(MachineError::OwnDevice);
+        }
         let device = self.contacts.device(bundle.device)?;
         let bundle = verify_prekey_bundle(bundle, device)?;
         let session = PairwiseSession::initiate(&self.identity, &bundle, rng)?;
