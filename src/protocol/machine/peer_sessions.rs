@@ -57,6 +57,7 @@ impl Peers {
             let dropped = sessions.remove(0);
             changes.delete(RecordKey::Session(device, dropped.session.id()));
         }
+        Self::bound_skipped_keys(device, sessions, changes);
         self.save_in_use(device, changes);
     }
 
