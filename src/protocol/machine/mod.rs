@@ -12,6 +12,53 @@
 //! openings    first messages that were used, until their signed prekeys are gone
 //! ```
 //!
+//! Two devices that know each other's lists; the node's part is played by plain values:
+//!
+//! ```
+//! use conclave::ids::{AccountId, DeviceId};
+//! use conclave::protocol::identity::{AccountRoot, DeviceIdentity, DeviceKeys};
+//! use conclave::protocol::machine::{Encrypt, Input, Machine, Place};
+//! use conclave::wire::{Custody, PrekeyBundle, Protection, RoomPolicy, Signatures, Timestamp};
+//! # use rand_core::SeedableRng;
+//! # let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
+//! # let now = Timestamp::from_millis(1_800_000_000_000);
+//!
+//! let mut new_device = || {
+//!     let root = AccountRoot::generate(AccountId::generate(&mut rng), &mut rng);
+//!     let keys = DeviceKeys::generate(&mut rng);
+//!     let (signing, agreement) = (keys.signing.public_key(), keys.agreement.public_key());
+//!     let certificate = root.certify(DeviceId::generate(&mut rng), &signing, &agreement, now);
+//!     let list = root.sign_device_list(1, vec![certificate.clone()]);
+//!     DeviceIdentity::new(keys, &certificate).map(|identity| (Machine::new(identity).0, list))
+//! };
+//! let (mut alice, alice_list) = new_device()?;
+//! let (mut bob, bob_list) = new_device()?;
+//!
+//! // Bob publishes prekeys; Alice learns his devices, claims a bundle and writes.
+//! let prekeys = bob.handle(Input::Maintain, now, &mut rng)?.publish.unwrap();
+//! let bundle = PrekeyBundle {
+//!     device: bob.device().address(),
+//!     signed_prekey: prekeys.signed_prekey.unwrap(),
+//!     kem_prekey: prekeys.one_time_kem_prekeys[0].clone(),
+//!     one_time_prekey: prekeys.one_time_prekeys.first().cloned(),
+//! };
+//! alice.handle(Input::DeviceList(&bob_list), now, &mut rng)?;
+//! alice.handle(Input::Bundle(&bundle), now, &mut rng)?;
+//! let policy =
+//!     RoomPolicy { custody: Custody::Client, protection: Protection::Ratchet, signatures: Signatures::Off };
+//! let accounts = [bob_list.account_id];
+//! let message = Encrypt { accounts: &accounts, except: &[], place: Place::Direct, policy, plaintext: b"hello" };
+//! let sent = alice.handle(Input::Encrypt(message), now, &mut rng)?.send;
+//!
+//! // Bob learns who wrote, and reads.
+//! bob.handle(Input::DeviceList(&alice_list), now, &mut rng)?;
+//! let outputs = bob.handle(Input::Open { envelope: &sent[0], policy }, now, &mut rng)?;
+//! let opened = outputs.opened.unwrap();
+//! assert_eq!(*opened.plaintext, b"hello");
+//! assert_eq!(opened.sender, alice.device().address());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! What it does not do: it knows no rooms and no members; the caller says who is to read a message
 //! and under which policy. Deleted state is gone only if the caller's store really deletes.
 //!
