@@ -21,9 +21,9 @@ pub const FLOWS_MAX: usize = 10_000;
 /// devices has to be able to sign in.
 pub const SESSIONS_PER_ACCOUNT_MAX: usize = 128;
 
-/// Refreshes of one session whose tokens are remembered. At the limit the session ends: were an old token forgotten,
-/// its theft would not show. At one refresh in 15 minutes that is 170 days.
-pub const SPENT_REFRESH_TOKENS_MAX: usize = 16_384;
+/// Refreshes of one session, whose tokens are remembered. Past it the session ends: were an old token
+/// forgotten before it expires, its theft would not show. At one refresh in 15 minutes that is 170 days.
+pub const REFRESHES_MAX: u64 = 16_384;
 
 /// One-time prekeys of each kind that are kept for a device: those that the device keeps secrets of.
 pub const ONE_TIME_PREKEYS_STORED_MAX: usize = ONE_TIME_PREKEYS_KEPT_MAX;

@@ -147,5 +147,5 @@ fn migrations() -> Migrator {
 /// How long a connection waits for another program's lock, and a read for a connection.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// `SQLite`'s usual size of a page, named because [`StoreOptions::pages_max`] counts in it.
+/// SQLite's usual size of a page, named because [`StoreOptions::pages_max`] counts in it.
 const PAGE_BYTES: u32 = 4_096;

@@ -8,9 +8,9 @@
 use sqlx::SqliteConnection;
 
 use super::Store;
-use super::columns::{Blob, Integer, is_over};
+use super::columns::{Blob, Integer};
 use super::error::StoreError;
-use super::limits::{SESSIONS_PER_ACCOUNT_MAX, SPENT_REFRESH_TOKENS_MAX};
+use super::limits::{REFRESHES_MAX, SESSIONS_PER_ACCOUNT_MAX};
 use crate::ids::{AccountId, DeviceAddress, DeviceId, SessionId};
 use crate::node::tokens::TokenHash;
 use crate::wire::Timestamp;
@@ -209,7 +209,8 @@ impl Store {
         self.writer.write(move |db| Box::pin(bind_device(db, session_id, device_id))).await
     }
 
-    /// Forgets sessions, pending sign-ins and codes that have expired. Returns how many rows that were.
+    /// Forgets sessions, used refresh tokens, pending sign-ins and codes that have expired. Returns how many
+    /// there were.
     ///
     /// Nothing expired is valid without it; it makes room. To be called every few minutes.
     ///
@@ -249,7 +250,8 @@ async fn open(db: &mut SqliteConnection, session: NewSession) -> Result<Vec<Sess
     let ended = end_past_limit(db, account).await?;
     sqlx::query(
         "INSERT INTO sessions (session_id, account_id, access_hash, access_expires_at, refresh_hash,
-         refresh_expires_at, absolute_expires_at, created_at, refreshed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         refresh_expires_at, absolute_expires_at, created_at, refreshed_at, refreshes)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
     )
     .bind(Blob(*session_id.as_bytes()))
     .bind(account)
@@ -287,18 +289,18 @@ async fn rotate(
     tokens: NewTokens,
     now: Timestamp,
 ) -> Result<Rotation, StoreError> {
-    type Row = (Blob<16>, Blob<16>, Integer, Integer);
+    type Row = (Blob<16>, Blob<16>, Integer, Integer, Integer);
     let row: Option<Row> = sqlx::query_as(
-        "SELECT session_id, account_id, refresh_expires_at, absolute_expires_at FROM sessions
+        "SELECT session_id, account_id, refresh_expires_at, absolute_expires_at, refreshes FROM sessions
          WHERE refresh_hash = ?",
     )
     .bind(Blob(*refresh.as_bytes()))
     .fetch_optional(&mut *db)
     .await?;
-    let Some((session_id, account_id, expires_at, absolute_expires_at)) = row else {
+    let Some((session_id, account_id, expires_at, absolute_expires_at, refreshes)) = row else {
         return end_if_reused(db, refresh).await;
     };
-    if expires_at.timestamp() <= now || is_refreshed_out(db, session_id, now).await? {
+    if expires_at.timestamp() <= now || refreshes.get() >= REFRESHES_MAX {
         return end(db, session_id, account_id).await.map(Rotation::Expired);
     }
     sqlx::query("INSERT INTO spent_refresh_tokens (refresh_hash, session_id, expires_at) VALUES (?, ?, ?)")
@@ -310,7 +312,7 @@ async fn rotate(
     let absolute_expires_at = absolute_expires_at.timestamp();
     let row: SessionRow = sqlx::query_as(
         "UPDATE sessions SET access_hash = ?, access_expires_at = ?, refresh_hash = ?, refresh_expires_at = ?,
-         refreshed_at = ? WHERE session_id = ? RETURNING session_id, account_id, device_id, access_expires_at",
+         refreshed_at = ?, refreshes = refreshes + 1 WHERE session_id = ? RETURNING session_id, account_id, device_id, access_expires_at",
     )
     .bind(Blob(*tokens.access.as_bytes()))
     .bind(Integer::time(tokens.access_expires_at.min(absolute_expires_at), "expiry")?)
@@ -321,21 +323,6 @@ async fn rotate(
     .fetch_one(db)
     .await?;
     Ok(Rotation::Rotated(session(row)))
-}
-
-/// Whether a session has as many spent tokens as are remembered. Those past their own expiry are not: they
-/// would be refused anyway.
-async fn is_refreshed_out(db: &mut SqliteConnection, session_id: Blob<16>, now: Timestamp) -> Result<bool, StoreError> {
-    sqlx::query("DELETE FROM spent_refresh_tokens WHERE session_id = ? AND expires_at <= ?")
-        .bind(session_id)
-        .bind(Integer::time(now, "time")?)
-        .execute(&mut *db)
-        .await?;
-    let spent: i64 = sqlx::query_scalar("SELECT count(*) FROM spent_refresh_tokens WHERE session_id = ?")
-        .bind(session_id)
-        .fetch_one(db)
-        .await?;
-    Ok(is_over(spent + 1, SPENT_REFRESH_TOKENS_MAX))
 }
 
 async fn end_if_reused(db: &mut SqliteConnection, refresh: TokenHash) -> Result<Rotation, StoreError> {
@@ -398,6 +385,7 @@ async fn remove_expired(db: &mut SqliteConnection, now: Timestamp) -> Result<u64
     let mut removed = 0;
     for statement in [
         "DELETE FROM sessions WHERE refresh_expires_at <= ?",
+        "DELETE FROM spent_refresh_tokens WHERE expires_at <= ?",
         "DELETE FROM flows WHERE expires_at <= ?",
         "DELETE FROM codes WHERE expires_at <= ?",
     ] {

@@ -178,16 +178,13 @@ impl Writer {
     async fn commit(&mut self, mut jobs: Vec<Box<dyn Job>>) {
         let commit = self.try_commit(&mut jobs).await;
         let Counters { commits, writes, refused: _, failed_commits } = &*self.counters;
-        match &commit {
-            Ok(kept) => {
-                commits.fetch_add(1, Ordering::Relaxed);
-                writes.fetch_add(*kept, Ordering::Relaxed);
-            }
-            Err(_) => {
-                failed_commits.fetch_add(1, Ordering::Relaxed);
-                // It may or may not be in a transaction still; a new connection is in none.
-                self.disconnect().await;
-            }
+        if let Ok(kept) = &commit {
+            commits.fetch_add(1, Ordering::Relaxed);
+            writes.fetch_add(*kept, Ordering::Relaxed);
+        } else {
+            failed_commits.fetch_add(1, Ordering::Relaxed);
+            // It may or may not be in a transaction still; a new connection is in none.
+            self.disconnect().await;
         }
         let commit = commit.map(|_| ());
         for job in jobs {

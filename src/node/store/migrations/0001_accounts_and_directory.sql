@@ -63,6 +63,7 @@ CREATE TABLE sessions (
     absolute_expires_at INTEGER NOT NULL,
     created_at          INTEGER NOT NULL,
     refreshed_at        INTEGER NOT NULL, -- says when somebody was last active
+    refreshes           INTEGER NOT NULL,
     FOREIGN KEY (account_id, device_id) REFERENCES devices (account_id, device_id) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sessions_by_device ON sessions (account_id, device_id);
@@ -75,6 +76,7 @@ CREATE TABLE spent_refresh_tokens (
     expires_at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX spent_refresh_tokens_by_session ON spent_refresh_tokens (session_id);
+CREATE INDEX spent_refresh_tokens_by_expiry ON spent_refresh_tokens (expires_at);
 
 CREATE TABLE signed_prekeys (
     account_id BLOB NOT NULL,
