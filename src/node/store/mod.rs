@@ -149,3 +149,36 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// SQLite's usual size of a page, named because [`StoreOptions::pages_max`] counts in it.
 const PAGE_BYTES: u32 = 4_096;
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may panic, and makes a folder")]
+
+    use super::*;
+
+    /// Settings of the connection, which nobody outside can see.
+    #[tokio::test]
+    async fn the_writer_syncs_each_commit_and_overwrites_what_is_deleted() {
+        let folder = std::env::temp_dir().join(format!("conclave-settings-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let store = Store::open(&folder).await.unwrap();
+
+        let settings: (String, i64, i64, i64) = store
+            .writer
+            .write(|db| {
+                Box::pin(async {
+                    let sql = "SELECT * FROM pragma_journal_mode, pragma_synchronous, pragma_foreign_keys,
+                               pragma_secure_delete";
+                    Ok(sqlx::query_as(sql).fetch_one(db).await?)
+                })
+            })
+            .await
+            .unwrap();
+        let written = sqlx::query("DELETE FROM accounts").execute(&store.readers).await;
+        std::fs::remove_dir_all(&folder).unwrap();
+
+        // 2 is FULL.
+        assert_eq!(settings, ("wal".into(), 2, 1, 1));
+        assert!(written.is_err(), "a reader has written");
+    }
+}
