@@ -114,6 +114,10 @@ identifier! {
     DeviceId, 16
 }
 identifier! {
+    /// One sign-in of an account on a node; a device may have several.
+    SessionId, 16
+}
+identifier! {
     /// One room.
     RoomId, 16
 }
