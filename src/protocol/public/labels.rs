@@ -56,6 +56,15 @@ labels! {
     /// Associated data of a pairwise message.
     PAIRWISE_MESSAGE = b"conclave/v1/seal/pairwise";
 
+    /// Hashed: an access token, as the node stores it.
+    ACCESS_TOKEN = b"conclave/v1/token/access";
+    /// Hashed: a refresh token, as the node stores it.
+    REFRESH_TOKEN = b"conclave/v1/token/refresh";
+    /// Hashed: the state of a pending sign-in, as the node stores it.
+    FLOW_STATE = b"conclave/v1/token/flow-state";
+    /// Hashed: an authorization code of the built-in provider, as the node stores it.
+    AUTHORIZATION_CODE = b"conclave/v1/token/authorization-code";
+
     /// HKDF info: the key of a vault collection.
     VAULT_COLLECTION = b"conclave/v1/vault/collection";
     /// HKDF info and associated data: one sealed item of a vault.

@@ -1,0 +1,162 @@
+//! Why the store did not do what it was asked.
+
+use std::sync::Arc;
+
+use crate::ids::{AccountId, DeviceAddress, SessionId};
+
+/// Why a call of the store failed.
+///
+/// After an error of a write nothing of it is stored, with one exception: after
+/// [`Unavailable`](Self::Unavailable) it may be there all the same, because the error can come while
+/// the commit is being written. Every write can be sent again.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such account.
+    #[error("there is no account {account_id}")]
+    UnknownAccount {
+        /// The account.
+        account_id: AccountId,
+    },
+    /// The device is not on its account's list, or stands there with another identity key.
+    #[error("device {device} is not on its account's list")]
+    UnknownDevice {
+        /// The device.
+        device: DeviceAddress,
+    },
+    /// There is no such session, or it has ended.
+    #[error("there is no session {session_id}")]
+    UnknownSession {
+        /// The session.
+        session_id: SessionId,
+    },
+    /// The session has said before that it is another device.
+    #[error("session {session_id} is another device's")]
+    SessionBound {
+        /// The session.
+        session_id: SessionId,
+    },
+    /// The structure belongs to another account.
+    #[error("what was given belongs to another account than {account_id}")]
+    OwnerMismatch {
+        /// The account that was to own it.
+        account_id: AccountId,
+    },
+    /// The device list is signed by another root key than the account's first one was.
+    #[error("the root key of account {account_id} is another")]
+    RootKeyChanged {
+        /// The account.
+        account_id: AccountId,
+    },
+    /// A newer device list is stored.
+    #[error("version {given} of a device list is older than the stored {stored}")]
+    StaleVersion {
+        /// The stored version.
+        stored: u64,
+        /// The version that was to take its place.
+        given: u64,
+    },
+    /// Another device list of the same version is stored.
+    #[error("another device list of version {version} is stored")]
+    ForkedVersion {
+        /// The version.
+        version: u64,
+    },
+    /// The device would have more one-time keys of a kind than are kept for it.
+    #[error("more than {limit} one-time prekeys of a kind")]
+    TooManyPrekeys {
+        /// One-time keys of each kind that are kept for a device.
+        limit: usize,
+    },
+    /// Too many sign-ins are pending on the whole node.
+    #[error("more than {limit} sign-ins are pending")]
+    TooManyFlows {
+        /// Pending sign-ins that are kept.
+        limit: usize,
+    },
+    /// An id or token that should be new is in use; drawn at random, it never is.
+    #[error("an id or token is in use")]
+    IdInUse,
+    /// A value is too large for the store.
+    #[error("{field} is too large")]
+    OutOfRange {
+        /// Which value.
+        field: &'static str,
+    },
+    /// The queue of writes is full. Nothing was tried.
+    #[error("too many writes wait")]
+    Busy,
+    /// The store was closed. Nothing was tried.
+    #[error("the store is closed")]
+    Closed,
+    /// The disk, or the room set for the database, is full.
+    #[error("the store has no room left")]
+    Full,
+    /// The database does not answer, or answers with an error of its own.
+    #[error("the store is unavailable")]
+    Unavailable {
+        /// What the database said; it names no values.
+        #[source]
+        cause: Arc<sqlx::Error>,
+    },
+    /// The database is of another version of the program, or its tables are damaged.
+    #[error("the database does not fit this program")]
+    Migration {
+        /// Which migration, and why.
+        #[source]
+        cause: Arc<sqlx::migrate::MigrateError>,
+    },
+    /// A stored value does not parse: the file is damaged.
+    #[error("a stored {what} is damaged")]
+    Corrupt {
+        /// What was read.
+        what: &'static str,
+    },
+    /// Our own error.
+    #[error("error in the store: {what}")]
+    Bug {
+        /// What should not have happened.
+        what: &'static str,
+    },
+}
+
+/// Primary result codes of SQLite (<https://sqlite.org/rescode.html>), and two extended ones.
+mod code {
+    pub(super) const FULL: u32 = 13;
+    pub(super) const CONSTRAINT: u32 = 19;
+    pub(super) const CONSTRAINT_PRIMARYKEY: u32 = 1555;
+    pub(super) const CONSTRAINT_UNIQUE: u32 = 2067;
+}
+
+impl StoreError {
+    /// Whether disk or database failed, and not the request: no write of the same commit is stored.
+    pub(super) const fn is_environment(&self) -> bool {
+        matches!(self, Self::Full | Self::Unavailable { .. })
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => return Self::Corrupt { what: "row" },
+            sqlx::Error::PoolClosed => return Self::Closed,
+            _ => {}
+        }
+        let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+        match code {
+            Some(code::CONSTRAINT_PRIMARYKEY | code::CONSTRAINT_UNIQUE) => Self::IdInUse,
+            // An extended code has the primary one in its low byte.
+            Some(code) if code & 0xff == code::CONSTRAINT => Self::Bug { what: "a rule of the schema is broken" },
+            Some(code) if code & 0xff == code::FULL => Self::Full,
+            _ => Self::Unavailable { cause: Arc::new(error) },
+        }
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for StoreError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        match error {
+            sqlx::migrate::MigrateError::Execute(error) => error.into(),
+            error => Self::Migration { cause: Arc::new(error) },
+        }
+    }
+}

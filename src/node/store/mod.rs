@@ -1,0 +1,151 @@
+//! What the node remembers, in one SQLite file: accounts, pending sign-ins, sessions, device lists and
+//! prekeys. The store is the truth: what it has acknowledged is committed and synced to disk.
+//!
+//! It holds public keys, routing data and hashes of tokens. The one secret in it is the PKCE verifier of
+//! a pending sign-in, which is deleted when that is completed or given up; deleted values are
+//! overwritten in the file (`secure_delete`), though the write-ahead log keeps them until it wraps.
+//!
+//! - Each method is one whole transaction. Writes go through one writer task, which puts all that wait
+//!   into one commit (`writer.rs`); reads use a small pool of their own and see every write that was acknowledged
+//!   before they began.
+//! - The write-ahead log is on, with `synchronous=FULL`: a commit that was acknowledged survives loss of power.
+//! - It reads no clock and draws nothing at random: times, ids and tokens are given to it. An expiry at
+//!   `now` has passed.
+//! - Migrations are only added. A database that a newer program has changed is refused.
+//! - Everything that strangers can make grow has a limit in [`limits`].
+//!
+//! What an attacker who reads the file learns: who has an account and at which provider, which devices, how
+//! many prekeys are left and when somebody was last active. They get no token and no key that opens
+//! anything. One who can write the file can put prekeys and lists in place; clients refuse what the
+//! account's root or the device has not signed.
+
+mod accounts;
+mod columns;
+mod directory;
+mod error;
+mod flows;
+pub mod limits;
+mod prekeys;
+mod publication;
+mod sessions;
+mod writer;
+
+use core::time::Duration;
+use std::path::Path;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqlSafeStr, SqlitePool};
+
+pub use accounts::{IdentityError, ProviderIdentity};
+pub use directory::DeviceListChange;
+pub use error::StoreError;
+pub use flows::{CodeGrant, Flow};
+pub use prekeys::PrekeysLeft;
+pub use publication::{PublicationError, VerifiedPublication};
+pub use sessions::{EndedSession, NewSession, NewTokens, Rotation, Session, SessionInfo};
+pub use writer::WriteCounts;
+
+use writer::WriterHandle;
+
+/// The store of a node. Clones are handles of the same one.
+#[derive(Clone, Debug)]
+pub struct Store {
+    writer: WriterHandle,
+    readers: SqlitePool,
+}
+
+/// How a store is opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StoreOptions {
+    /// Pages of 4,096 bytes that the database may have at most; past it writes are refused as
+    /// [`StoreError::Full`], while there is still room for what the machine itself needs. None: as many as fit on the disk.
+    pub pages_max: Option<u32>,
+}
+
+impl Store {
+    /// The file in the data folder.
+    pub const FILE_NAME: &str = "conclave.db";
+
+    /// Opens the store in a data folder, which has to exist; makes the file if there is none, and brings
+    /// its tables up to date. Its writer runs on the runtime that calls this.
+    ///
+    /// The folder is to be readable by the node alone: see above for what the file tells.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the file cannot be opened, [`StoreError::Migration`] if it is another
+    /// program's or a newer one's, [`StoreError::Full`].
+    pub async fn open(folder: &Path) -> Result<Self, StoreError> {
+        Self::open_with(folder, StoreOptions::default()).await
+    }
+
+    /// As [`open`](Self::open), with other options than the usual.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_with(folder: &Path, options: StoreOptions) -> Result<Self, StoreError> {
+        let shared = SqliteConnectOptions::new()
+            .filename(folder.join(Self::FILE_NAME))
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let mut writes = shared
+            .clone()
+            .create_if_missing(true)
+            .page_size(PAGE_BYTES)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("secure_delete", "ON");
+        if let Some(pages_max) = options.pages_max {
+            writes = writes.pragma("max_page_count", pages_max.to_string());
+        }
+        let mut connection = writes.connect().await?;
+        migrations().run(&mut connection).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(limits::READERS_MAX)
+            .acquire_timeout(BUSY_TIMEOUT)
+            // A connection to a file does not go stale.
+            .test_before_acquire(false)
+            .connect_with(shared.read_only(true))
+            .await?;
+        Ok(Self { writer: WriterHandle::start(connection, writes), readers })
+    }
+
+    /// Refuses what comes from now on with [`StoreError::Closed`], finishes the writes that wait, and closes
+    /// the file. A store that is dropped without it loses nothing that was acknowledged.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// Whether the database answers: for the readiness of the node.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Closed`] if it does not.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.readers).await?;
+        self.writer.write(|_| Box::pin(async { Ok(()) })).await
+    }
+
+    /// What the writer has done since the store was opened.
+    #[must_use]
+    pub fn write_counts(&self) -> WriteCounts {
+        self.writer.counts()
+    }
+}
+
+fn migrations() -> Migrator {
+    let sql = include_str!("migrations/0001_accounts_and_directory.sql").into_sql_str();
+    Migrator::with_migrations(vec![Migration::new(
+        1,
+        "accounts and directory".into(),
+        MigrationType::Simple,
+        sql,
+        false,
+    )])
+}
+
+/// How long a connection waits for another program's lock, and a read for a connection.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// SQLite's usual size of a page, named because [`StoreOptions::pages_max`] counts in it.
+const PAGE_BYTES: u32 = 4_096;
