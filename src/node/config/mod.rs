@@ -29,7 +29,7 @@ section! {
         /// Address and port. Port 0 takes a free one. The node speaks plain HTTP: where others than this
         /// machine reach it, put something in front that speaks TLS.
         address: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 7400));
-        /// What people and browsers use to reach the node: "https://conclave.example". Empty: "http://"
+        /// What people and browsers use to reach the node: `"https://conclave.example"`. Empty: `http://`
         /// and the address.
         public_url: PublicAddress = PublicAddress::Derived;
         /// Threads that answer requests, 0 to 256. 0: one for each core.
@@ -60,10 +60,10 @@ section! {
     /// Who may sign in, and for how long.
     SignIn in "sign_in" {
         /// The built-in development provider: it signs in anybody under any name, without a password. It
-        /// is refused unless server.address and server.public_url are loopback addresses.
+        /// is refused unless `server.address` and `server.public_url` are loopback addresses.
         development: bool = true;
         /// Where a browser may be sent back to after sign-in, beside loopback addresses, which always
-        /// may. Exact addresses: ["https://app.example/signed-in"].
+        /// may. Exact addresses: `["https://app.example/signed-in"]`.
         redirect_urls: Vec<WebAddress> = Vec::new();
         /// Seconds from the start of a sign-in to its end, 30 to 3600.
         flow_seconds_max: Bounded<30, 3_600> = Bounded::of::<600>();
@@ -93,9 +93,9 @@ section! {
 section! {
     /// What the node writes about itself, to standard error. Never tokens, keys, names or addresses.
     Log in "log" {
-        /// "text" for people, "json" for programs.
+        /// `"text"` for people, `"json"` for programs.
         format: LogFormat = LogFormat::Text;
-        /// Which lines: "error", "warn", "info", "debug", or by target: "warn,audit=info".
+        /// Which lines: `"error"`, `"warn"`, `"info"`, `"debug"`, or by target: `"warn,audit=info"`.
         filter: LogFilter = LogFilter::level(tracing::Level::INFO);
     }
 }

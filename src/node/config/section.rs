@@ -44,7 +44,7 @@ pub(super) use section;
 pub(super) fn print_header(text: &mut String, name: &str, about: &[&str]) {
     text.push('\n');
     print_comment(text, about);
-    text.push_str(&format!("[{name}]\n"));
+    text.extend(["[", name, "]\n"]);
 }
 
 /// Texts, numbers, truth values and lists of them are written the same in JSON and in TOML.
@@ -52,11 +52,11 @@ pub(super) fn print_setting(text: &mut String, name: &str, value: &impl Serializ
     let value = serde_json::to_string(value).unwrap_or_default();
     text.push('\n');
     print_comment(text, doc);
-    text.push_str(&format!("{name} = {value}\n"));
+    text.extend([name, " = ", &value, "\n"]);
 }
 
 fn print_comment(text: &mut String, lines: &[&str]) {
     for line in lines {
-        text.push_str(&format!("#{line}\n"));
+        text.extend(["#", line, "\n"]);
     }
 }

@@ -17,6 +17,9 @@ use super::state::NodeState;
 use crate::wire::{ErrorCode, Problem};
 
 /// Ends a call that takes longer than the settings say. What it did is done: writes are whole.
+///
+/// # Errors
+/// `request_timeout`, and whatever the call itself ends with.
 pub async fn within_time(
     state: Data<NodeState>,
     request: ServiceRequest,
@@ -29,6 +32,9 @@ pub async fn within_time(
 
 /// Sets the headers that every answer has, gives errors their form, and writes the log line. A line has
 /// the route and not the path: a query may hold a code.
+///
+/// # Errors
+/// Those of the call that no handler answered.
 pub async fn framed(
     state: Data<NodeState>,
     request: ServiceRequest,
