@@ -6,12 +6,15 @@ CARGO = cargo
 # Seconds for each fuzz target.
 SECONDS_EACH = 600
 
-.PHONY: help test fmt-check clippy features doc deny wasm python unit fmt bench fuzz
+.PHONY: help run test fmt-check clippy features doc deny wasm python unit fmt bench fuzz
 # One after the other: each uses all cores, and cargo locks its folder.
 .NOTPARALLEL:
 
 help: ## Lists these commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Builds a node and runs it on this machine: http://127.0.0.1:7400, its database under ./data.
+	$(CARGO) run --locked --release --bin conclave -- serve
 
 test: fmt-check clippy features doc deny wasm python unit ## Everything that a change must pass.
 
@@ -24,6 +27,7 @@ clippy: ## The code passes every lint, tests and benchmarks too.
 features: ## Each set of features builds alone, without warnings.
 	$(CARGO) clippy --locked --lib --no-default-features -- -D warnings
 	$(CARGO) clippy --locked --lib --no-default-features --features holder -- -D warnings
+	$(CARGO) clippy --locked --lib --no-default-features --features node -- -D warnings
 
 doc: ## The documentation builds without warnings.
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps

@@ -5,15 +5,18 @@
 //!
 //! ```text
 //! ids ← wire ← protocol::public ← protocol (holder)
-//!              protocol::public ← node
+//!              protocol::public ← node ← cli
 //! ```
 //!
 //! - [`ids`]: the names of accounts, devices, rooms and envelopes.
 //! - [`wire`]: what crosses a boundary, with no secret in it: envelopes, key bundles, limits, codes.
 //! - [`protocol`]: the pure core. Its public part checks keys and signatures; the rest, which holds
 //!   secret keys, is behind the feature `holder`.
-//! - `node`: sign-in, directory and store, behind the feature of the same name.
+//! - `node`, behind the feature of that name: the server. It has no way to name a private key.
+//! - `cli`, behind the feature of that name: the commands.
 
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod ids;
 #[cfg(feature = "node")]
 pub mod node;

@@ -1,7 +1,19 @@
-//! The node: who may sign in, which devices an account has, and the keys that others open sessions with.
+//! The node: people sign in to it, devices publish their keys on it, others fetch them.
 //!
-//! It holds public keys, ciphertext and routing data. It cannot name a private key: of `protocol` it
-//! may use the public part alone.
+//! It owns accounts, sessions and the directory. It sees public keys, signed lists and tokens; it has
+//! no way to name a private key, and what it could learn is in the README's table.
+//!
+//! - [`config`]: every setting; [`clock`] and [`entropy`]: the only places that read either.
+//! - [`store`]: what is kept; [`tokens`]: its secrets. [`auth`]: who somebody is. [`http`]: REST. [`audit`]: what is written
+//!   down of it. [`lifecycle`]: start, readiness and stop.
 
+pub mod audit;
+pub mod auth;
+pub mod clock;
+pub mod config;
+pub mod entropy;
+pub mod http;
+pub mod lifecycle;
+pub mod log;
 pub mod store;
 pub mod tokens;

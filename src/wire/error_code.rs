@@ -93,6 +93,56 @@ error_codes! {
     TooFarAhead = "too_far_ahead",
     /// Saved state is malformed.
     SavedStateMalformed = "saved_state_malformed",
+
+    /// The request's body, path or query is not what the call takes.
+    MalformedRequest = "malformed_request",
+    /// The body is not of the content type that the call takes.
+    UnsupportedMediaType = "unsupported_media_type",
+    /// The body is over the call's limit.
+    BodyTooLarge = "body_too_large",
+    /// The request took too long to arrive or to answer.
+    RequestTimeout = "request_timeout",
+    /// There is nothing at this path.
+    NotFound = "not_found",
+    /// The path has no such method.
+    MethodNotAllowed = "method_not_allowed",
+    /// Too many requests; `Retry-After` says how many seconds to wait.
+    RateLimited = "rate_limited",
+    /// The node cannot answer now: it is stopping, or its store is not available.
+    Unavailable = "unavailable",
+    /// A fault of the node.
+    Internal = "internal",
+
+    /// The call needs an access token.
+    TokenMissing = "token_missing",
+    /// The access token is unknown, expired, or of a session that has ended.
+    TokenRefused = "token_refused",
+    /// The node has no such sign-in provider.
+    UnknownProvider = "unknown_provider",
+    /// The browser may not be sent to this address.
+    RedirectRefused = "redirect_refused",
+    /// No sign-in with this state is under way: unknown, completed or expired.
+    FlowRefused = "flow_refused",
+    /// The provider does not accept the authorization code.
+    CodeRefused = "code_refused",
+    /// The refresh token is unknown, expired, or of a session that has ended.
+    RefreshRefused = "refresh_refused",
+    /// The refresh token was used before. The session has ended.
+    RefreshReused = "refresh_reused",
+    /// The account has no such session.
+    UnknownSession = "unknown_session",
+    /// The session has not said which device it is of.
+    DeviceNotBound = "device_not_bound",
+    /// The session has said that it is of another device.
+    SessionBound = "session_bound",
+    /// The account's root key is another one.
+    RootKeyChanged = "root_key_changed",
+    /// The device has published no prekeys.
+    NoPrekeys = "no_prekeys",
+    /// A KEM prekey is signed for another use than the one it is published for.
+    PrekeyUseMismatch = "prekey_use_mismatch",
+    /// The device has more one-time prekeys than the node keeps.
+    TooManyPrekeys = "too_many_prekeys",
 }
 
 impl fmt::Display for ErrorCode {

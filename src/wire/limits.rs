@@ -28,3 +28,12 @@ pub const DEVICES_MAX: usize = 64;
 
 /// One-time prekeys of one kind in one publication.
 pub const ONE_TIME_PREKEYS_MAX: usize = 200;
+
+/// Bytes of a request's body, where nothing else is said: an id, a token, a code.
+pub const REQUEST_BYTES_MAX: usize = 8 * 1024;
+
+/// Bytes of a device list in JSON. A certificate has about 420.
+pub const DEVICE_LIST_JSON_BYTES_MAX: usize = 1024 + DEVICES_MAX * 512;
+
+/// Bytes of a publication of prekeys in JSON. A KEM prekey has about 2,300, a one-time prekey 110.
+pub const PREKEYS_JSON_BYTES_MAX: usize = 8 * 1024 + ONE_TIME_PREKEYS_MAX * (2_560 + 160);

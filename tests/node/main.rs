@@ -1,5 +1,14 @@
-//! The node, part by part, as its callers use it.
+//! The node, part by part, as its callers use it; and whole, over real HTTP on a free port.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
+mod client;
+mod config;
+mod directory;
+mod logs;
+mod outsider;
+mod server;
+mod sign_in;
 mod store;
+#[path = "../support/mod.rs"]
+mod support;

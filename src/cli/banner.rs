@@ -1,0 +1,31 @@
+//! What `conclave serve` says when it is up: where it listens, what is on, what to try.
+
+use crate::node::lifecycle::Node;
+
+/// A few lines.
+pub(super) fn banner(node: &Node) -> String {
+    let url = node.public_url().as_str();
+    let folder = node.settings().store.folder.display();
+    let providers: Vec<_> = node.providers().collect();
+    let sign_in = if providers.is_empty() { "nobody can: no provider is on".to_owned() } else { providers.join(", ") };
+    let facts = format!(
+        "Conclave {version} listens on http://{address}\n  \
+         data      {folder} (SQLite)\n  \
+         sign-in   {sign_in}\n  \
+         on        accounts, sessions, device lists, prekeys; no rooms, messages or sockets yet\n",
+        version = env!("CARGO_PKG_VERSION"),
+        address = node.address(),
+    );
+    if providers.contains(&"development") { format!("{facts}\n{}", to_try(url)) } else { facts }
+}
+
+/// The two calls of a sign-in, and one with its token.
+fn to_try(url: &str) -> String {
+    format!(
+        "Try it, each line with what the one before answered:\n  \
+         curl -s --json '{{\"provider\":\"development\"}}' {url}/api/auth/flows\n  \
+         curl -s -d name=ada -w '%{{redirect_url}}\\n' 'AUTHORIZATION_URL'\n  \
+         curl -s --json '{{\"code\":\"CODE\",\"state\":\"STATE\"}}' {url}/api/auth/flows/complete\n  \
+         curl -s -H 'Authorization: Bearer ACCESS_TOKEN' {url}/api/auth/sessions\n\n"
+    )
+}

@@ -1,0 +1,120 @@
+//! What is written down of sign-ins, sessions, devices and keys: ids and counts, under the log target
+//! `audit`. Never tokens, keys, names or addresses of the network; never who writes to whom.
+
+use tracing::info;
+
+use crate::ids::{AccountId, DeviceAddress, DeviceId, SessionId};
+
+/// The log target.
+pub const TARGET: &str = "audit";
+
+/// Something that is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A sign-in was completed.
+    SignedIn {
+        /// Who.
+        account: AccountId,
+        /// The new session.
+        session: SessionId,
+        /// By which provider.
+        provider: &'a str,
+    },
+    /// A session took new tokens.
+    Refreshed {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        session: SessionId,
+    },
+    /// A refresh token came a second time, and its session was ended.
+    RefreshReused {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        session: SessionId,
+    },
+    /// A session ended in favour of a new one: the account had as many as it may.
+    SessionDisplaced {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        session: SessionId,
+    },
+    /// A session was ended by its account.
+    SignedOut {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        session: SessionId,
+    },
+    /// All sessions of an account were ended by it.
+    SignedOutEverywhere {
+        /// Whose.
+        account: AccountId,
+        /// How many.
+        sessions: u64,
+    },
+    /// An account published its devices.
+    DevicesPublished {
+        /// Whose.
+        account: AccountId,
+        /// The list's version.
+        version: u64,
+        /// How many devices are on it.
+        devices: usize,
+        /// How many sessions ended because their devices are not.
+        sessions_ended: usize,
+    },
+    /// A session said which device it is of.
+    DeviceBound {
+        /// Whose.
+        account: AccountId,
+        /// The session.
+        session: SessionId,
+        /// The device.
+        device: DeviceId,
+    },
+    /// A device published prekeys.
+    PrekeysPublished {
+        /// The device.
+        device: DeviceAddress,
+        /// One-time prekeys.
+        one_time: usize,
+        /// One-time KEM prekeys.
+        one_time_kem: usize,
+    },
+    /// A bundle of a device was handed out. Who asked is not written down.
+    BundleClaimed {
+        /// The device.
+        device: DeviceAddress,
+    },
+}
+
+/// Writes an event down.
+pub fn record(event: Event<'_>) {
+    match event {
+        Event::SignedIn { account, session, provider } => {
+            info!(target: TARGET, %account, %session, provider, "signed_in");
+        }
+        Event::Refreshed { account, session } => info!(target: TARGET, %account, %session, "refreshed"),
+        Event::RefreshReused { account, session } => info!(target: TARGET, %account, %session, "refresh_reused"),
+        Event::SessionDisplaced { account, session } => {
+            info!(target: TARGET, %account, %session, "session_displaced");
+        }
+        Event::SignedOut { account, session } => info!(target: TARGET, %account, %session, "signed_out"),
+        Event::SignedOutEverywhere { account, sessions } => {
+            info!(target: TARGET, %account, sessions, "signed_out_everywhere");
+        }
+        Event::DevicesPublished { account, version, devices, sessions_ended } => {
+            info!(target: TARGET, %account, version, devices, sessions_ended, "devices_published");
+        }
+        Event::DeviceBound { account, session, device } => {
+            info!(target: TARGET, %account, %session, %device, "device_bound");
+        }
+        Event::PrekeysPublished { device, one_time, one_time_kem } => {
+            info!(target: TARGET, %device, one_time, one_time_kem, "prekeys_published");
+        }
+        Event::BundleClaimed { device } => info!(target: TARGET, %device, "bundle_claimed"),
+    }
+}

@@ -1,0 +1,170 @@
+//! The node's settings: typed, complete by default, documented.
+//!
+//! A setting comes from the environment (`CONCLAVE__SERVER__ADDRESS`), else from the file, else from
+//! the defaults here. A setting that does not exist and a value that a setting may not have are errors
+//! that name source and key. `config/default.toml` is [`Settings::to_toml`] of the defaults, and a test
+//! holds the two equal.
+
+mod error;
+mod section;
+mod source;
+mod values;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+pub use error::ConfigError;
+use section::section;
+pub use source::Environ;
+use source::Sources;
+pub use values::{Bounded, LogFilter, LogFormat, PublicAddress, WebAddress, is_loopback_host};
+
+/// Why the development provider is refused.
+const DEVELOPMENT_NEEDS_LOOPBACK: &str = "the development provider signs in whoever asks: it may be on only while server.address and server.public_url are \
+     loopback addresses";
+
+section! {
+    /// Where the node listens, and how long it waits.
+    Server in "server" {
+        /// Address and port. Port 0 takes a free one. The node speaks plain HTTP: where others than this
+        /// machine reach it, put something in front that speaks TLS.
+        address: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 7400));
+        /// What people and browsers use to reach the node: `"https://conclave.example"`. Empty: `http://`
+        /// and the address.
+        public_url: PublicAddress = PublicAddress::Derived;
+        /// Threads that answer requests, 0 to 256. 0: one for each core.
+        workers: Bounded<0, 256> = Bounded::of::<0>();
+        /// Connections that one worker holds, 1 to 100000. Further ones wait.
+        connections_per_worker_max: Bounded<1, 100_000> = Bounded::of::<5_000>();
+        /// Seconds that a client may take to send the head of a request, 1 to 60.
+        header_seconds_max: Bounded<1, 60> = Bounded::of::<5>();
+        /// Seconds that a whole request may take, body and answer, 1 to 300.
+        request_seconds_max: Bounded<1, 300> = Bounded::of::<30>();
+        /// Seconds that an idle connection is kept, 1 to 300.
+        keep_alive_seconds: Bounded<1, 300> = Bounded::of::<15>();
+        /// Seconds that requests under way may still take after the node was told to stop, 1 to 300.
+        stop_seconds_max: Bounded<1, 300> = Bounded::of::<20>();
+    }
+}
+
+section! {
+    /// What the node keeps.
+    Store in "store" {
+        /// The folder of the database. It is made if it is not there. A relative path starts where the
+        /// node is started.
+        folder: PathBuf = PathBuf::from("data");
+    }
+}
+
+section! {
+    /// Who may sign in, and for how long.
+    SignIn in "sign_in" {
+        /// The built-in development provider: it signs in anybody under any name, without a password. It
+        /// is refused unless `server.address` and `server.public_url` are loopback addresses.
+        development: bool = true;
+        /// Where a browser may be sent back to after sign-in, beside loopback addresses, which always
+        /// may. Exact addresses: `["https://app.example/signed-in"]`.
+        redirect_urls: Vec<WebAddress> = Vec::new();
+        /// Seconds from the start of a sign-in to its end, 30 to 3600.
+        flow_seconds_max: Bounded<30, 3_600> = Bounded::of::<600>();
+        /// Seconds that an access token is good for, 30 to 86400.
+        access_seconds: Bounded<30, 86_400> = Bounded::of::<900>();
+        /// Hours without use after which a session ends, 1 to 8760.
+        idle_hours_max: Bounded<1, 8_760> = Bounded::of::<720>();
+        /// Hours after which a session ends however much it is used, 1 to 87600.
+        session_hours_max: Bounded<1, 87_600> = Bounded::of::<4_320>();
+    }
+}
+
+section! {
+    /// How often somebody may ask. Past a limit the answer is 429, with the seconds to wait. A whole
+    /// minute's worth may come at once.
+    Limits in "limits" {
+        /// Calls in a minute without a valid token, by address (IPv6: by /64), 1 to 100000.
+        sign_in_per_minute: Bounded<1, 100_000> = Bounded::of::<60>();
+        /// Calls in a minute with a token, by account, 1 to 1000000.
+        requests_per_minute: Bounded<1, 1_000_000> = Bounded::of::<600>();
+        /// Claims in a minute, by who asks and whose device is asked for, 1 to 1000. A claim takes one
+        /// of the device's one-time keys.
+        claims_per_minute: Bounded<1, 1_000> = Bounded::of::<10>();
+    }
+}
+
+section! {
+    /// What the node writes about itself, to standard error. Never tokens, keys, names or addresses.
+    Log in "log" {
+        /// `"text"` for people, `"json"` for programs.
+        format: LogFormat = LogFormat::Text;
+        /// Which lines: `"error"`, `"warn"`, `"info"`, `"debug"`, or by target: `"warn,audit=info"`.
+        filter: LogFilter = LogFilter::level(tracing::Level::INFO);
+    }
+}
+
+/// Every setting of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Where the node listens, and how long it waits.
+    pub server: Server,
+    /// What the node keeps.
+    pub store: Store,
+    /// Who may sign in, and for how long.
+    pub sign_in: SignIn,
+    /// How often somebody may ask.
+    pub limits: Limits,
+    /// What the node writes about itself.
+    pub log: Log,
+}
+
+impl Settings {
+    /// Reads the settings: the environment before the file before the defaults.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with source and key.
+    pub fn load(file: Option<&Path>, environ: Environ) -> Result<Self, ConfigError> {
+        let known = [Server::KEYS, Store::KEYS, SignIn::KEYS, Limits::KEYS, Log::KEYS].concat();
+        let sources = Sources::read(file, environ, &known)?;
+        let settings = Self {
+            server: Server::read(&sources)?,
+            store: Store::read(&sources)?,
+            sign_in: SignIn::read(&sources)?,
+            limits: Limits::read(&sources)?,
+            log: Log::read(&sources)?,
+        };
+        settings.check(&|key| sources.origin(key).to_owned())?;
+        Ok(settings)
+    }
+
+    /// Refuses settings that do not go together; `origin` says where a setting is from.
+    ///
+    /// # Errors
+    /// [`ConfigError::Conflict`].
+    pub fn check(&self, origin: &dyn Fn(&str) -> String) -> Result<(), ConfigError> {
+        let key = "sign_in.development";
+        let is_local = self.server.address.ip().is_loopback() && self.server.public_url.is_loopback();
+        if self.sign_in.development && !is_local {
+            return Err(ConfigError::Conflict { origin: origin(key), key, reason: DEVELOPMENT_NEEDS_LOOPBACK });
+        }
+        Ok(())
+    }
+
+    /// The settings as a documented TOML file.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let Self { server, store, sign_in, limits, log } = self;
+        let mut text = HEADER.to_owned();
+        server.print(&mut text);
+        store.print(&mut text);
+        sign_in.print(&mut text);
+        limits.print(&mut text);
+        log.print(&mut text);
+        text
+    }
+}
+
+const HEADER: &str = "\
+# Every setting of a Conclave node, as `conclave config print` writes it. A file that is given with
+# `conclave serve --config FILE` needs only what is to be different; what it lacks is as here.
+#
+# The environment overrides both: CONCLAVE__SERVER__ADDRESS=127.0.0.1:8080 is `address` in `[server]`.
+# Parts of a list are separated by commas there.
+";

@@ -1,0 +1,201 @@
+//! Kinds of values that a setting may have. Each is checked where it is read.
+
+use core::fmt;
+use core::time::Duration;
+use std::net::{IpAddr, SocketAddr};
+
+use actix_web::http::Uri;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use tracing_subscriber::EnvFilter;
+
+/// A whole number from `MIN` to `MAX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Bounded<const MIN: u32, const MAX: u32>(u32);
+
+impl<const MIN: u32, const MAX: u32> Bounded<MIN, MAX> {
+    /// A number that is known when the program is built; one out of bounds does not compile.
+    #[must_use]
+    pub const fn of<const VALUE: u32>() -> Self {
+        const { assert!(MIN <= VALUE && VALUE <= MAX, "out of bounds") };
+        Self(VALUE)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn value(self) -> u32 {
+        self.0
+    }
+
+    /// That many seconds.
+    #[must_use]
+    pub const fn seconds(self) -> Duration {
+        Duration::from_secs(self.0 as u64)
+    }
+
+    /// That many hours.
+    #[must_use]
+    pub const fn hours(self) -> Duration {
+        Duration::from_secs(self.0 as u64 * 3_600)
+    }
+}
+
+impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Bounded<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = i64::deserialize(deserializer)?;
+        let bounded = u32::try_from(value).ok().filter(|value| (MIN..=MAX).contains(value));
+        bounded.map(Self).ok_or_else(|| de::Error::custom(format_args!("{value} is not from {MIN} to {MAX}")))
+    }
+}
+
+/// An `http` or `https` address without query and fragment, as text without a slash at its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebAddress(String);
+
+impl WebAddress {
+    /// Parses an address; none if it is something else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let uri: Uri = text.parse().ok()?;
+        let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
+        let authority = uri.authority()?.as_str();
+        let is_plain = !authority.contains('@') && !authority.is_empty() && uri.query().is_none();
+        (is_web && is_plain && !text.contains('#')).then(|| Self(text.trim_end_matches('/').to_owned()))
+    }
+
+    /// The address of whatever listens there, without TLS.
+    #[must_use]
+    pub fn of(address: SocketAddr) -> Self {
+        Self(format!("http://{address}"))
+    }
+
+    /// Whether its host is a loopback address, or `localhost`.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        let uri = self.0.parse::<Uri>();
+        uri.is_ok_and(|uri| uri.host().is_some_and(is_loopback_host))
+    }
+
+    /// Whether it begins with `https`.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.0.starts_with("https:")
+    }
+
+    /// The address of a path below this one; `path` begins with a slash.
+    #[must_use]
+    pub fn join(&self, path: &str) -> Self {
+        Self(format!("{}{path}", self.0))
+    }
+
+    /// The text, without a slash at its end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Whether a host is a loopback address, or `localhost`. An IPv6 address may stand in brackets.
+#[must_use]
+pub fn is_loopback_host(host: &str) -> bool {
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+impl Serialize for WebAddress {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for WebAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| {
+            de::Error::custom(format_args!("{text:?} is not an http or https address without query and fragment"))
+        })
+    }
+}
+
+/// Where the node is reached: given, or derived from where it listens. As text: an address, or nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PublicAddress {
+    /// `http://` and the address that it listens on.
+    Derived,
+    /// What people and browsers use, for example that of a proxy in front.
+    Given(WebAddress),
+}
+
+impl PublicAddress {
+    /// Whether the node is reached under a loopback address. A derived one is as the listener's.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        match self {
+            Self::Derived => true,
+            Self::Given(address) => address.is_loopback(),
+        }
+    }
+}
+
+impl Serialize for PublicAddress {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self {
+            Self::Derived => "",
+            Self::Given(address) => address.as_str(),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.is_empty() {
+            return Ok(Self::Derived);
+        }
+        WebAddress::deserialize(de::value::StringDeserializer::new(text)).map(Self::Given)
+    }
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line, for programs.
+    Json,
+}
+
+/// Which log lines are written: `info`, or with targets, `warn,conclave=debug,audit=info`.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct LogFilter(String);
+
+impl LogFilter {
+    /// Lines of this level and above.
+    #[must_use]
+    pub fn level(level: tracing::Level) -> Self {
+        Self(level.as_str().to_lowercase())
+    }
+
+    /// The filter itself.
+    #[must_use]
+    pub fn to_filter(&self) -> EnvFilter {
+        // The text was parsed before; should it not parse, errors still come out.
+        EnvFilter::try_new(&self.0).unwrap_or_else(|_| EnvFilter::new("error"))
+    }
+}
+
+impl fmt::Debug for LogFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LogFilter({})", self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for LogFilter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        EnvFilter::try_new(&text).map_err(de::Error::custom)?;
+        Ok(Self(text))
+    }
+}

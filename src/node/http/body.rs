@@ -1,0 +1,70 @@
+//! How bodies, paths and queries are read: their limits, and the errors of what does not parse.
+
+use actix_web::error::{JsonPayloadError, PayloadError, UrlencodedError};
+use actix_web::web::{FormConfig, JsonConfig, PathConfig, PayloadConfig, QueryConfig};
+use actix_web::{Error, HttpRequest};
+
+use super::error::ApiError;
+use crate::wire::ErrorCode;
+
+/// Characters of what is said about a body that does not parse: it may quote the body.
+const DETAIL_CHARACTERS_MAX: usize = 200;
+
+/// Reads JSON of at most this many bytes. The content type must be JSON, which also keeps pages of
+/// other origins out: a browser asks before it sends that, and the node does not agree.
+pub(super) fn json(bytes_max: usize) -> JsonConfig {
+    JsonConfig::default().limit(bytes_max).content_type_required(true).error_handler(json_error)
+}
+
+/// Reads an HTML form of at most this many bytes.
+pub(super) fn form(bytes_max: usize) -> FormConfig {
+    FormConfig::default().limit(bytes_max).error_handler(form_error)
+}
+
+/// Reads parts of a path.
+pub(super) fn path() -> PathConfig {
+    PathConfig::default().error_handler(|error, _| malformed(&error.to_string()).into())
+}
+
+/// Reads a query.
+pub(super) fn query() -> QueryConfig {
+    QueryConfig::default().error_handler(|error, _| malformed(&error.to_string()).into())
+}
+
+/// The limit of what is read as bytes.
+pub(super) fn payload(bytes_max: usize) -> PayloadConfig {
+    PayloadConfig::new(bytes_max)
+}
+
+fn json_error(error: JsonPayloadError, _: &HttpRequest) -> Error {
+    match error {
+        JsonPayloadError::OverflowKnownLength { .. } | JsonPayloadError::Overflow { .. } => {
+            ApiError::new(ErrorCode::BodyTooLarge)
+        }
+        JsonPayloadError::ContentType => ApiError::new(ErrorCode::UnsupportedMediaType),
+        JsonPayloadError::Payload(error) => payload_error(&error),
+        error => malformed(&error.to_string()),
+    }
+    .into()
+}
+
+fn form_error(error: UrlencodedError, _: &HttpRequest) -> Error {
+    match error {
+        UrlencodedError::Overflow { .. } => ApiError::new(ErrorCode::BodyTooLarge),
+        UrlencodedError::ContentType => ApiError::new(ErrorCode::UnsupportedMediaType),
+        UrlencodedError::Payload(error) => payload_error(&error),
+        error => malformed(&error.to_string()),
+    }
+    .into()
+}
+
+fn payload_error(error: &PayloadError) -> ApiError {
+    match error {
+        PayloadError::Overflow => ApiError::new(ErrorCode::BodyTooLarge),
+        error => malformed(&error.to_string()),
+    }
+}
+
+fn malformed(detail: &str) -> ApiError {
+    ApiError::with_detail(ErrorCode::MalformedRequest, detail.chars().take(DETAIL_CHARACTERS_MAX).collect::<String>())
+}

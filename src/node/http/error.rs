@@ -1,0 +1,210 @@
+//! The one error of every call: a status, a stable code, text for the caller and nothing of the cause.
+
+use core::fmt;
+use core::time::Duration;
+use std::error::Error;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use tracing::error;
+
+use crate::node::entropy::EntropyError;
+use crate::node::store::StoreError;
+use crate::protocol::public::VerifyError;
+use crate::wire::{ErrorCode, Problem};
+
+/// Why a call failed. The cause of what is the node's own fault is in the log.
+#[derive(Debug)]
+pub struct ApiError {
+    code: ErrorCode,
+    detail: Option<String>,
+    retry_after: Option<Duration>,
+}
+
+impl ApiError {
+    /// An error with its code alone.
+    #[must_use]
+    pub const fn new(code: ErrorCode) -> Self {
+        Self { code, detail: None, retry_after: None }
+    }
+
+    /// An error and what it was about: text that the caller sent, or may know.
+    #[must_use]
+    pub fn with_detail(code: ErrorCode, detail: impl Into<String>) -> Self {
+        Self { detail: Some(detail.into()), ..Self::new(code) }
+    }
+
+    /// Too many requests; one will be answered after `wait`.
+    #[must_use]
+    pub fn rate_limited(wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..Self::new(ErrorCode::RateLimited) }
+    }
+
+    /// The node cannot answer now. The cause goes into the log.
+    pub fn unavailable(cause: &(dyn Error + 'static)) -> Self {
+        error!(target: "http", cause = %Chain(cause), "unavailable");
+        Self { retry_after: Some(RETRY_UNAVAILABLE), ..Self::new(ErrorCode::Unavailable) }
+    }
+
+    /// A fault of the node. The cause goes into the log.
+    pub fn internal(cause: &(dyn Error + 'static)) -> Self {
+        error!(target: "http", cause = %Chain(cause), "internal error");
+        Self::new(ErrorCode::Internal)
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        self.code
+    }
+}
+
+/// How long a client waits when the node cannot answer.
+const RETRY_UNAVAILABLE: Duration = Duration::from_secs(2);
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.code.fmt(f)
+    }
+}
+
+impl Error for ApiError {}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(shape(self.code).0).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code());
+        response.insert_header((CACHE_CONTROL, "no-store"));
+        if let Some(wait) = self.retry_after {
+            // Whole seconds, rounded up: after them the call is answered.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            response.insert_header((RETRY_AFTER, seconds.max(1)));
+        }
+        if self.status_code() == StatusCode::UNAUTHORIZED {
+            response.insert_header((WWW_AUTHENTICATE, "Bearer"));
+        }
+        let (status, title) = shape(self.code);
+        let problem = Problem { status, code: self.code, title: title.to_owned(), detail: self.detail.clone() };
+        let body = serde_json::to_string(&problem).unwrap_or_default();
+        response.content_type(Problem::MEDIA_TYPE).body(body)
+    }
+}
+
+/// The status and the title of each code. Those that only a client meets have a common one.
+const fn shape(code: ErrorCode) -> (u16, &'static str) {
+    use ErrorCode as Code;
+    match code {
+        Code::MalformedRequest => (400, "The request is not what this call takes."),
+        Code::FlowRefused => (400, "No sign-in with this state is under way. Start again."),
+        Code::CodeRefused => (400, "The provider does not accept the code. Start again."),
+        Code::RedirectRefused => (400, "The browser may not be sent to this address."),
+        Code::UnknownProvider => (400, "There is no such sign-in provider."),
+        Code::TokenMissing => (401, "This call needs an access token."),
+        Code::TokenRefused => (401, "The access token is not good. Refresh it, or sign in."),
+        Code::RefreshRefused => (401, "The refresh token is not good. Sign in."),
+        Code::RefreshReused => (401, "The refresh token was used before. The session has ended: sign in."),
+        Code::OwnerMismatch => (403, "It belongs to another account or device."),
+        Code::NotFound => (404, "There is nothing here."),
+        Code::UnknownAccount => (404, "The account is not known, or has no devices."),
+        Code::UnknownDevice => (404, "The device is not on its account's list."),
+        Code::UnknownSession => (404, "There is no such session."),
+        Code::NoPrekeys => (404, "The device has published no prekeys."),
+        Code::MethodNotAllowed => (405, "This path has no such method."),
+        Code::RequestTimeout => (408, "The request took too long."),
+        Code::DeviceNotBound => (409, "The session has not said which device it is of."),
+        Code::SessionBound => (409, "The session is of another device."),
+        Code::RootKeyChanged => (409, "The account's root key is another one."),
+        Code::StaleDeviceList => (409, "A newer device list is known."),
+        Code::ForkedDeviceList => (409, "Another device list of this version is known."),
+        Code::TooManyPrekeys => (409, "The node keeps no more one-time prekeys of a device."),
+        Code::BodyTooLarge => (413, "The body is over this call's limit."),
+        Code::UnsupportedMediaType => (415, "The body is not of the content type that this call takes."),
+        Code::DeviceListMalformed => (422, "The device list is over its limit or out of order."),
+        Code::KeyUnacceptable => (422, "A public key is not canonical, or of low or mixed order."),
+        Code::KeyIdMismatch => (422, "A key id is not that of the key beside it."),
+        Code::PrekeyUseMismatch => (422, "A KEM prekey is signed for another use."),
+        Code::SignatureInvalid => (422, "A signature does not hold."),
+        Code::RateLimited => (429, "Too many requests. Wait, then try again."),
+        Code::Internal => (500, "The node made a mistake."),
+        Code::Unavailable => (503, "The node cannot answer now. Try again."),
+        Code::IdentityChanged
+        | Code::NoSuchIdentity
+        | Code::OwnRootChanged
+        | Code::SignatureMissing
+        | Code::SignatureUnexpected
+        | Code::NotForThisDevice
+        | Code::OwnDevice
+        | Code::OtherPolicy
+        | Code::NoSession
+        | Code::AgreementFailed
+        | Code::OpeningReplayed
+        | Code::TooManyOpenings
+        | Code::TooManyAccounts
+        | Code::PrekeyGone
+        | Code::MessageMalformed
+        | Code::MessageTooLong
+        | Code::DoesNotOpen
+        | Code::MessageKeyGone
+        | Code::ChainGone
+        | Code::ChainExhausted
+        | Code::TooFarAhead
+        | Code::SavedStateMalformed => (422, "It cannot be carried out."),
+    }
+}
+
+impl From<VerifyError> for ApiError {
+    fn from(error: VerifyError) -> Self {
+        Self::with_detail(error.code(), error.to_string())
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::UnknownAccount { .. } => Self::new(ErrorCode::UnknownAccount),
+            StoreError::UnknownDevice { .. } => Self::new(ErrorCode::UnknownDevice),
+            StoreError::UnknownSession { .. } => Self::new(ErrorCode::UnknownSession),
+            StoreError::SessionBound { .. } => Self::new(ErrorCode::SessionBound),
+            StoreError::OwnerMismatch { .. } => Self::new(ErrorCode::OwnerMismatch),
+            StoreError::RootKeyChanged { .. } => Self::new(ErrorCode::RootKeyChanged),
+            StoreError::StaleVersion { .. } => Self::new(ErrorCode::StaleDeviceList),
+            StoreError::ForkedVersion { .. } => Self::new(ErrorCode::ForkedDeviceList),
+            StoreError::TooManyPrekeys { .. } => Self::new(ErrorCode::TooManyPrekeys),
+            StoreError::OutOfRange { .. } => Self::with_detail(ErrorCode::MalformedRequest, error.to_string()),
+            StoreError::TooManyFlows { .. }
+            | StoreError::Busy
+            | StoreError::Closed
+            | StoreError::Full
+            | StoreError::Unavailable { .. } => Self::unavailable(&error),
+            StoreError::IdInUse
+            | StoreError::Migration { .. }
+            | StoreError::Corrupt { .. }
+            | StoreError::Bug { .. } => Self::internal(&error),
+        }
+    }
+}
+
+impl From<EntropyError> for ApiError {
+    fn from(error: EntropyError) -> Self {
+        Self::unavailable(&error)
+    }
+}
+
+/// A cause with the causes behind it.
+struct Chain<'a>(&'a (dyn Error + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! What stands around every call: its time limit, the headers of its answer, its log line, and the
+//! form of errors that no handler made.
+
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{Error, ResponseError};
+use tracing::debug;
+
+use super::error::ApiError;
+use super::state::NodeState;
+use crate::wire::{ErrorCode, Problem};
+
+/// Ends a call that takes longer than the settings say. What it did is done: writes are whole.
+///
+/// # Errors
+/// `request_timeout`, and whatever the call itself ends with.
+pub async fn within_time(
+    state: Data<NodeState>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let limit = state.settings.server.request_seconds_max.seconds();
+    let answer = tokio::time::timeout(limit, next.call(request)).await;
+    answer.unwrap_or_else(|_| Err(ApiError::new(ErrorCode::RequestTimeout).into()))
+}
+
+/// Sets the headers that every answer has, gives errors their form, and writes the log line. A line has
+/// the route and not the path: a query may hold a code.
+///
+/// # Errors
+/// Those of the call that no handler answered.
+pub async fn framed(
+    state: Data<NodeState>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, Error> {
+    let started = state.clock.running();
+    let method = request.method().clone();
+    let mut response = as_problem(next.call(request).await?);
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if state.readiness.is_stopping() {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    let millis = state.clock.running().saturating_sub(started).as_millis();
+    let route = response.request().match_pattern().unwrap_or_default();
+    let status = response.status().as_u16();
+    debug!(target: "http", %method, route, status, millis, "answered");
+    Ok(response)
+}
+
+/// Gives an error that no handler made its code: no such path, no such method.
+fn as_problem<B: MessageBody>(response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B, BoxBody>> {
+    let status = response.status();
+    let is_problem = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == Problem::MEDIA_TYPE);
+    if is_problem || !(status.is_client_error() || status.is_server_error()) {
+        return response.map_into_left_body();
+    }
+    let code = match status {
+        StatusCode::NOT_FOUND => ErrorCode::NotFound,
+        StatusCode::METHOD_NOT_ALLOWED => ErrorCode::MethodNotAllowed,
+        StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::BodyTooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => ErrorCode::UnsupportedMediaType,
+        StatusCode::REQUEST_TIMEOUT => ErrorCode::RequestTimeout,
+        status if status.is_client_error() => ErrorCode::MalformedRequest,
+        _ => ErrorCode::Internal,
+    };
+    response.into_response(ApiError::new(code).error_response()).map_into_right_body()
+}

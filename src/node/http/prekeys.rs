@@ -1,0 +1,95 @@
+//! `/api/prekeys`: a device publishes prekeys and asks how many are left.
+//! `/api/users/{account}/devices/{device}/claim`: others take a bundle.
+
+use actix_web::web::{self, Data, Json, Path, ServiceConfig};
+
+use super::body;
+use super::error::ApiError;
+use super::extract::SignedIn;
+use super::state::NodeState;
+use crate::ids::{AccountId, DeviceAddress, DeviceId};
+use crate::node::audit::{self, Event};
+use crate::node::store::{PrekeysLeft, PublicationError, VerifiedPublication};
+use crate::protocol::public::{VerifiedDevice, verify_device};
+use crate::wire::limits::PREKEYS_JSON_BYTES_MAX;
+use crate::wire::{ErrorCode, PrekeyBundle, PrekeyPublication, PrekeyStatus};
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(
+            web::resource("/api/prekeys")
+                .app_data(body::json(PREKEYS_JSON_BYTES_MAX))
+                .route(web::get().to(status))
+                .route(web::put().to(publish)),
+        )
+        .service(web::resource("/api/users/{account_id}/devices/{device_id}/claim").route(web::post().to(claim)));
+}
+
+/// How many one-time keys are left of the device that the session is of. Nobody else is told.
+async fn status(asker: SignedIn, state: Data<NodeState>) -> Result<Json<PrekeyStatus>, ApiError> {
+    Ok(Json(state.store.prekeys_left(asker.device()?).await?.into()))
+}
+
+/// Takes prekeys of the device that the session is of. Answers what there is then.
+async fn publish(
+    asker: SignedIn,
+    state: Data<NodeState>,
+    publication: Json<PrekeyPublication>,
+) -> Result<Json<PrekeyStatus>, ApiError> {
+    let device = asker.device()?;
+    let (one_time, one_time_kem) = (publication.one_time_prekeys.len(), publication.one_time_kem_prekeys.len());
+    let publication = verified(publication.into_inner(), own_device(&state, device).await?).await?;
+    let left = state.store.publish_prekeys(&publication).await?;
+    audit::record(Event::PrekeysPublished { device, one_time, one_time_kem });
+    Ok(Json(left.into()))
+}
+
+/// Hands out a bundle: each one-time key once.
+async fn claim(
+    asker: SignedIn,
+    state: Data<NodeState>,
+    path: Path<(AccountId, DeviceId)>,
+) -> Result<Json<PrekeyBundle>, ApiError> {
+    let (account_id, device_id) = path.into_inner();
+    let device = DeviceAddress { account_id, device_id };
+    state.limits.claim(asker.account_id(), device)?;
+    if let Some(bundle) = state.store.claim_bundle(device).await? {
+        audit::record(Event::BundleClaimed { device });
+        return Ok(Json(bundle));
+    }
+    own_device(&state, device).await?;
+    Err(ApiError::new(ErrorCode::NoPrekeys))
+}
+
+/// The device as its account's list has it.
+async fn own_device(state: &NodeState, device: DeviceAddress) -> Result<VerifiedDevice, ApiError> {
+    let list = state.store.device_list(device.account_id).await?;
+    let certificate = list.and_then(|list| list.devices.into_iter().find(|entry| entry.device_id == device.device_id));
+    Ok(verify_device(&certificate.ok_or(ApiError::new(ErrorCode::UnknownDevice))?)?)
+}
+
+/// Checks a publication beside the requests: a full one is 202 signatures.
+async fn verified(publication: PrekeyPublication, device: VerifiedDevice) -> Result<VerifiedPublication, ApiError> {
+    let verified = web::block(move || VerifiedPublication::verify(publication, &device)).await;
+    Ok(verified.map_err(|error| ApiError::unavailable(&error))??)
+}
+
+impl From<PublicationError> for ApiError {
+    fn from(error: PublicationError) -> Self {
+        let code = match error {
+            PublicationError::Verify(error) => error.code(),
+            PublicationError::OtherUse { .. } => ErrorCode::PrekeyUseMismatch,
+            PublicationError::TooMany { .. } => ErrorCode::TooManyPrekeys,
+        };
+        Self::with_detail(code, error.to_string())
+    }
+}
+
+impl From<PrekeysLeft> for PrekeyStatus {
+    fn from(left: PrekeysLeft) -> Self {
+        // At most `ONE_TIME_PREKEYS_STORED_MAX` are stored.
+        let count = |left| u32::try_from(left).unwrap_or(u32::MAX);
+        let PrekeysLeft { one_time, one_time_kem } = left;
+        Self { one_time_prekeys: count(one_time), one_time_kem_prekeys: count(one_time_kem) }
+    }
+}

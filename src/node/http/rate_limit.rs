@@ -1,0 +1,160 @@
+//! How often somebody may ask: by address before sign-in, by account after it, by who asks and whose
+//! device for claims.
+//!
+//! Each limit is a leaky bucket (GCRA) that holds a minute's worth. They live in memory, one set for
+//! each node: a restart empties them. Keys that are full again are dropped every [`PRUNE_EVERY`], so
+//! what they take is bounded by the requests of a minute.
+
+use core::hash::Hash;
+use core::num::NonZeroU32;
+use core::time::Duration;
+use std::net::{IpAddr, Ipv6Addr};
+
+use governor::middleware::NoOpMiddleware;
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
+
+use super::error::ApiError;
+use crate::ids::{AccountId, DeviceAddress};
+use crate::node::clock::Clock;
+use crate::node::config;
+
+/// How often keys that are as good as new are dropped.
+pub const PRUNE_EVERY: Duration = Duration::from_secs(10);
+
+/// A limit for each key.
+struct Limit<K: Clone + Hash + Eq> {
+    limiter: RateLimiter<K, DashMapStateStore<K>, Clock, NoOpMiddleware<Duration>>,
+}
+
+impl<K: Clone + Hash + Eq> Limit<K> {
+    fn per_minute(count: u32, clock: &Clock) -> Self {
+        let quota = Quota::per_minute(NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN));
+        Self { limiter: RateLimiter::new(quota, DashMapStateStore::default(), clock.clone()) }
+    }
+
+    fn spend(&self, key: &K, clock: &Clock) -> Result<(), ApiError> {
+        let until = |wait: governor::NotUntil<Duration>| ApiError::rate_limited(wait.wait_time_from(clock.running()));
+        self.limiter.check_key(key).map_err(until)
+    }
+}
+
+/// The node's limits.
+pub struct RateLimits {
+    clock: Clock,
+    visitors: Limit<IpAddr>,
+    accounts: Limit<AccountId>,
+    claims: Limit<(AccountId, DeviceAddress)>,
+}
+
+impl core::fmt::Debug for RateLimits {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("RateLimits(..)")
+    }
+}
+
+impl RateLimits {
+    /// Limits as the settings say.
+    #[must_use]
+    pub fn new(settings: &config::Limits, clock: &Clock) -> Self {
+        let config::Limits { sign_in_per_minute, requests_per_minute, claims_per_minute } = settings;
+        Self {
+            clock: clock.clone(),
+            visitors: Limit::per_minute(sign_in_per_minute.value(), clock),
+            accounts: Limit::per_minute(requests_per_minute.value(), clock),
+            claims: Limit::per_minute(claims_per_minute.value(), clock),
+        }
+    }
+
+    /// Counts a call from somebody who is not signed in.
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub fn visitor(&self, address: IpAddr) -> Result<(), ApiError> {
+        self.visitors.spend(&network(address), &self.clock)
+    }
+
+    /// Counts a call of an account.
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub fn account(&self, account: AccountId) -> Result<(), ApiError> {
+        self.accounts.spend(&account, &self.clock)
+    }
+
+    /// Counts a claim.
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub fn claim(&self, asker: AccountId, target: DeviceAddress) -> Result<(), ApiError> {
+        self.claims.spend(&(asker, target), &self.clock)
+    }
+
+    /// Drops keys that are as good as new.
+    pub fn prune(&self) {
+        let Self { clock: _, visitors, accounts, claims } = self;
+        visitors.limiter.retain_recent();
+        accounts.limiter.retain_recent();
+        claims.limiter.retain_recent();
+    }
+}
+
+/// What counts as one address: of IPv6 the first 64 bits, which one subscriber has all of.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use crate::node::clock::ManualClock;
+    use crate::node::config::Bounded;
+    use crate::wire::{ErrorCode, Timestamp};
+
+    #[test]
+    fn a_minutes_worth_passes_at_once_and_then_one_as_time_goes() {
+        let clock = ManualClock::at(Timestamp::from_millis(1_800_000_000_000));
+        let settings = config::Limits { sign_in_per_minute: Bounded::of::<6>(), ..config::Limits::default() };
+        let limits = RateLimits::new(&settings, &clock.clone().into());
+        let [one, other]: [IpAddr; 2] = ["127.0.0.1".parse().unwrap(), "127.0.0.2".parse().unwrap()];
+
+        for _ in 0..6 {
+            limits.visitor(one).unwrap();
+        }
+        assert_eq!(limits.visitor(one).unwrap_err().code(), ErrorCode::RateLimited);
+        limits.visitor(other).unwrap();
+
+        clock.advance(Duration::from_secs(10));
+        limits.visitor(one).unwrap();
+        assert_eq!(limits.visitor(one).unwrap_err().code(), ErrorCode::RateLimited);
+    }
+
+    #[test]
+    fn an_ipv6_subscriber_counts_as_one_and_mapped_ipv4_as_ipv4() {
+        let network = |text: &str| super::network(text.parse().unwrap()).to_string();
+
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(network("2001:db8:1:3::1"), "2001:db8:1:3::");
+        assert_eq!(network("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(network("192.0.2.7"), "192.0.2.7");
+    }
+
+    #[test]
+    fn keys_that_are_full_again_are_dropped() {
+        let clock = ManualClock::at(Timestamp::from_millis(1_800_000_000_000));
+        let limits = RateLimits::new(&config::Limits::default(), &clock.clone().into());
+        limits.visitor("127.0.0.1".parse().unwrap()).unwrap();
+
+        limits.prune();
+        assert_eq!(limits.visitors.limiter.len(), 1);
+        clock.advance(Duration::from_secs(120));
+        limits.prune();
+
+        assert_eq!(limits.visitors.limiter.len(), 0);
+    }
+}

@@ -1,0 +1,67 @@
+//! `/api/auth/sessions` and sign-out; `/api/session/device`: which device a session is of.
+
+use actix_web::HttpResponse;
+use actix_web::web::{self, Data, Json, Path, ServiceConfig};
+
+use super::error::ApiError;
+use super::extract::SignedIn;
+use super::state::NodeState;
+use crate::ids::{AccountId, SessionId};
+use crate::node::audit::{self, Event};
+use crate::wire::{BindDevice, ErrorCode, SessionSummary, Sessions, SignedOut};
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(web::resource("/api/auth/sessions").route(web::get().to(list)))
+        .service(web::resource("/api/auth/sessions/{session_id}").route(web::delete().to(end)))
+        .service(web::resource("/api/auth/sign-out").route(web::post().to(sign_out)))
+        .service(web::resource("/api/auth/sign-out-everywhere").route(web::post().to(sign_out_everywhere)))
+        .service(web::resource("/api/session/device").route(web::put().to(bind_device)));
+}
+
+async fn list(asker: SignedIn, state: Data<NodeState>) -> Result<Json<Sessions>, ApiError> {
+    let sessions = state.store.sessions(asker.account_id(), state.clock.now()).await?;
+    let summaries = sessions.into_iter().map(|session| SessionSummary {
+        session_id: session.session_id,
+        device_id: session.device_id,
+        created_at: session.created_at,
+        refreshed_at: session.refreshed_at,
+        expires_at: session.expires_at,
+        is_this: session.session_id == asker.session_id(),
+    });
+    Ok(Json(Sessions { sessions: summaries.collect() }))
+}
+
+async fn end(asker: SignedIn, state: Data<NodeState>, session: Path<SessionId>) -> Result<HttpResponse, ApiError> {
+    end_session(&state, asker.account_id(), session.into_inner()).await
+}
+
+async fn sign_out(asker: SignedIn, state: Data<NodeState>) -> Result<HttpResponse, ApiError> {
+    end_session(&state, asker.account_id(), asker.session_id()).await
+}
+
+async fn end_session(state: &NodeState, account: AccountId, session: SessionId) -> Result<HttpResponse, ApiError> {
+    if !state.store.end_session(account, session).await? {
+        return Err(ApiError::new(ErrorCode::UnknownSession));
+    }
+    audit::record(Event::SignedOut { account, session });
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn sign_out_everywhere(asker: SignedIn, state: Data<NodeState>) -> Result<Json<SignedOut>, ApiError> {
+    let account = asker.account_id();
+    let sessions_ended = state.store.end_all_sessions(account).await?;
+    audit::record(Event::SignedOutEverywhere { account, sessions: sessions_ended });
+    Ok(Json(SignedOut { sessions_ended }))
+}
+
+async fn bind_device(
+    asker: SignedIn,
+    state: Data<NodeState>,
+    body: Json<BindDevice>,
+) -> Result<HttpResponse, ApiError> {
+    let (account, session, device) = (asker.account_id(), asker.session_id(), body.device_id);
+    state.store.bind_device(session, device).await?;
+    audit::record(Event::DeviceBound { account, session, device });
+    Ok(HttpResponse::NoContent().finish())
+}

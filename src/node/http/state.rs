@@ -1,0 +1,47 @@
+//! What every handler shares.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::rate_limit::RateLimits;
+use crate::node::auth::{DevelopmentProvider, SignIn};
+use crate::node::clock::Clock;
+use crate::node::config::Settings;
+use crate::node::store::Store;
+
+/// What the handlers of all workers share.
+#[derive(Debug)]
+pub struct NodeState {
+    /// The settings.
+    pub settings: Settings,
+    /// The clock.
+    pub clock: Clock,
+    /// What is kept.
+    pub store: Store,
+    /// Sign-in and sessions.
+    pub sign_in: SignIn,
+    /// The development provider, where it is on: its pages are part of the node.
+    pub development: Option<DevelopmentProvider>,
+    /// How often somebody may ask.
+    pub limits: RateLimits,
+    /// Whether the node takes new work.
+    pub readiness: Readiness,
+}
+
+/// Whether the node takes new work. It stops once, for good.
+#[derive(Debug, Default)]
+pub struct Readiness {
+    stopping: AtomicBool,
+}
+
+impl Readiness {
+    /// From now on the node is not ready.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it is to stop.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+}

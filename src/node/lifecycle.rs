@@ -1,0 +1,238 @@
+//! The node's life: start, readiness, stop.
+//!
+//! Start: the settings are checked, the store is opened and brought up to date, the listener is bound,
+//! then requests are answered. Whatever fails on the way fails the start.
+//!
+//! Stop, on SIGTERM or SIGINT: the node is not ready any more, takes no new connections, finishes what is
+//! under way within `server.stop_seconds_max`, and closes the store. What was acknowledged is on disk
+//! at any time, so a node that is killed loses nothing of it either.
+
+use core::time::Duration;
+use std::fs::DirBuilder;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
+use actix_web::rt::{self, task::JoinHandle};
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use super::auth::{DevelopmentProvider, Provider, Redirects, SignIn};
+use super::clock::Clock;
+use super::config::{ConfigError, PublicAddress, Settings, WebAddress};
+use super::http::{self, NodeState, RateLimits, Readiness};
+use super::store::{Store, StoreError};
+
+/// How often what has expired is removed from the store.
+const SWEEP_EVERY: Duration = Duration::from_secs(300);
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Settings that do not go together.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The folder of the database cannot be made.
+    #[error("cannot make the folder {path} (store.folder): {source}", path = path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The database cannot be opened.
+    #[error("cannot open the database in {path} (store.folder): {source}", path = path.display())]
+    Store {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        source: StoreError,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address} (server.address): {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The system's signals cannot be received.
+    #[error("cannot wait for signals: {source}")]
+    Signals {
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// A node that runs. Dropping it does not stop it: [`stop`](Self::stop) does.
+#[derive(Debug)]
+pub struct Node {
+    address: SocketAddr,
+    public_url: WebAddress,
+    state: Data<NodeState>,
+    server: ServerHandle,
+    serving: JoinHandle<io::Result<()>>,
+    upkeep: JoinHandle<()>,
+}
+
+impl Node {
+    /// Starts a node on the calling thread's actix system, and returns when it answers.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        settings.check(&|_| "the settings".to_owned())?;
+        let listen_error = |source| StartError::Listen { address: settings.server.address, source };
+        let listener = TcpListener::bind(settings.server.address).map_err(listen_error)?;
+        let address = listener.local_addr().map_err(listen_error)?;
+        let public_url = public_url(&settings, address);
+        let store = open_store(&settings).await?;
+        let state = Data::new(state(settings.clone(), clock, store.clone(), &public_url));
+        let server = match serve(listener, &state) {
+            Ok(server) => server,
+            Err(source) => {
+                store.close().await;
+                return Err(listen_error(source));
+            }
+        };
+        let handle = server.handle();
+        let (serving, upkeep) = (rt::spawn(server), rt::spawn(keep_up(state.clone())));
+        info!(target: "node", "started");
+        Ok(Self { address, public_url, state, server: handle, serving, upkeep })
+    }
+
+    /// Where the node listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What people and browsers use to reach it.
+    #[must_use]
+    pub const fn public_url(&self) -> &WebAddress {
+        &self.public_url
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.state.settings
+    }
+
+    /// The names of the sign-in providers that are on.
+    pub fn providers(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.state.sign_in.providers()
+    }
+
+    /// Runs until SIGTERM or SIGINT, then stops.
+    ///
+    /// # Errors
+    /// [`StartError::Signals`]; the node is stopped then too.
+    pub async fn run(self) -> Result<(), StartError> {
+        let told = told_to_stop().await;
+        self.stop().await;
+        told
+    }
+
+    /// Stops: not ready, no new connections, the requests under way within their time, the store closed.
+    pub async fn stop(self) {
+        let Self { address: _, public_url: _, state, server, serving, upkeep } = self;
+        info!(target: "node", "stopping");
+        state.readiness.stop();
+        server.stop(true).await;
+        match serving.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(target: "node", %error, "the listener ended with an error"),
+            Err(error) => warn!(target: "node", %error, "the listener ended badly"),
+        }
+        upkeep.abort();
+        state.store.close().await;
+        info!(target: "node", "stopped");
+    }
+}
+
+/// Opens the store; the folder is readable by its owner alone.
+async fn open_store(settings: &Settings) -> Result<Store, StartError> {
+    let path = settings.store.folder.clone();
+    if let Err(source) = DirBuilder::new().recursive(true).mode(0o700).create(&path) {
+        return Err(StartError::Folder { path, source });
+    }
+    Store::open(&path).await.map_err(|source| StartError::Store { path, source })
+}
+
+fn state(settings: Settings, clock: Clock, store: Store, public_url: &WebAddress) -> NodeState {
+    let redirects = Redirects::new(public_url, &settings.sign_in.redirect_urls);
+    let development = settings
+        .sign_in
+        .development
+        .then(|| DevelopmentProvider::new(store.clone(), clock.clone(), redirects.clone(), public_url));
+    let providers = development.iter().cloned().map(Provider::Development).collect();
+    NodeState {
+        sign_in: SignIn::new(store.clone(), clock.clone(), settings.sign_in.clone(), redirects, providers),
+        development,
+        limits: RateLimits::new(&settings.limits, &clock),
+        readiness: Readiness::default(),
+        settings,
+        clock,
+        store,
+    }
+}
+
+fn serve(listener: TcpListener, state: &Data<NodeState>) -> io::Result<actix_web::dev::Server> {
+    let settings = &state.settings.server;
+    let shared = state.clone();
+    let mut server = HttpServer::new(move || {
+        let app = App::new().app_data(shared.clone()).configure(http::routes);
+        let app = if shared.development.is_some() { app.configure(http::development_routes) } else { app };
+        app.wrap(from_fn(http::within_time)).wrap(from_fn(http::framed))
+    })
+    .disable_signals()
+    .tcp_nodelay(true)
+    .max_connections(settings.connections_per_worker_max.value() as usize)
+    .client_request_timeout(settings.header_seconds_max.seconds())
+    .keep_alive(settings.keep_alive_seconds.seconds())
+    .shutdown_timeout(u64::from(settings.stop_seconds_max.value()));
+    if settings.workers.value() > 0 {
+        server = server.workers(settings.workers.value() as usize);
+    }
+    Ok(server.listen(listener)?.run())
+}
+
+fn public_url(settings: &Settings, address: SocketAddr) -> WebAddress {
+    match &settings.server.public_url {
+        PublicAddress::Given(address) => address.clone(),
+        PublicAddress::Derived => WebAddress::of(address),
+    }
+}
+
+/// Drops rate limits that are as good as new, and what has expired in the store.
+async fn keep_up(state: Data<NodeState>) {
+    let mut prune = tokio::time::interval(http::PRUNE_EVERY);
+    let mut sweep = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        tokio::select! {
+            _ = prune.tick() => state.limits.prune(),
+            _ = sweep.tick() => {
+                if let Err(error) = state.store.remove_expired(state.clock.now()).await {
+                    warn!(target: "node", %error, "what has expired was not removed");
+                }
+            }
+        }
+    }
+}
+
+async fn told_to_stop() -> Result<(), StartError> {
+    let error = |source| StartError::Signals { source };
+    let mut terminate = signal(SignalKind::terminate()).map_err(error)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(error)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

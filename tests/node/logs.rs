@@ -1,0 +1,98 @@
+//! What the node writes about itself: that it is there, and that no secret is in it.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use conclave::ids::AccountId;
+use conclave::wire::{ErrorCode, SessionTokens};
+use serde_json::json;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::client::User;
+use crate::server::{Answer, TestNode};
+
+#[actix_web::test]
+async fn logs_tell_what_happened_and_hold_no_secret() {
+    let lines = lines();
+    let node = TestNode::start().await;
+    let flow = node.start_flow().await;
+    let (code, state) = node.authorize(flow.authorization_url.expose(), "canary-name").await;
+    node.get(&format!("/auth/callback?code={code}&state={state}"), None).await;
+    let tokens: SessionTokens = node.complete(&code, &state).await.ok();
+    node.complete(&code, &state).await.refused(400, ErrorCode::FlowRefused);
+    node.accepts(&tokens.access_token).await;
+    let new: SessionTokens = node.refresh(&tokens.refresh_token).await.ok();
+    node.accepts(&tokens.access_token).await;
+    node.refresh(&tokens.refresh_token).await.refused(401, ErrorCode::RefreshReused);
+    let garbled = node.request(reqwest::Method::POST, "/api/auth/refresh").header("content-type", "application/json");
+    let garbled = garbled.body(format!("{{\"refresh_token\":\"{}\"", new.refresh_token.expose()));
+    Answer::of(garbled).await.refused(400, ErrorCode::MalformedRequest);
+    let user = User::join(&node, "canary-name", 10).await;
+    node.post("/api/auth/sign-out-everywhere", Some(user.person.token()), &json!({})).await;
+    node.stop().await;
+
+    let text = lines.text();
+    let account: AccountId = tokens.account_id;
+    for event in ["signed_in", "refreshed", "refresh_reused", "devices_published", "device_bound", "prekeys_published"]
+    {
+        let is_told = |line: &str| line.contains(event) && line.contains(&account.to_string());
+        assert!(text.lines().any(is_told), "no {event} of {account}");
+    }
+    assert!(text.contains("/api/auth/flows/complete"), "requests are not there");
+    let challenge = flow.authorization_url.expose().split("code_challenge=").nth(1).unwrap();
+    for (what, secret) in [
+        ("code", code.as_str()),
+        ("state", &state),
+        ("challenge", &challenge[..43]),
+        ("access token", tokens.access_token.expose()),
+        ("refresh token", tokens.refresh_token.expose()),
+        ("new access token", new.access_token.expose()),
+        ("new refresh token", new.refresh_token.expose()),
+        ("name", "canary-name"),
+    ] {
+        let line = text.lines().find(|line| line.contains(secret));
+        assert!(line.is_none(), "{what} in a log line: {}", line.unwrap());
+    }
+}
+
+/// All that the node and its libraries log in this process: its own parts from trace, others from debug. Those
+/// of the test's HTTP client are not the node's.
+fn lines() -> &'static Lines {
+    static LINES: OnceLock<Lines> = OnceLock::new();
+    LINES.get_or_init(|| {
+        let lines = Lines::default();
+        let filter =
+            EnvFilter::new("debug,conclave=trace,http=trace,audit=trace,node=trace,hyper_util=off,reqwest=off");
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(lines.clone()).init();
+        lines
+    })
+}
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap()
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}

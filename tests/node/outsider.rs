@@ -1,0 +1,211 @@
+//! What the node answers to whatever is thrown at it: one form, one code, and never a fault of its own.
+
+use std::time::Duration;
+
+use actix_web::rt::net::TcpStream;
+use conclave::ids::DeviceAddress;
+use conclave::node::config::Bounded;
+use conclave::wire::ErrorCode;
+use conclave::wire::limits::{DEVICE_LIST_JSON_BYTES_MAX, PREKEYS_JSON_BYTES_MAX, REQUEST_BYTES_MAX};
+use reqwest::Method;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::client::{Person, User};
+use crate::server::{Answer, TestNode};
+
+/// Every call that takes JSON, and the most that its body may have.
+const CALLS: [(&str, &str, usize); 6] = [
+    ("POST", "/api/auth/flows", REQUEST_BYTES_MAX),
+    ("POST", "/api/auth/flows/complete", REQUEST_BYTES_MAX),
+    ("POST", "/api/auth/refresh", REQUEST_BYTES_MAX),
+    ("PUT", "/api/session/device", REQUEST_BYTES_MAX),
+    ("PUT", "/api/devices", DEVICE_LIST_JSON_BYTES_MAX),
+    ("PUT", "/api/prekeys", PREKEYS_JSON_BYTES_MAX),
+];
+
+#[actix_web::test]
+async fn bodies_that_are_no_such_json_are_refused() {
+    let node = TestNode::start_with(|settings| settings.limits.sign_in_per_minute = Bounded::of::<1_000>()).await;
+    let ada = User::join_without_prekeys(&node, "ada", 10).await;
+    let deep = "[".repeat(2_000);
+    let bodies = [
+        "",
+        "{",
+        "null",
+        "[]",
+        "1",
+        "\"x\"",
+        "{\"a\":}",
+        "{\"surprise\":1}",
+        "\u{0}",
+        "{}{}",
+        &deep,
+        "{\"provider\":\"development\",\"surprise\":1}",
+        "{\"code\":1,\"state\":2}",
+        "{\"refresh_token\":null}",
+        "{\"device_id\":\"AAAA\"}",
+        "{\"device_id\":\"AAAAAAAAAAAAAAAAAAAAAA==\"}",
+        "{\"version\":-1}",
+        "{\"one_time_prekeys\":[{}]}",
+        "{\"signed_prekey\":{\"key_id\":\"AAAAAAAAAAA\"}}",
+        "{\"one_time_prekeys\":1e999}",
+    ];
+
+    for (method, path, _) in CALLS {
+        for body in bodies {
+            let request = node.request(method.parse().unwrap(), path).body(body.to_owned());
+            let request = request.header("content-type", "application/json").bearer_auth(ada.person.token().expose());
+            Answer::of(request).await.refused(400, ErrorCode::MalformedRequest);
+        }
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn bodies_over_their_limit_are_refused() {
+    let node = TestNode::start().await;
+    let ada = User::join_without_prekeys(&node, "ada", 10).await;
+
+    for (method, path, bytes_max) in CALLS {
+        let body = |bytes: usize| {
+            let request = node.request(method.parse().unwrap(), path).header("content-type", "application/json");
+            request.bearer_auth(ada.person.token().expose()).body(" ".repeat(bytes))
+        };
+        Answer::of(body(bytes_max + 1)).await.refused(413, ErrorCode::BodyTooLarge);
+        Answer::of(body(bytes_max)).await.refused(400, ErrorCode::MalformedRequest);
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn bodies_of_another_type_are_refused() {
+    let node = TestNode::start().await;
+    let ada = User::join_without_prekeys(&node, "ada", 10).await;
+
+    for (method, path, _) in CALLS {
+        for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonp", ""]
+        {
+            let request = node.request(method.parse().unwrap(), path).header("content-type", kind);
+            let request = request.bearer_auth(ada.person.token().expose()).body("{}");
+            Answer::of(request).await.refused(415, ErrorCode::UnsupportedMediaType);
+        }
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn paths_methods_and_ids_that_are_none_are_refused() {
+    let node = TestNode::start().await;
+    let ada = Person::sign_in(&node, "ada", 10).await;
+    let get = async |path: &str| node.get(path, Some(ada.token())).await;
+
+    for path in ["/", "/api", "/api/auth", "/api/nothing", "/api/users", "/..%2f..%2fetc/passwd", "/ws", "/api/rooms"] {
+        get(path).await.refused(404, ErrorCode::NotFound);
+    }
+    for (method, path) in [("GET", "/api/auth/flows"), ("POST", "/healthz"), ("DELETE", "/api/devices")] {
+        let answer = node.send(method.parse().unwrap(), path, Some(ada.token()), &json!({})).await;
+        answer.refused(405, ErrorCode::MethodNotAllowed);
+    }
+    for id in ["x", "AAAA", "AAAAAAAAAAAAAAAAAAAAA%00", &"A".repeat(3_000), "%ff"] {
+        get(&format!("/api/users/{id}/devices")).await.refused(400, ErrorCode::MalformedRequest);
+    }
+    for query in ["", "?code=1", "?response_type=code", "?%ff", "?a=%"] {
+        get(&format!("/development/authorize{query}")).await.refused(400, ErrorCode::MalformedRequest);
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn visitors_wait_when_they_ask_too_often() {
+    let node = TestNode::start_with(|settings| settings.limits.sign_in_per_minute = Bounded::of::<6>()).await;
+    for _ in 0..6 {
+        assert_eq!(node.get("/api/auth/providers", None).await.status, 200);
+    }
+
+    let answer = node.get("/api/auth/providers", None).await;
+    answer.refused(429, ErrorCode::RateLimited);
+    assert_eq!(answer.header("retry-after"), "10");
+    for path in ["/api/auth/flows", "/api/auth/flows/complete", "/api/auth/refresh"] {
+        node.post(path, None, &json!({})).await.refused(429, ErrorCode::RateLimited);
+    }
+    // Guessing tokens counts as well.
+    node.get("/api/auth/sessions", None).await.refused(429, ErrorCode::RateLimited);
+    assert_eq!(node.get("/healthz", None).await.status, 200);
+
+    node.clock.advance(Duration::from_secs(10));
+    assert_eq!(node.get("/api/auth/providers", None).await.status, 200);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn accounts_wait_when_they_ask_too_often() {
+    let node = TestNode::start_with(|settings| settings.limits.requests_per_minute = Bounded::of::<3>()).await;
+    let (ada, grace) = (node.sign_in("ada").await, node.sign_in("grace").await);
+    for _ in 0..3 {
+        assert!(node.accepts(&ada.access_token).await);
+    }
+
+    let answer = node.get("/api/auth/sessions", Some(&ada.access_token)).await;
+    answer.refused(429, ErrorCode::RateLimited);
+    assert_eq!(answer.header("retry-after"), "20");
+    assert!(node.accepts(&grace.access_token).await);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn nobody_empties_the_keys_of_a_device() {
+    let node = TestNode::start_with(|settings| settings.limits.claims_per_minute = Bounded::of::<2>()).await;
+    let (ada, joan) = (User::join(&node, "ada", 10).await, User::join(&node, "joan", 40).await);
+    let (grace, other) = (Person::sign_in(&node, "grace", 20).await, Person::sign_in(&node, "alan", 30).await);
+    let claim = async |asker: &Person, device: DeviceAddress| asker.claim(&node, device).await;
+
+    for _ in 0..2 {
+        assert_eq!(claim(&grace, ada.address()).await.status, 200);
+    }
+    claim(&grace, ada.address()).await.refused(429, ErrorCode::RateLimited);
+    assert_eq!(claim(&other, ada.address()).await.status, 200);
+    assert_eq!(claim(&grace, joan.address()).await.status, 200);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn health_is_told_to_anybody() {
+    let node = TestNode::start().await;
+    for (path, body) in [("/healthz", "ok\n"), ("/readyz", "ready\n")] {
+        let answer = node.get(path, None).await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, body));
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    }
+    node.stop().await;
+}
+
+/// A request that is under way when the node is told to stop is answered; then the node is gone.
+#[actix_web::test]
+async fn stop_finishes_what_is_under_way() {
+    let node = TestNode::start().await;
+    let (address, body) = (node.node.address(), "{\"provider\":\"development\"}");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let idle = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /api/auth/flows HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{}",
+        body.len(),
+        &body[..5],
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // The node has taken both connections when it answers a third.
+    assert_eq!(node.request(Method::GET, "/healthz").send().await.unwrap().status(), 200);
+
+    let answered = async {
+        stream.write_all(&body.as_bytes()[5..]).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let (answer, ()) = tokio::join!(answered, node.stop());
+
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(TcpStream::connect(address).await.is_err());
+    drop(idle);
+}

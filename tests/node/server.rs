@@ -1,0 +1,215 @@
+//! A real node on a free port with a folder of its own, a clock that tests move, and what a stranger with an
+//! HTTP client does to it.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use conclave::node::clock::ManualClock;
+use conclave::node::config::Settings;
+use conclave::node::lifecycle::Node;
+use conclave::wire::{ErrorCode, FlowStarted, Problem, SecretText, SessionTokens, Timestamp};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method, RequestBuilder, Response};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+/// When every test begins.
+pub(crate) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+/// A node that runs in this process.
+pub(crate) struct TestNode {
+    pub(crate) node: Node,
+    pub(crate) clock: ManualClock,
+    pub(crate) url: String,
+    folder: DataFolder,
+    http: Client,
+}
+
+impl TestNode {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| ()).await
+    }
+
+    /// A node whose settings are the defaults, but for what `change` does to them.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_in(DataFolder::new(), ManualClock::at(START), change).await
+    }
+
+    async fn start_in(folder: DataFolder, clock: ManualClock, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings::default();
+        settings.server.address.set_port(0);
+        settings.store.folder = folder.path().to_owned();
+        change(&mut settings);
+        let node = Node::start(settings, clock.clone().into()).await.unwrap();
+        let http = Client::builder().redirect(Policy::none()).timeout(Duration::from_secs(30)).build().unwrap();
+        Self { url: node.public_url().as_str().to_owned(), node, clock, folder, http }
+    }
+
+    /// Stops the node and starts another on the same folder.
+    pub(crate) async fn restart(self) -> Self {
+        let Self { node, clock, url: _, folder, http: _ } = self;
+        node.stop().await;
+        Self::start_in(folder, clock, |_| ()).await
+    }
+
+    pub(crate) async fn stop(self) {
+        self.node.stop().await;
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url))
+    }
+
+    pub(crate) async fn get(&self, path: &str, token: Option<&SecretText>) -> Answer {
+        Answer::of(with_token(self.request(Method::GET, path), token)).await
+    }
+
+    pub(crate) async fn send(&self, method: Method, path: &str, token: Option<&SecretText>, body: &Value) -> Answer {
+        Answer::of(with_token(self.request(method, path).json(body), token)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, token: Option<&SecretText>, body: &Value) -> Answer {
+        self.send(Method::POST, path, token, body).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, token: Option<&SecretText>, body: &Value) -> Answer {
+        self.send(Method::PUT, path, token, body).await
+    }
+
+    /// Begins a sign-in.
+    pub(crate) async fn start_flow(&self) -> FlowStarted {
+        self.post("/api/auth/flows", None, &json!({ "provider": "development" })).await.ok()
+    }
+
+    /// Sends the provider's form, as a browser would.
+    pub(crate) async fn give_name(&self, authorization_url: &str, name: &str) -> Answer {
+        let form = self.http.post(authorization_url).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        Answer::of(form.body(format!("name={name}"))).await
+    }
+
+    /// Signs in at the provider; the code and the state that come back.
+    pub(crate) async fn authorize(&self, authorization_url: &str, name: &str) -> (String, String) {
+        self.give_name(authorization_url, name).await.redirected()
+    }
+
+    pub(crate) async fn complete(&self, code: &str, state: &str) -> Answer {
+        self.post("/api/auth/flows/complete", None, &json!({ "code": code, "state": state })).await
+    }
+
+    /// The whole sign-in.
+    pub(crate) async fn sign_in(&self, name: &str) -> SessionTokens {
+        let flow = self.start_flow().await;
+        let (code, state) = self.authorize(flow.authorization_url.expose(), name).await;
+        assert_eq!(state, flow.state.expose());
+        self.complete(&code, &state).await.ok()
+    }
+
+    pub(crate) async fn refresh(&self, token: &SecretText) -> Answer {
+        self.post("/api/auth/refresh", None, &json!({ "refresh_token": token })).await
+    }
+
+    /// Whether an access token is good.
+    pub(crate) async fn accepts(&self, token: &SecretText) -> bool {
+        let answer = self.get("/api/auth/sessions", Some(token)).await;
+        if answer.status == 200 {
+            return true;
+        }
+        answer.refused(401, ErrorCode::TokenRefused);
+        false
+    }
+}
+
+fn with_token(request: RequestBuilder, token: Option<&SecretText>) -> RequestBuilder {
+    match token {
+        Some(token) => request.header(AUTHORIZATION, format!("Bearer {}", token.expose())),
+        None => request,
+    }
+}
+
+/// What the node answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) async fn of(request: RequestBuilder) -> Self {
+        let response: Response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Self { status, headers, body: response.text().await.unwrap() }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The body of a call that succeeded.
+    #[track_caller]
+    pub(crate) fn ok<T: DeserializeOwned>(&self) -> T {
+        assert_eq!((self.status, self.header("content-type")), (200, "application/json"), "{}", self.body);
+        assert_eq!(self.header("cache-control"), "no-store");
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// A call that succeeded and has nothing to say.
+    #[track_caller]
+    pub(crate) fn done(&self) {
+        assert_eq!((self.status, self.body.as_str()), (204, ""));
+    }
+
+    /// A call that was refused in the one form that errors have.
+    #[track_caller]
+    pub(crate) fn refused(&self, status: u16, code: ErrorCode) {
+        assert_eq!(self.header("content-type"), Problem::MEDIA_TYPE, "{} {}", self.status, self.body);
+        let problem: Problem = serde_json::from_str(&self.body).unwrap();
+        assert_eq!((self.status, problem.status, problem.code), (status, status, code), "{}", self.body);
+        assert!(!problem.title.is_empty());
+    }
+
+    /// The code and the state that a browser is sent back with.
+    #[track_caller]
+    pub(crate) fn redirected(&self) -> (String, String) {
+        assert_eq!(self.status, 303, "{}", self.body);
+        let query = self.header(LOCATION.as_str()).split_once("?code=").unwrap().1;
+        let (code, state) = query.split_once("&state=").unwrap();
+        (code.to_owned(), state.to_owned())
+    }
+}
+
+/// A folder that goes when the test does.
+pub(crate) struct DataFolder(PathBuf);
+
+#[expect(clippy::disallowed_methods, reason = "a node needs a folder")]
+impl DataFolder {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("conclave-node-{}-{number}", std::process::id()));
+        // What a killed run left behind under the same number.
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Writes a file into the folder.
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for DataFolder {
+    #[expect(clippy::disallowed_methods, reason = "a node needs a folder")]
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
