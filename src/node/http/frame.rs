@@ -59,11 +59,12 @@ pub async fn framed(
     Ok(response)
 }
 
-/// Gives an error that no handler made its code: no such path, no such method.
+/// Gives an error that no handler made its code: no such path, no such method. Pages are left as they are.
 fn as_problem<B: MessageBody>(response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B, BoxBody>> {
     let status = response.status();
-    let is_problem = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == Problem::MEDIA_TYPE);
-    if is_problem || !(status.is_client_error() || status.is_server_error()) {
+    let kind = response.headers().get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let is_formed = kind == Problem::MEDIA_TYPE.as_bytes() || kind.starts_with(b"text/html");
+    if is_formed || !(status.is_client_error() || status.is_server_error()) {
         return response.map_into_left_body();
     }
     let code = match status {
