@@ -19,7 +19,7 @@ use actix_web::middleware::from_fn;
 use actix_web::rt::{self, task::JoinHandle};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use super::auth::{DevelopmentProvider, Provider, Redirects, SignIn};
@@ -129,14 +129,10 @@ impl Node {
         self.state.sign_in.providers()
     }
 
-    /// Runs until SIGTERM or SIGINT, then stops.
-    ///
-    /// # Errors
-    /// [`StartError::Signals`]; the node is stopped then too.
-    pub async fn run(self) -> Result<(), StartError> {
-        let told = told_to_stop().await;
+    /// Runs until one of the signals comes, then stops.
+    pub async fn run(self, mut signals: StopSignals) {
+        signals.one().await;
         self.stop().await;
-        told
     }
 
     /// Stops: not ready, no new connections, the requests under way within their time, the store closed.
@@ -153,6 +149,32 @@ impl Node {
         upkeep.abort();
         state.store.close().await;
         info!(target: "node", "stopped");
+    }
+}
+
+/// The signals that tell a process to stop: SIGTERM and SIGINT. They are listened for from the moment that this is
+/// made, so it is made before anybody is told that the node runs.
+#[derive(Debug)]
+pub struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    /// Listens for them; none of them ends the process by itself any more.
+    ///
+    /// # Errors
+    /// [`StartError::Signals`].
+    pub fn listen() -> Result<Self, StartError> {
+        let listen = |kind| signal(kind).map_err(|source| StartError::Signals { source });
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn one(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 
@@ -224,15 +246,4 @@ async fn keep_up(state: Data<NodeState>) {
             }
         }
     }
-}
-
-async fn told_to_stop() -> Result<(), StartError> {
-    let error = |source| StartError::Signals { source };
-    let mut terminate = signal(SignalKind::terminate()).map_err(error)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(error)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }
