@@ -1,6 +1,13 @@
 //! Stories of two and three parties, through the protocol's public interface.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 #[path = "../support/mod.rs"]
 mod support;
 
+mod limits;
+mod pair;
+mod ratchet;
+mod ratchet_properties;
+mod secrecy;
 mod stories;

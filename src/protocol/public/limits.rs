@@ -50,6 +50,9 @@ pub const MESSAGE_BYTES_MAX: usize = MESSAGE_PADDED_BYTES_MAX - 1;
 /// refused, not older ones forgotten: a forgotten one could be replayed.
 pub const USED_OPENINGS_MAX: usize = 65_536;
 
+/// Openings that are remembered of one account, so that one account cannot take all the room.
+pub const USED_OPENINGS_PER_ACCOUNT_MAX: usize = 1_024;
+
 /// Accounts whose devices a machine knows.
 pub const KNOWN_ACCOUNTS_MAX: usize = 65_536;
 
