@@ -9,5 +9,6 @@ mod limits;
 mod pair;
 mod ratchet;
 mod ratchet_properties;
+mod saved;
 mod secrecy;
 mod stories;
