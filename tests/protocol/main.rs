@@ -5,8 +5,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod codes;
+mod envelope;
 mod limits;
+mod matrix;
 mod pair;
+mod properties;
 mod ratchet;
 mod ratchet_properties;
 mod saved;

@@ -102,6 +102,8 @@ impl fmt::Debug for AgreementSecretKey {
 /// What an agreement yields: 32 bytes, not uniform; to be derived from, not used.
 pub struct SharedSecret(Zeroizing<[u8; 32]>);
 
+impl ZeroizeOnDrop for SharedSecret {}
+
 impl SharedSecret {
     /// The secret bytes, for a derivation.
     #[must_use]
