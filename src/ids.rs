@@ -171,7 +171,8 @@ pub(crate) fn deserialize_byte_vec<'de, D: Deserializer<'de>>(deserializer: D) -
     if deserializer.is_human_readable() {
         deserializer.deserialize_str(ByteVisitor)
     } else {
-        deserializer.deserialize_bytes(ByteVisitor)
+        // Not `deserialize_bytes`: with that, `ciborium` reads no more than fits into its scratch buffer, 4 KiB.
+        deserializer.deserialize_byte_buf(ByteVisitor)
     }
 }
 
@@ -190,6 +191,10 @@ impl serde::de::Visitor<'_> for ByteVisitor {
 
     fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
         Ok(bytes.to_vec())
+    }
+
+    fn visit_byte_buf<E: serde::de::Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+        Ok(bytes)
     }
 }
 
