@@ -268,3 +268,40 @@ impl Form<ByteString> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    fn with_payload(length: usize) -> Envelope {
+        let address =
+            DeviceAddress { account_id: AccountId::from_bytes([1; 16]), device_id: DeviceId::from_bytes([2; 16]) };
+        Envelope {
+            id: EnvelopeId::from_bytes([3; 16]),
+            destination: Destination::Room(RoomId::from_bytes([4; 16])),
+            sender: address,
+            recipient: Some(address),
+            key_id: KeyId::from_bytes([5; 8]),
+            epoch: Some(u64::MAX),
+            nonce: Bytes([6; 12]),
+            timestamp: Timestamp::from_millis(u64::MAX),
+            payload: ByteString(vec![0xff; length]),
+            signature: Some(Bytes([7; 64])),
+        }
+    }
+
+    #[test]
+    fn the_largest_payload_fits_into_both_forms_and_one_byte_more_is_refused() {
+        // 4,096 is the size of the CBOR reader's scratch buffer.
+        for length in [0, 1, 4_096, 4_097, PAYLOAD_BYTES_MAX] {
+            let envelope = with_payload(length);
+            assert_eq!(Envelope::from_json(&envelope.to_json()).unwrap(), envelope);
+            assert_eq!(Envelope::from_cbor(&envelope.to_cbor()).unwrap(), envelope);
+        }
+        let envelope = with_payload(PAYLOAD_BYTES_MAX + 1);
+        assert!(matches!(Envelope::from_json(&envelope.to_json()), Err(EnvelopeError::Json(_))));
+        assert!(matches!(Envelope::from_cbor(&envelope.to_cbor()), Err(EnvelopeError::Cbor(_))));
+    }
+}

@@ -27,6 +27,10 @@ pub(super) struct RankedSession {
     pub(super) session: Box<PairwiseSession>,
 }
 
+/// The highest rank that loads: ranks count messages at most, so what is above it was altered, and
+/// from here counting on does not overflow.
+const RANK_MAX: u64 = u64::MAX / 2;
+
 impl Peers {
     /// The sessions with a device, the one in use last.
     pub(super) fn sessions(&self, device: DeviceAddress) -> &[RankedSession] {
@@ -143,6 +147,9 @@ impl Peers {
         }
         let sessions = self.0.entry(device).or_default();
         let position = sessions.partition_point(|other| other.rank < ranked.rank);
+        if sessions.get(position).is_some_and(|other| other.rank == ranked.rank) {
+            return Err(WireError::Invalid { field: "rank" }.into());
+        }
         sessions.insert(position, ranked);
         Ok(())
     }
@@ -162,6 +169,9 @@ impl RankedSession {
         let mut reader = Reader::new(saved);
         reader.version(Self::SAVED_VERSION)?;
         let rank = reader.u64()?;
+        if rank > RANK_MAX {
+            return Err(WireError::Invalid { field: "rank" }.into());
+        }
         Ok(Self { rank, session: Box::new(PairwiseSession::load(reader.rest())?) })
     }
 }

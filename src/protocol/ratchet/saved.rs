@@ -84,12 +84,17 @@ fn write_chain(writer: Writer, chain: &ReceivingChain) -> Writer {
 }
 
 fn read_chain(reader: &mut Reader<'_>) -> Result<ReceivingChain, WireError> {
-    Ok(ReceivingChain {
+    let chain = ReceivingChain {
         ratchet_key: *reader.array()?,
         chain_key: if reader.flag("chain key")? { Some(ChainKey::from_bytes(reader.array()?)) } else { None },
         next: reader.u32()?,
         skipped: read_skipped(reader)?,
-    })
+    };
+    // A key that is skipped and still to come would be kept twice, and the keys be out of order.
+    if chain.skipped.back().is_some_and(|last| last.number >= chain.next) {
+        return Err(WireError::Invalid { field: "number of a skipped key" });
+    }
+    Ok(chain)
 }
 
 fn read_skipped(reader: &mut Reader<'_>) -> Result<VecDeque<SkippedKey>, WireError> {
