@@ -53,7 +53,7 @@ fn errors() -> Vec<(MachineError, &'static str, Repair)> {
         (MachineError::NoSession { device }, "no_session", Repair::NewSession),
         (MachineError::OpeningReplayed, "opening_replayed", Repair::Nothing),
         (MachineError::PrekeyGone { key_id }, "prekey_gone", Repair::NewSession),
-        (MachineError::TooManyOpenings, "too_many_openings", Repair::Wait),
+        (MachineError::TooManyOpenings { account }, "too_many_openings", Repair::Wait),
         (MachineError::TooManyAccounts, "too_many_accounts", Repair::Wait),
         (MachineError::Saved(WireError::Truncated), "saved_state_malformed", Repair::Restore),
         (MachineError::Identity(IdentityError::OtherKeys), "saved_state_malformed", Repair::Restore),
