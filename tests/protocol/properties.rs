@@ -205,7 +205,7 @@ impl World {
     fn hand_over(&mut self, to: usize, envelope: &Envelope, policy: RoomPolicy) -> Result<Vec<u8>, MachineError> {
         let device = &mut self.devices[to];
         let account = envelope.sender.account_id;
-        if device.machine.devices(account).is_none() {
+        if device.machine.device_list(account).is_none() {
             device.learn(&self.directory, account).unwrap();
         }
         let before = device.records.clone();
@@ -288,7 +288,7 @@ impl World {
 
     fn start(&mut self, from: usize, to: usize) {
         let to_account = self.accounts[to].root.account_id();
-        if self.devices[from].machine.devices(to_account).is_none() {
+        if self.devices[from].machine.device_list(to_account).is_none() {
             self.devices[from].learn(&self.directory, to_account).unwrap();
         }
         let bundle = self.directory.claim(self.devices[to].address());

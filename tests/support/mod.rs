@@ -209,7 +209,7 @@ impl Device {
         plaintext: &[u8],
     ) -> Result<Vec<Envelope>, MachineError> {
         for account in accounts {
-            if self.machine.devices(*account).is_none() {
+            if self.machine.device_list(*account).is_none() {
                 self.learn(directory, *account)?;
             }
         }
@@ -246,7 +246,7 @@ impl Device {
 
 /// Loads a machine from saved records.
 pub fn load(records: &BTreeMap<RecordKey, Vec<u8>>) -> Result<Machine, MachineError> {
-    Machine::load(&records[&RecordKey::Identity], records.iter().map(|(key, value)| (*key, value.as_slice())))
+    Machine::load(records.iter().map(|(key, value)| (*key, value.as_slice())))
 }
 
 /// Two accounts with a device each, that have not met.
