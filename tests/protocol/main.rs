@@ -14,4 +14,5 @@ mod properties;
 mod ratchet;
 mod ratchet_properties;
 mod secrecy;
+mod secrets;
 mod stories;
