@@ -216,7 +216,7 @@ fn the_signed_prekey_is_rotated_after_7_days_and_kept_for_30() {
     let first = directory.prekeys[&b.address()].clone();
     let sent = a.write(&mut directory, &[bob.root.account_id()], b"under way for 30 days");
 
-    b.now = START.plus(limits::SIGNED_PREKEY_ROTATION - MILLISECOND);
+    b.now = START.plus(limits::SIGNED_PREKEY_ROTATION.saturating_sub(MILLISECOND));
     b.maintain(&mut directory);
     assert_eq!(directory.prekeys[&b.address()].signed, first.signed);
     b.now = START.plus(limits::SIGNED_PREKEY_ROTATION);

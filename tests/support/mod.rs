@@ -33,7 +33,7 @@ pub fn rng(seed: u64) -> ChaCha20Rng {
 }
 
 /// What a node knows of devices: their lists and their prekeys.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Directory {
     pub lists: BTreeMap<AccountId, DeviceList>,
     pub prekeys: BTreeMap<DeviceAddress, Stock>,
@@ -178,7 +178,8 @@ impl Device {
     /// Tells the machine what the directory has left, and publishes what it has to publish.
     pub fn refill(&mut self, directory: &mut Directory) {
         let stock = directory.prekeys.entry(self.address()).or_default();
-        let (one_time, one_time_kem) = (stock.one_time.len() as u32, stock.one_time_kem.len() as u32);
+        let one_time = stock.one_time.len().try_into().unwrap();
+        let one_time_kem = stock.one_time_kem.len().try_into().unwrap();
         let outputs = self.handle(Input::PrekeysLeft { one_time, one_time_kem }).unwrap();
         self.publish(directory, outputs);
     }
