@@ -3,6 +3,9 @@
 //! An identifier is opaque: nothing is read out of its bytes. Its text form is base64url without
 //! padding (RFC 4648, section 5): 22 characters for 16 bytes, 11 for 8. In CBOR it is a byte string.
 //! Identifiers are public; they may stand in logs.
+//!
+//! A name ([`CollectionName`], [`ItemType`]) is text that an application chooses: 1 to 64 bytes of
+//! lowercase ASCII letters, digits, `-` and `_`. It stands in paths and in the clear on the node.
 
 use core::fmt;
 use core::str::FromStr;
@@ -132,6 +135,97 @@ identifier! {
     KeyId, 8
 }
 
+/// Why a text is no name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Empty, or longer than a name may be.
+    #[error("a name has 1 to {bytes_max} bytes, not {actual}")]
+    Length {
+        /// Bytes that a name has at most.
+        bytes_max: usize,
+        /// Bytes that were given.
+        actual: usize,
+    },
+    /// A character other than a lowercase ASCII letter, a digit, `-` or `_`.
+    #[error("a name has lowercase letters, digits, - and _ alone; byte {position} is something else")]
+    Character {
+        /// Where it stands, in bytes from 0.
+        position: usize,
+    },
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// Bytes of the longest name: it fits into a path and an index beside its account.
+            pub const BYTES_MAX: usize = 64;
+
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                check_name(text, Self::BYTES_MAX)?;
+                Ok(Self(text.into()))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+name! {
+    /// One collection of a vault: `memories`, `chats`.
+    CollectionName
+}
+name! {
+    /// What kind of thing a vault item is: `memory`, `chat`.
+    ItemType
+}
+
+fn check_name(text: &str, bytes_max: usize) -> Result<(), NameError> {
+    if text.is_empty() || text.len() > bytes_max {
+        return Err(NameError::Length { bytes_max, actual: text.len() });
+    }
+    let is_allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+    match text.bytes().position(|byte| !is_allowed(byte)) {
+        None => Ok(()),
+        Some(position) => Err(NameError::Character { position }),
+    }
+}
+
 /// One device of one account: whom a pairwise session is with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -171,7 +265,7 @@ pub(crate) fn deserialize_byte_vec<'de, D: Deserializer<'de>>(deserializer: D) -
     if deserializer.is_human_readable() {
         deserializer.deserialize_str(ByteVisitor)
     } else {
-        // Not `deserialize_bytes`: with that, `ciborium` reads no more than fits into its scratch buffer, 4 KiB.
+        // `deserialize_bytes` of the CBOR reader stops at its scratch buffer of 4 KiB.
         deserializer.deserialize_byte_buf(ByteVisitor)
     }
 }
@@ -216,5 +310,26 @@ mod tests {
         assert_eq!("MDEyMzQ1Njc4OWFiY2RlZg==".parse::<AccountId>(), Err(IdError::Encoding));
         assert_eq!("MDEyMzQ1Njc4OWFiY2RlZh".parse::<AccountId>(), Err(IdError::Encoding));
         assert_eq!("MDEy".parse::<AccountId>(), Err(IdError::Length { expected: 16, actual: 3 }));
+    }
+
+    #[test]
+    fn names_of_1_to_64_allowed_bytes_are_taken_and_no_others() {
+        for text in ["a", "memories", "chat-2_b", &"x".repeat(64)] {
+            assert_eq!(text.parse::<CollectionName>().unwrap().to_string(), text);
+        }
+        let length = |actual| Err(NameError::Length { bytes_max: 64, actual });
+        assert_eq!("".parse::<CollectionName>(), length(0));
+        assert_eq!("x".repeat(65).parse::<CollectionName>(), length(65));
+        for text in ["aB", "a b", "a/", "a.", "a\0", "aé", "a%"] {
+            assert_eq!(text.parse::<CollectionName>(), Err(NameError::Character { position: 1 }), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_text_in_json_and_is_checked_there() {
+        let name: ItemType = serde_json::from_str("\"memory\"").unwrap();
+        assert_eq!(serde_json::to_string(&name).unwrap(), "\"memory\"");
+        assert!(serde_json::from_str::<ItemType>("\"Memory\"").is_err());
+        assert_eq!(format!("{name:?}"), "ItemType(memory)");
     }
 }

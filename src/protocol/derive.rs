@@ -68,3 +68,6 @@ impl fmt::Debug for HmacKey {
         f.write_str("HmacKey(..)")
     }
 }
+
+#[cfg(test)]
+mod tests;

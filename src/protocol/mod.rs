@@ -13,6 +13,8 @@ pub mod secret;
 #[cfg(feature = "holder")]
 pub mod agreement;
 #[cfg(feature = "holder")]
+pub mod backup;
+#[cfg(feature = "holder")]
 mod derive;
 #[cfg(feature = "holder")]
 pub mod identity;
@@ -23,8 +25,12 @@ pub mod machine;
 #[cfg(feature = "holder")]
 pub mod ratchet;
 #[cfg(feature = "holder")]
+pub mod safety_number;
+#[cfg(feature = "holder")]
 pub mod seal;
 #[cfg(feature = "holder")]
 pub mod session;
 #[cfg(feature = "holder")]
 pub mod vault;
+#[cfg(all(test, feature = "holder"))]
+mod vector_tests;

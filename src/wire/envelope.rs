@@ -40,6 +40,19 @@ impl Destination {
 }
 
 /// One envelope. Parsed, not verified: see `protocol::public::verify_envelope`.
+///
+/// ```
+/// use conclave::wire::Envelope;
+///
+/// let json = br#"{"v":1,"type":"e2ee_encrypted_message","id":"AAECAwQFBgcICQoLDA0ODw",
+///     "room_id":"YSByb29tIGZvciB0ZXN0cw","sender_id":"EBESExQVFhcYGRobHB0eHw",
+///     "sender_device":"ICEiIyQlJicoKSorLC0uLw","key_id":"MDEyMzQ1Njc","nonce":"QEFCQ0RFRkdISUpL",
+///     "timestamp":1800000000000,"payload":"UFFS"}"#;
+/// let envelope = Envelope::from_json(json)?;
+/// assert_eq!(envelope.payload.0, b"PQR");
+/// assert_eq!(Envelope::from_cbor(&envelope.to_cbor())?, envelope);
+/// # Ok::<(), conclave::wire::EnvelopeError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
     /// Made by the sender; sending the same id again changes nothing.

@@ -61,6 +61,8 @@ error_codes! {
     SignatureUnexpected = "signature_unexpected",
     /// The envelope is for another device.
     NotForThisDevice = "not_for_this_device",
+    /// A session with this device itself was asked for.
+    OwnDevice = "own_device",
     /// The policy does not allow this kind of message.
     OtherPolicy = "other_policy",
     /// There is no session with the device.

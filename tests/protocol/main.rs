@@ -1,6 +1,18 @@
 //! Stories of two and three parties, through the protocol's public interface.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 #[path = "../support/mod.rs"]
 mod support;
 
+mod codes;
+mod envelope;
+mod limits;
+mod matrix;
+mod pair;
+mod properties;
+mod ratchet;
+mod ratchet_properties;
+mod saved;
+mod secrecy;
 mod stories;

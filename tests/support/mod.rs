@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use conclave::ids::{AccountId, DeviceAddress, DeviceId, RoomId};
+use conclave::ids::{AccountId, DeviceAddress, DeviceId, OpeningId, RoomId};
 use conclave::protocol::identity::{AccountRoot, DeviceIdentity, DeviceKeys};
 use conclave::protocol::machine::{Encrypt, Input, Machine, MachineError, Outputs, Place, RecordKey};
 use conclave::wire::{
@@ -148,6 +148,25 @@ impl Device {
     /// Throws the machine away and loads it from what was saved.
     pub fn restart(&mut self) {
         self.machine = load(&self.records).unwrap();
+    }
+
+    /// Everything that the machine holds at this moment, whether it was saved or not.
+    pub fn held(&self) -> BTreeMap<RecordKey, Vec<u8>> {
+        self.machine.save().into_iter().map(|(key, value)| (key, value.unwrap().to_vec())).collect()
+    }
+
+    /// The session that messages to `peer` are sent on: of the saved ones, that of the highest rank.
+    pub fn session_in_use(&self, peer: DeviceAddress) -> Option<OpeningId> {
+        let sessions = self.records.iter().filter_map(|(key, value)| match key {
+            RecordKey::Session(device, id) if *device == peer => Some((value[1..9].to_vec(), *id)),
+            _ => None,
+        });
+        sessions.max().map(|(_, id)| id)
+    }
+
+    /// A thief's copy: the same records, and randomness of its own.
+    pub fn copy(&self, seed: u64) -> Self {
+        Self { machine: load(&self.records).unwrap(), records: self.records.clone(), rng: rng(seed), now: self.now }
     }
 
     /// Runs the machine's upkeep, and publishes what it has to publish.

@@ -149,11 +149,11 @@ impl SessionBinding {
 }
 
 /// The three or four X25519 agreements, named as in the source.
-pub(super) struct Agreements {
-    pub(super) dh1: SharedSecret,
-    pub(super) dh2: SharedSecret,
-    pub(super) dh3: SharedSecret,
-    pub(super) dh4: Option<SharedSecret>,
+pub(in crate::protocol) struct Agreements {
+    pub(in crate::protocol) dh1: SharedSecret,
+    pub(in crate::protocol) dh2: SharedSecret,
+    pub(in crate::protocol) dh3: SharedSecret,
+    pub(in crate::protocol) dh4: Option<SharedSecret>,
 }
 
 impl Agreements {
@@ -161,7 +161,7 @@ impl Agreements {
     const F: [u8; 32] = [0xff; 32];
 
     /// `SK` of PQXDH.
-    pub(super) fn secret(&self, kem_secret: &KemSharedSecret) -> SessionSecret {
+    pub(in crate::protocol) fn secret(&self, kem_secret: &KemSharedSecret) -> SessionSecret {
         self.derive(kem_secret.as_bytes(), labels::PQXDH_SECRET)
     }
 

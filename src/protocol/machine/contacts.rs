@@ -26,7 +26,7 @@ pub(super) struct Contact {
 pub(super) struct Contacts {
     own_account: AccountId,
     own_root_key: SigningPublicKey,
-    contacts: BTreeMap<AccountId, Contact>,
+    by_account: BTreeMap<AccountId, Contact>,
 }
 
 impl Contacts {
@@ -34,12 +34,12 @@ impl Contacts {
         Self {
             own_account: device.address().account_id,
             own_root_key: device.root_key().clone(),
-            contacts: BTreeMap::new(),
+            by_account: BTreeMap::new(),
         }
     }
 
     pub(super) fn get(&self, account: AccountId) -> Option<&Contact> {
-        self.contacts.get(&account)
+        self.by_account.get(&account)
     }
 
     /// The account, if nothing stands against writing to it.
@@ -67,7 +67,7 @@ impl Contacts {
             return Err(MachineError::OwnRootChanged);
         }
         let Some(contact) = self.get(account) else {
-            return if self.contacts.len() < limits::KNOWN_ACCOUNTS_MAX {
+            return if self.by_account.len() < limits::KNOWN_ACCOUNTS_MAX {
                 Ok(Weight::Newer)
             } else {
                 Err(MachineError::TooManyAccounts)
@@ -88,7 +88,13 @@ impl Contacts {
     fn put(&mut self, contact: Contact, changes: &mut Changes) {
         let account = contact.list.account_id();
         changes.put(RecordKey::Contact(account), contact.save());
-        self.contacts.insert(account, contact);
+        self.by_account.insert(account, contact);
+    }
+
+    pub(super) fn save(&self, changes: &mut Changes) {
+        for (account, contact) in &self.by_account {
+            changes.put(RecordKey::Contact(*account), contact.save());
+        }
     }
 
     pub(super) fn load(&mut self, account: AccountId, saved: &[u8]) -> Result<(), MachineError> {
@@ -96,7 +102,7 @@ impl Contacts {
         if contact.list.account_id() != account {
             return Err(WireError::Invalid { field: "account id" }.into());
         }
-        self.contacts.insert(account, contact);
+        self.by_account.insert(account, contact);
         Ok(())
     }
 }
@@ -151,7 +157,7 @@ impl Machine {
             }
             Weight::OtherIdentity => {
                 outputs.identity_changed = Some(list.account_id());
-                if let Some(contact) = self.contacts.contacts.remove(&list.account_id()) {
+                if let Some(contact) = self.contacts.by_account.remove(&list.account_id()) {
                     self.contacts.put(Contact { changed_to: Some(list), ..contact }, &mut outputs.changes);
                 }
             }

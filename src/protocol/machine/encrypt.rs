@@ -6,7 +6,7 @@ use super::Machine;
 use super::error::MachineError;
 use super::io::{Encrypt, Outputs};
 use crate::ids::{DeviceAddress, EnvelopeId};
-use crate::protocol::public::{envelope_signed_bytes, signing_key_id};
+use crate::protocol::public::{VerifiedDevice, envelope_signed_bytes, signing_key_id};
 use crate::protocol::session::{MessageContext, SessionStep};
 use crate::wire::{ByteString, Bytes, Custody, Envelope, Protection, RoomPolicy, Signatures, Timestamp};
 
@@ -47,7 +47,7 @@ impl Machine {
         let mut recipients = Vec::new();
         for account in encrypt.accounts {
             let devices = self.contacts.writable(*account)?.list.devices();
-            recipients.extend(devices.iter().map(crate::protocol::public::VerifiedDevice::address));
+            recipients.extend(devices.iter().map(VerifiedDevice::address));
         }
         recipients.retain(|device| *device != self.identity.address() && !encrypt.except.contains(device));
         recipients.sort_unstable();

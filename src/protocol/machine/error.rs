@@ -78,9 +78,15 @@ pub enum MachineError {
     /// The session refused the message.
     #[error(transparent)]
     Session(SessionError),
-    /// Too many first messages; room comes back as signed prekeys age.
-    #[error("too many first messages are remembered")]
-    TooManyOpenings,
+    /// Too many first messages of an account; room comes back as signed prekeys age.
+    #[error("too many first messages of account {account} are remembered")]
+    TooManyOpenings {
+        /// The account.
+        account: AccountId,
+    },
+    /// A session with this device itself was asked for.
+    #[error("a device has no session with itself")]
+    OwnDevice,
     /// Too many accounts are known.
     #[error("too many accounts are known")]
     TooManyAccounts,
@@ -133,8 +139,8 @@ impl MachineError {
                 Repair::Refuse
             }
             Self::NoSession { .. } | Self::PrekeyGone { .. } => Repair::NewSession,
-            Self::OtherPolicy { .. } | Self::NoSuchIdentity { .. } => Repair::CorrectCall,
-            Self::TooManyOpenings | Self::TooManyAccounts => Repair::Wait,
+            Self::OtherPolicy { .. } | Self::NoSuchIdentity { .. } | Self::OwnDevice => Repair::CorrectCall,
+            Self::TooManyOpenings { .. } | Self::TooManyAccounts => Repair::Wait,
             Self::Saved(_) | Self::Identity(_) => Repair::Restore,
             Self::Session(error) => repair_session(error),
         }
@@ -157,8 +163,9 @@ impl MachineError {
             Self::NoSession { .. } => ErrorCode::NoSession,
             Self::OpeningReplayed => ErrorCode::OpeningReplayed,
             Self::PrekeyGone { .. } => ErrorCode::PrekeyGone,
+            Self::OwnDevice => ErrorCode::OwnDevice,
             Self::Session(error) => session_code(error),
-            Self::TooManyOpenings => ErrorCode::TooManyOpenings,
+            Self::TooManyOpenings { .. } => ErrorCode::TooManyOpenings,
             Self::TooManyAccounts => ErrorCode::TooManyAccounts,
             Self::Saved(_) | Self::Identity(_) => ErrorCode::SavedStateMalformed,
         }

@@ -8,7 +8,7 @@ use crate::protocol::public::SigningPublicKey;
 use crate::wire::{Destination, DeviceList, Envelope, PrekeyBundle, PrekeyPublication, RoomPolicy, Timestamp};
 
 /// One thing that happened, or that is asked for.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
     /// Time has passed: at start, and then at least daily, after waiting messages have been read.
     /// Makes, rotates and forgets keys; publishes what the node does not have yet.
@@ -45,7 +45,7 @@ pub enum Input<'a> {
 }
 
 /// A message to be encrypted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Encrypt<'a> {
     /// Whose devices can read it. The own account stands for this user's other devices.
     pub accounts: &'a [AccountId],
@@ -58,6 +58,19 @@ pub struct Encrypt<'a> {
     /// The message, at most [`MESSAGE_BYTES_MAX`](crate::protocol::public::limits::MESSAGE_BYTES_MAX)
     /// bytes.
     pub plaintext: &'a [u8],
+}
+
+impl core::fmt::Debug for Encrypt<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { accounts, except, place, policy, plaintext } = self;
+        f.debug_struct("Encrypt")
+            .field("accounts", accounts)
+            .field("except", except)
+            .field("place", place)
+            .field("policy", policy)
+            .field("plaintext", &format_args!("{} bytes", plaintext.len()))
+            .finish()
+    }
 }
 
 /// Where a message goes.

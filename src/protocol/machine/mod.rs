@@ -12,6 +12,53 @@
 //! openings    first messages that were used, until their signed prekeys are gone
 //! ```
 //!
+//! Two devices that know each other's lists; the node's part is played by plain values:
+//!
+//! ```
+//! use conclave::ids::{AccountId, DeviceId};
+//! use conclave::protocol::identity::{AccountRoot, DeviceIdentity, DeviceKeys};
+//! use conclave::protocol::machine::{Encrypt, Input, Machine, Place};
+//! use conclave::wire::{Custody, PrekeyBundle, Protection, RoomPolicy, Signatures, Timestamp};
+//! # use rand_core::SeedableRng;
+//! # let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
+//! # let now = Timestamp::from_millis(1_800_000_000_000);
+//!
+//! let mut new_device = || {
+//!     let root = AccountRoot::generate(AccountId::generate(&mut rng), &mut rng);
+//!     let keys = DeviceKeys::generate(&mut rng);
+//!     let (signing, agreement) = (keys.signing.public_key(), keys.agreement.public_key());
+//!     let certificate = root.certify(DeviceId::generate(&mut rng), &signing, &agreement, now);
+//!     let list = root.sign_device_list(1, vec![certificate.clone()]);
+//!     DeviceIdentity::new(keys, &certificate).map(|identity| (Machine::new(identity).0, list))
+//! };
+//! let (mut alice, alice_list) = new_device()?;
+//! let (mut bob, bob_list) = new_device()?;
+//!
+//! // Bob publishes prekeys; Alice learns his devices, claims a bundle and writes.
+//! let prekeys = bob.handle(Input::Maintain, now, &mut rng)?.publish.unwrap();
+//! let bundle = PrekeyBundle {
+//!     device: bob.device().address(),
+//!     signed_prekey: prekeys.signed_prekey.unwrap(),
+//!     kem_prekey: prekeys.one_time_kem_prekeys[0].clone(),
+//!     one_time_prekey: prekeys.one_time_prekeys.first().cloned(),
+//! };
+//! alice.handle(Input::DeviceList(&bob_list), now, &mut rng)?;
+//! alice.handle(Input::Bundle(&bundle), now, &mut rng)?;
+//! let policy =
+//!     RoomPolicy { custody: Custody::Client, protection: Protection::Ratchet, signatures: Signatures::Off };
+//! let accounts = [bob_list.account_id];
+//! let message = Encrypt { accounts: &accounts, except: &[], place: Place::Direct, policy, plaintext: b"hello" };
+//! let sent = alice.handle(Input::Encrypt(message), now, &mut rng)?.send;
+//!
+//! // Bob learns who wrote, and reads.
+//! bob.handle(Input::DeviceList(&alice_list), now, &mut rng)?;
+//! let outputs = bob.handle(Input::Open { envelope: &sent[0], policy }, now, &mut rng)?;
+//! let opened = outputs.opened.unwrap();
+//! assert_eq!(*opened.plaintext, b"hello");
+//! assert_eq!(opened.sender, alice.device().address());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! What it does not do: it knows no rooms and no members; the caller says who is to read a message
 //! and under which policy. Deleted state is gone only if the caller's store really deletes.
 //!
@@ -38,7 +85,8 @@ pub use io::{Encrypt, Input, Opened, Outputs, Place};
 
 use crate::ids::{AccountId, DeviceAddress};
 use crate::protocol::identity::DeviceIdentity;
-use crate::protocol::public::{SigningPublicKey, VerifiedDevice};
+use crate::protocol::public::{SigningPublicKey, VerifiedDevice, VerifiedDeviceList, verify_prekey_bundle};
+use crate::protocol::session::PairwiseSession;
 use crate::wire::{PrekeyBundle, Timestamp};
 
 use contacts::Contacts;
@@ -73,6 +121,20 @@ impl Machine {
         (machine, changes)
     }
 
+    /// Every record, as [`Machine::load`] reads them: to move a device to another store. After each
+    /// call it is what all [`Changes`] so far add up to. Secret.
+    #[must_use]
+    pub fn save(&self) -> Changes {
+        let Self { identity, supply, contacts, peers, used_openings } = self;
+        let mut changes = Changes::default();
+        changes.put(RecordKey::Identity, identity.save());
+        supply.save(&mut changes);
+        contacts.save(&mut changes);
+        peers.save(&mut changes);
+        used_openings.save(&mut changes);
+        changes
+    }
+
     /// This device.
     #[must_use]
     pub const fn device(&self) -> &VerifiedDevice {
@@ -94,7 +156,7 @@ impl Machine {
     /// Whether a new identity of this account waits to be accepted, and with which root key.
     #[must_use]
     pub fn identity_change(&self, account: AccountId) -> Option<&SigningPublicKey> {
-        self.contacts.get(account)?.changed_to.as_ref().map(|list| list.root_key())
+        self.contacts.get(account)?.changed_to.as_ref().map(VerifiedDeviceList::root_key)
     }
 
     /// How many sessions there are with a device.
@@ -146,9 +208,12 @@ impl Machine {
     }
 
     fn start_session(&mut self, bundle: &PrekeyBundle, rng: &mut impl CryptoRng) -> Result<Outputs, MachineError> {
+        if bundle.device == self.identity.address() {
+            return Err(MachineError::OwnDevice);
+        }
         let device = self.contacts.device(bundle.device)?;
-        let bundle = crate::protocol::public::verify_prekey_bundle(bundle, device)?;
-        let session = crate::protocol::session::PairwiseSession::initiate(&self.identity, &bundle, rng)?;
+        let bundle = verify_prekey_bundle(bundle, device)?;
+        let session = PairwiseSession::initiate(&self.identity, &bundle, rng)?;
         let mut outputs = Outputs::default();
         self.peers.insert(bundle.device.address(), session, &mut outputs.changes);
         Ok(outputs)

@@ -17,6 +17,7 @@ use crate::protocol::session::{MessageContext, PairwiseMessage, PairwiseSession,
 use crate::wire::{Destination, Envelope, RoomPolicy, Timestamp};
 
 impl Machine {
+    /// Opens an envelope, and on `Err` leaves everything as it was.
     pub(super) fn open(
         &mut self,
         envelope: &Envelope,
@@ -77,7 +78,7 @@ impl Machine {
         now: Timestamp,
         outputs: &mut Outputs,
     ) -> Result<Zeroizing<Vec<u8>>, MachineError> {
-        self.used_openings.check(opening)?;
+        self.used_openings.check(opening, sender.account_id)?;
         let prekeys = self.supply.find(opening)?;
         let prekeys = ResponderPrekeys {
             signed_prekey: &prekeys.signed_prekey,
@@ -89,7 +90,7 @@ impl Machine {
         let plaintext = session.open_sealed(sealed, context, now)?;
 
         self.supply.use_up(opening, &mut outputs.changes);
-        self.used_openings.remember(opening, &mut outputs.changes);
+        self.used_openings.remember(opening, sender.account_id, &mut outputs.changes);
         self.peers.insert(sender, session, &mut outputs.changes);
         Ok(plaintext)
     }

@@ -61,6 +61,7 @@ impl Peers {
             let dropped = sessions.remove(0);
             changes.delete(RecordKey::Session(device, dropped.session.id()));
         }
+        Self::bound_skipped_keys(device, sessions, changes);
         self.save_in_use(device, changes);
     }
 
@@ -126,6 +127,14 @@ impl Peers {
                 if ranked.session.ratchet().skipped_keys() != kept {
                     ranked.save(*device, changes);
                 }
+            }
+        }
+    }
+
+    pub(super) fn save(&self, changes: &mut Changes) {
+        for (device, sessions) in &self.0 {
+            for ranked in sessions {
+                ranked.save(*device, changes);
             }
         }
     }

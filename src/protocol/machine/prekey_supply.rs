@@ -128,6 +128,14 @@ impl PrekeySupply {
         self.one_time_kem.remove(opening.kem_prekey_id, RecordKey::OneTimeKemPrekey, changes);
     }
 
+    pub(super) fn save(&self, changes: &mut Changes) {
+        let Self { signed, last_resort_kem, one_time, one_time_kem } = self;
+        signed.save(RecordKey::SignedPrekey, changes);
+        last_resort_kem.save(RecordKey::LastResortKemPrekey, changes);
+        one_time.save(RecordKey::OneTimePrekey, changes);
+        one_time_kem.save(RecordKey::OneTimeKemPrekey, changes);
+    }
+
     /// Takes one saved record of a prekey.
     pub(super) fn load(&mut self, key: RecordKey, saved: &[u8]) -> Result<(), WireError> {
         match key {
@@ -304,6 +312,12 @@ impl<K: PrekeySecret> Prekeys<K> {
                 prekey.is_published = true;
                 changes.put(record(id), prekey.save());
             }
+        }
+    }
+
+    fn save(&self, record: impl Fn(KeyId) -> RecordKey, changes: &mut Changes) {
+        for (id, prekey) in &self.0 {
+            changes.put(record(*id), prekey.save());
         }
     }
 

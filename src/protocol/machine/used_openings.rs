@@ -9,39 +9,45 @@ use zeroize::Zeroizing;
 
 use super::changes::{Changes, RecordKey};
 use super::error::MachineError;
-use crate::ids::{KeyId, OpeningId};
+use crate::ids::{AccountId, KeyId, OpeningId};
 use crate::protocol::agreement::Opening;
 use crate::protocol::public::limits;
 use crate::wire::{Reader, WireError, Writer};
 
-/// The openings, each with its signed prekey.
+/// The openings.
 #[derive(Debug, Default)]
-pub(super) struct UsedOpenings(BTreeMap<OpeningId, KeyId>);
+pub(super) struct UsedOpenings(BTreeMap<OpeningId, UsedOpening>);
 
-const SAVED_VERSION: u8 = 1;
+/// Who used which signed prekey. Saved form: version 1, id of the signed prekey 8, account id 16.
+#[derive(Debug)]
+struct UsedOpening {
+    signed_prekey: KeyId,
+    account: AccountId,
+}
 
 impl UsedOpenings {
-    /// Whether this opening may open a session.
-    pub(super) fn check(&self, opening: &Opening) -> Result<(), MachineError> {
+    /// Whether this opening may open a session for `account`.
+    pub(super) fn check(&self, opening: &Opening, account: AccountId) -> Result<(), MachineError> {
         if self.0.contains_key(&opening.id()) {
             return Err(MachineError::OpeningReplayed);
         }
-        if self.0.len() >= limits::USED_OPENINGS_MAX {
-            return Err(MachineError::TooManyOpenings);
+        let of_account = self.0.values().filter(|used| used.account == account).count();
+        if of_account >= limits::USED_OPENINGS_PER_ACCOUNT_MAX || self.0.len() >= limits::USED_OPENINGS_MAX {
+            return Err(MachineError::TooManyOpenings { account });
         }
         Ok(())
     }
 
-    pub(super) fn remember(&mut self, opening: &Opening, changes: &mut Changes) {
-        let saved = Writer::default().u8(SAVED_VERSION).bytes(opening.signed_prekey_id.as_bytes()).finish();
-        changes.put(RecordKey::UsedOpening(opening.id()), Zeroizing::new(saved));
-        self.0.insert(opening.id(), opening.signed_prekey_id);
+    pub(super) fn remember(&mut self, opening: &Opening, account: AccountId, changes: &mut Changes) {
+        let used = UsedOpening { signed_prekey: opening.signed_prekey_id, account };
+        changes.put(RecordKey::UsedOpening(opening.id()), used.save());
+        self.0.insert(opening.id(), used);
     }
 
     /// Forgets the openings of signed prekeys that are gone.
     pub(super) fn forget(&mut self, signed_prekeys: &[KeyId], changes: &mut Changes) {
-        self.0.retain(|id, signed_prekey| {
-            let is_kept = !signed_prekeys.contains(signed_prekey);
+        self.0.retain(|id, used| {
+            let is_kept = !signed_prekeys.contains(&used.signed_prekey);
             if !is_kept {
                 changes.delete(RecordKey::UsedOpening(*id));
             }
@@ -49,12 +55,32 @@ impl UsedOpenings {
         });
     }
 
+    pub(super) fn save(&self, changes: &mut Changes) {
+        for (id, used) in &self.0 {
+            changes.put(RecordKey::UsedOpening(*id), used.save());
+        }
+    }
+
     pub(super) fn load(&mut self, id: OpeningId, saved: &[u8]) -> Result<(), WireError> {
-        let mut reader = Reader::new(saved);
-        reader.version(SAVED_VERSION)?;
-        let signed_prekey = reader.key_id()?;
-        reader.end()?;
-        self.0.insert(id, signed_prekey);
+        self.0.insert(id, UsedOpening::load(saved)?);
         Ok(())
+    }
+}
+
+impl UsedOpening {
+    const SAVED_VERSION: u8 = 1;
+
+    fn save(&self) -> Zeroizing<Vec<u8>> {
+        let Self { signed_prekey, account } = self;
+        let writer = Writer::default().u8(Self::SAVED_VERSION).bytes(signed_prekey.as_bytes());
+        writer.bytes(account.as_bytes()).finish_secret()
+    }
+
+    fn load(saved: &[u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(saved);
+        reader.version(Self::SAVED_VERSION)?;
+        let used = Self { signed_prekey: reader.key_id()?, account: reader.account_id()? };
+        reader.end()?;
+        Ok(used)
     }
 }

@@ -23,6 +23,17 @@ use super::error::KeyError;
 use crate::wire::Bytes;
 
 /// An X25519 public key of prime order: identity keys, prekeys and ephemeral keys.
+///
+/// ```
+/// use conclave::protocol::public::{AgreementPublicKey, KeyError};
+///
+/// let mut base_point = [0; 32];
+/// base_point[0] = 9;
+/// assert!(AgreementPublicKey::parse(&base_point).is_ok());
+/// assert_eq!(AgreementPublicKey::parse(&[0; 32]), Err(KeyError::LowOrder));
+/// base_point[31] = 0x80; // The same point to RFC 7748, in another encoding.
+/// assert_eq!(AgreementPublicKey::parse(&base_point), Err(KeyError::NonCanonical));
+/// ```
 #[derive(Clone)]
 pub struct AgreementPublicKey(RatchetPublicKey);
 
@@ -37,6 +48,13 @@ impl AgreementPublicKey {
     pub fn parse(bytes: &[u8; 32]) -> Result<Self, KeyError> {
         let key = RatchetPublicKey::parse(bytes)?;
         if key.point.is_torsion_free() { Ok(Self(key)) } else { Err(KeyError::MixedOrder) }
+    }
+
+    /// The public half of a key pair that this program made: a clamped multiple of the base point is
+    /// canonical and of prime order.
+    #[cfg(feature = "holder")]
+    pub(in crate::protocol) const fn of_own(bytes: [u8; 32], point: EdwardsPoint) -> Self {
+        Self(RatchetPublicKey { bytes, point })
     }
 
     /// The encoding: 32 bytes, little-endian.

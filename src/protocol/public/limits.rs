@@ -50,5 +50,46 @@ pub const MESSAGE_BYTES_MAX: usize = MESSAGE_PADDED_BYTES_MAX - 1;
 /// refused, not older ones forgotten: a forgotten one could be replayed.
 pub const USED_OPENINGS_MAX: usize = 65_536;
 
+/// Openings that are remembered of one account, so that one account cannot take all the room.
+pub const USED_OPENINGS_PER_ACCOUNT_MAX: usize = 1_024;
+
 /// Accounts whose devices a machine knows.
 pub const KNOWN_ACCOUNTS_MAX: usize = 65_536;
+
+/// Bytes of a vault item when it is padded. Larger content goes into a file, and the item names it.
+pub const VAULT_ITEM_PADDED_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of a vault item's content: padding takes at least one.
+pub const VAULT_ITEM_BYTES_MAX: usize = VAULT_ITEM_PADDED_BYTES_MAX - 1;
+
+/// Bytes that sealing with a key used once adds: version 1, salt 32, commitment 32, tag 16.
+pub const ONE_USE_OVERHEAD_BYTES: usize = 1 + 32 + 32 + 16;
+
+/// Bytes of a sealed vault item, as a node stores it.
+pub const VAULT_ITEM_SEALED_BYTES_MAX: usize = VAULT_ITEM_PADDED_BYTES_MAX + ONE_USE_OVERHEAD_BYTES;
+
+/// Bytes of what a keystore holds. The keys of a device with its full supply of prekeys are under
+/// 100 KiB; larger state is sealed under a key that the keystore holds.
+pub const KEYSTORE_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of a passphrase: far more than anybody types, and little to hash.
+pub const PASSPHRASE_BYTES_MAX: usize = 1024;
+
+/// Least memory of Argon2id: RFC 9106, section 4, second recommended option.
+pub const ARGON2_MEMORY_KIB_MIN: u32 = 64 * 1024;
+
+/// Most memory of Argon2id, so that a file from elsewhere cannot take all of a device's.
+pub const ARGON2_MEMORY_KIB_MAX: u32 = 1024 * 1024;
+
+/// Fewest passes of Argon2id: RFC 9106, section 4, second recommended option.
+pub const ARGON2_ITERATIONS_MIN: u32 = 3;
+
+/// Most passes of Argon2id. With the most memory that is 16 GiB written, tens of seconds.
+pub const ARGON2_ITERATIONS_MAX: u32 = 16;
+
+/// Fewest lanes of Argon2id. They are computed one after another, so more of them speed up nobody
+/// but an attacker with many cores.
+pub const ARGON2_LANES_MIN: u32 = 1;
+
+/// Most lanes of Argon2id: keystores made elsewhere use up to as many as a device has cores.
+pub const ARGON2_LANES_MAX: u32 = 8;

@@ -50,6 +50,16 @@ pub enum StaleError {
 }
 
 /// The timestamp rule.
+///
+/// ```
+/// use conclave::protocol::public::ReplayWindow;
+/// use conclave::wire::Timestamp;
+///
+/// let (window, now) = (ReplayWindow::default(), Timestamp::from_millis(1_800_000_000_000));
+/// let sent = Timestamp::from_millis(now.as_millis() - 270_000);
+/// assert!(window.check(sent, now).is_ok());
+/// assert!(window.check(Timestamp::from_millis(sent.as_millis() - 1), now).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplayWindow {
     nonce_ttl: Duration,

@@ -268,7 +268,7 @@ impl Turn {
 }
 
 /// The associated data of a message: what the caller binds, then the header.
-fn bound(associated_data: &[u8], header: &Header) -> Vec<u8> {
+pub(super) fn bound(associated_data: &[u8], header: &Header) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(associated_data.len() + Header::LENGTH);
     bytes.extend_from_slice(associated_data);
     bytes.extend_from_slice(&header.to_bytes());

@@ -38,7 +38,7 @@ impl MessageKey {
         Ok(buffer)
     }
 
-    fn aead_input(&self) -> AeadInput {
+    pub(super) fn aead_input(&self) -> AeadInput {
         let okm: Zeroizing<[u8; 44]> = derive::hkdf(&NO_POST_QUANTUM_KEY, &[self.as_bytes()], &[labels::RATCHET_SEAL]);
         let mut input = AeadInput { key: Zeroizing::new([0; 32]), nonce: Zeroizing::new([0; 12]) };
         let (key, nonce) = okm.split_at(32);
@@ -48,7 +48,7 @@ impl MessageKey {
     }
 }
 
-struct AeadInput {
-    key: Zeroizing<[u8; 32]>,
-    nonce: Zeroizing<[u8; 12]>,
+pub(super) struct AeadInput {
+    pub(super) key: Zeroizing<[u8; 32]>,
+    pub(super) nonce: Zeroizing<[u8; 12]>,
 }

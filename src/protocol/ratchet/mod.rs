@@ -31,6 +31,8 @@ mod message_key;
 mod receiving_chain;
 mod root_key;
 mod saved;
+#[cfg(test)]
+pub(in crate::protocol) mod trace;
 
 pub use chain_key::ChainKey;
 pub use double_ratchet::{DoubleRatchet, SendingStep};

@@ -4,7 +4,8 @@
 //! 2^38 - 64 bytes under one key and nonce. That a key and nonce never meet two plaintexts is for the
 //! caller to argue; nothing here can see it.
 //!
-//! The tag is checked before a byte is decrypted. The cipher wipes its key and its keystream.
+//! The tag is checked before a byte is decrypted. Key, one-time key, cipher state and authenticator
+//! are wiped when a call ends.
 
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit};
 use zeroize::Zeroize;
@@ -15,7 +16,7 @@ pub(in crate::protocol) const TAG_LENGTH: usize = 16;
 /// Why nothing was sealed or opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::protocol) enum AeadError {
-    /// More than ChaCha20's block counter covers under one nonce.
+    /// More than the cipher's block counter covers under one nonce.
     #[error("the plaintext is too long for one nonce")]
     TooLong,
     /// Another key, nonce, associated data or ciphertext, or no room for a tag: one error for all.
@@ -58,3 +59,6 @@ pub(in crate::protocol) fn open_in_place(
         AeadError::NotAuthentic
     })
 }
+
+#[cfg(test)]
+mod tests;

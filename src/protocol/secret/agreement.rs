@@ -7,6 +7,7 @@
 
 use core::fmt;
 
+use curve25519_dalek::edwards::EdwardsPoint;
 use rand_core::CryptoRng;
 use subtle::ConstantTimeEq;
 use x25519_dalek::{PublicKey, StaticSecret};
@@ -56,13 +57,9 @@ impl AgreementSecretKey {
     }
 
     /// The public key.
-    ///
-    /// # Panics
-    /// Never: a clamped scalar times the base point is canonical and of prime order.
     #[must_use]
     pub fn public_key(&self) -> AgreementPublicKey {
-        #[expect(clippy::expect_used, reason = "a clamped scalar is no multiple of the prime group order")]
-        AgreementPublicKey::parse(&self.public).expect("own key")
+        AgreementPublicKey::of_own(self.public, EdwardsPoint::mul_base_clamped(*self.secret.as_bytes()))
     }
 
     /// The secret bytes, for sealed storage.
@@ -104,6 +101,8 @@ impl fmt::Debug for AgreementSecretKey {
 
 /// What an agreement yields: 32 bytes, not uniform; to be derived from, not used.
 pub struct SharedSecret(Zeroizing<[u8; 32]>);
+
+impl ZeroizeOnDrop for SharedSecret {}
 
 impl SharedSecret {
     /// The secret bytes, for a derivation.

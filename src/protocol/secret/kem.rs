@@ -103,6 +103,8 @@ impl fmt::Debug for KemSecretKey {
 /// What a KEM yields: 32 uniform bytes.
 pub struct KemSharedSecret(Zeroizing<[u8; 32]>);
 
+impl ZeroizeOnDrop for KemSharedSecret {}
+
 impl KemSharedSecret {
     fn take(mut bytes: [u8; 32]) -> Self {
         let shared = Self(Zeroizing::new(bytes));

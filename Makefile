@@ -1,0 +1,57 @@
+# The commands of the project. `make test` is what a change must pass; `make help` lists the rest.
+# `scripts/install-test-tools` installs what they need.
+
+SHELL = /bin/sh
+CARGO = cargo
+# Seconds for each fuzz target.
+SECONDS_EACH = 600
+
+.PHONY: help test fmt-check clippy features doc deny wasm python unit fmt bench fuzz
+# One after the other: each uses all cores, and cargo locks its folder.
+.NOTPARALLEL:
+
+help: ## Lists these commands.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+test: fmt-check clippy features doc deny wasm python unit ## Everything that a change must pass.
+
+fmt-check: ## The code is formatted.
+	$(CARGO) fmt --check
+
+clippy: ## The code passes every lint, tests and benchmarks too.
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+features: ## Each set of features builds alone, without warnings.
+	$(CARGO) clippy --locked --lib --no-default-features -- -D warnings
+	$(CARGO) clippy --locked --lib --no-default-features --features holder -- -D warnings
+
+doc: ## The documentation builds without warnings.
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+
+deny: ## Licences, banned crates, second versions of crypto crates, sources.
+	$(CARGO) deny --locked check licenses bans sources
+
+wasm: ## The part that a browser runs builds for wasm32.
+	scripts/wasm-check
+
+# The file comes with the vectors.
+python: ## A second implementation agrees with the vectors.
+	@if [ -e tests/python/verify_vectors.py ]; then set -x; .venv/bin/python tests/python/verify_vectors.py; \
+	else echo "python: no tests/python/verify_vectors.py yet"; fi
+
+unit: ## Unit tests, integration tests and the examples in the documentation.
+	$(CARGO) test --locked
+
+fmt: ## Formats the code.
+	$(CARGO) fmt
+
+bench: ## Benchmarks, vodozemac beside them. Takes minutes and a quiet machine.
+	$(CARGO) bench --locked
+
+# cargo-fuzz wants unstable flags of the compiler, which the stable one has under RUSTC_BOOTSTRAP.
+fuzz: export RUSTC_BOOTSTRAP = 1
+fuzz: ## Each fuzz target for SECONDS_EACH seconds (600). Needs `cargo install --locked cargo-fuzz`.
+	@set -e; targets=$$($(CARGO) fuzz list); for target in $$targets; do \
+		echo "fuzz: $$target for $(SECONDS_EACH) s"; \
+		$(CARGO) fuzz run "$$target" -- -max_total_time=$(SECONDS_EACH); \
+	done

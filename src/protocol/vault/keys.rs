@@ -1,0 +1,114 @@
+//! The account's vault key and the keys of its collections.
+
+use core::fmt;
+
+use rand_core::CryptoRng;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
+
+use super::{ItemContext, SealedItem, VaultError};
+use crate::ids::{AccountId, CollectionName};
+use crate::protocol::public::{labels, limits};
+use crate::protocol::seal::one_use::{self, Purpose};
+use crate::protocol::seal::padding;
+use crate::protocol::secret::symmetric_key;
+use crate::wire::Writer;
+
+symmetric_key! {
+    /// The secret that every collection of one account's vault is sealed under.
+    ///
+    /// It is a part of [`AccountSecrets`](crate::protocol::backup::AccountSecrets), which makes and saves it.
+    VaultKey
+}
+
+impl VaultKey {
+    /// Derives the key of one collection of `account_id`; the same arguments give the same key.
+    #[must_use]
+    pub fn collection_key(&self, account_id: AccountId, collection: &CollectionName) -> CollectionKey {
+        let place = Writer::default().bytes(account_id.as_bytes()).variable(collection.as_str().as_bytes()).finish();
+        let info = Writer::default().bytes(labels::VAULT_COLLECTION).bytes(&place).finish();
+        let secret = one_use::derive_bytes(None, self.as_bytes(), &info);
+        CollectionKey { secret, account_id, collection: collection.clone() }
+    }
+}
+
+/// Seals and opens the items of one collection of one account. It knows which, so that no item can
+/// be sealed for another.
+pub struct CollectionKey {
+    secret: Zeroizing<[u8; 32]>,
+    account_id: AccountId,
+    collection: CollectionName,
+}
+
+// The name and the account are public; the secret wipes itself.
+impl ZeroizeOnDrop for CollectionKey {}
+
+impl CollectionKey {
+    /// The account whose collection it is.
+    #[must_use]
+    pub const fn account_id(&self) -> AccountId {
+        self.account_id
+    }
+
+    /// The collection.
+    #[must_use]
+    pub const fn collection(&self) -> &CollectionName {
+        &self.collection
+    }
+
+    /// Seals an item's content, at most [`limits::VAULT_ITEM_BYTES_MAX`] bytes, padded to its bucket.
+    ///
+    /// ```
+    /// use conclave::ids::{AccountId, ItemId};
+    /// use conclave::protocol::backup::AccountSecrets;
+    /// use conclave::protocol::vault::{ItemContext, VaultError};
+    /// # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+    /// # let mut rng = ChaCha20Rng::seed_from_u64(1);
+    /// let secrets = AccountSecrets::generate(&mut rng);
+    /// let memories = secrets.vault_key().collection_key(AccountId::generate(&mut rng), &"memories".parse()?);
+    ///
+    /// let context = ItemContext { item_id: ItemId::generate(&mut rng), item_type: "memory".parse()?, version: 1 };
+    /// let sealed = memories.seal(&context, b"Ada takes her tea without milk", &mut rng)?;
+    /// assert_eq!(memories.open(&context, &sealed)?.as_slice(), b"Ada takes her tea without milk");
+    ///
+    /// let next = ItemContext { version: 2, ..context };
+    /// assert_eq!(memories.open(&next, &sealed), Err(VaultError::Open));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`VaultError::TooLong`] past the limit.
+    pub fn seal(
+        &self,
+        context: &ItemContext,
+        plaintext: &[u8],
+        rng: &mut impl CryptoRng,
+    ) -> Result<SealedItem, VaultError> {
+        let too_long = VaultError::TooLong { actual: plaintext.len(), limit: limits::VAULT_ITEM_BYTES_MAX };
+        let padded = padding::pad(plaintext, limits::VAULT_ITEM_PADDED_BYTES_MAX).map_err(|_| too_long)?;
+        let place = context.encode(self.account_id, &self.collection);
+        one_use::seal(&self.secret, purpose(&place), &padded, rng).map(SealedItem::of_own).map_err(|_| too_long)
+    }
+
+    /// Opens an item that stands in `context`; the content is wiped when it is dropped.
+    ///
+    /// # Errors
+    /// [`VaultError::Open`] if it was not sealed with this key for this context, byte for byte.
+    pub fn open(&self, context: &ItemContext, sealed: &SealedItem) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let place = context.encode(self.account_id, &self.collection);
+        let mut plaintext =
+            one_use::open(&self.secret, purpose(&place), sealed.as_bytes()).map_err(|_| VaultError::Open)?;
+        padding::unpad(&mut plaintext).map_err(|_| VaultError::Open)?;
+        Ok(plaintext)
+    }
+}
+
+fn purpose(place: &[u8]) -> Purpose<'_> {
+    Purpose { label: labels::VAULT_ITEM, context: place, plaintext_bytes_max: limits::VAULT_ITEM_PADDED_BYTES_MAX }
+}
+
+impl fmt::Debug for CollectionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { secret: _, account_id, collection } = self;
+        write!(f, "CollectionKey({account_id}/{collection}, ..)")
+    }
+}

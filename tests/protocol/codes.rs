@@ -1,0 +1,101 @@
+//! Error codes: what clients branch on.
+
+use std::collections::BTreeSet;
+
+use conclave::ids::{AccountId, DeviceAddress, DeviceId, KeyId};
+use conclave::protocol::agreement::{AgreementError, OpeningError};
+use conclave::protocol::identity::IdentityError;
+use conclave::protocol::machine::{MachineError, Repair};
+use conclave::protocol::public::{KeyError, VerifyError};
+use conclave::protocol::ratchet::RatchetError;
+use conclave::protocol::session::SessionError;
+use conclave::wire::{ErrorCode, WireError};
+
+use crate::support::POLICY;
+
+/// Codes are added at the end; none is renamed, and none is taken away.
+const CODES: &str = "
+    unknown_account unknown_device identity_changed no_such_identity own_root_changed stale_device_list
+    forked_device_list device_list_malformed key_unacceptable key_id_mismatch owner_mismatch signature_invalid
+    signature_missing signature_unexpected not_for_this_device other_policy no_session agreement_failed
+    opening_replayed too_many_openings too_many_accounts prekey_gone message_malformed message_too_long
+    does_not_open message_key_gone chain_gone chain_exhausted too_far_ahead saved_state_malformed";
+
+#[test]
+fn codes_are_as_they_were_published() {
+    let codes: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+    let published: Vec<&str> = CODES.split_whitespace().collect();
+    assert_eq!(codes, published);
+    for code in ErrorCode::ALL {
+        assert_eq!(code.to_string(), code.as_str());
+        assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+        assert_eq!(serde_json::from_value::<ErrorCode>(code.as_str().into()).unwrap(), *code);
+    }
+    serde_json::from_str::<ErrorCode>("\"no_such_code\"").unwrap_err();
+}
+
+/// Every error of the machine with its code and its repair.
+fn errors() -> Vec<(MachineError, &'static str, Repair)> {
+    let account = AccountId::from_bytes([1; 16]);
+    let device = DeviceAddress { account_id: account, device_id: DeviceId::from_bytes([2; 16]) };
+    let key_id = KeyId::from_bytes([3; 8]);
+    let (part, field, source) = ("envelope", "root key", KeyError::LowOrder);
+    let mut errors = vec![
+        (MachineError::UnknownAccount { account }, "unknown_account", Repair::FetchDevices),
+        (MachineError::UnknownDevice { device }, "unknown_device", Repair::FetchDevices),
+        (MachineError::IdentityChanged { account }, "identity_changed", Repair::AskUser),
+        (MachineError::NoSuchIdentity { account }, "no_such_identity", Repair::CorrectCall),
+        (MachineError::OwnRootChanged, "own_root_changed", Repair::Refuse),
+        (MachineError::StaleDeviceList { known: 2, given: 1 }, "stale_device_list", Repair::Refuse),
+        (MachineError::ForkedDeviceList, "forked_device_list", Repair::Refuse),
+        (MachineError::NotForThisDevice, "not_for_this_device", Repair::Nothing),
+        (MachineError::OtherPolicy { policy: POLICY }, "other_policy", Repair::CorrectCall),
+        (MachineError::NoSession { device }, "no_session", Repair::NewSession),
+        (MachineError::OpeningReplayed, "opening_replayed", Repair::Nothing),
+        (MachineError::PrekeyGone { key_id }, "prekey_gone", Repair::NewSession),
+        (MachineError::TooManyOpenings, "too_many_openings", Repair::Wait),
+        (MachineError::TooManyAccounts, "too_many_accounts", Repair::Wait),
+        (MachineError::Saved(WireError::Truncated), "saved_state_malformed", Repair::Restore),
+        (MachineError::Identity(IdentityError::OtherKeys), "saved_state_malformed", Repair::Restore),
+    ];
+    let verify = [
+        (VerifyError::Key { field, source }, "key_unacceptable"),
+        (VerifyError::Signature { part }, "signature_invalid"),
+        (VerifyError::SignatureMissing, "signature_missing"),
+        (VerifyError::SignatureUnexpected, "signature_unexpected"),
+        (VerifyError::KeyId { part }, "key_id_mismatch"),
+        (VerifyError::Owner { part }, "owner_mismatch"),
+        (VerifyError::List(WireError::Truncated), "device_list_malformed"),
+    ];
+    errors.extend(verify.map(|(error, code)| (MachineError::Verify(error), code, Repair::Refuse)));
+    let session = [
+        (AgreementError::NonContributory(source).into(), "agreement_failed", Repair::Refuse),
+        (OpeningError::EphemeralKey(source).into(), "message_malformed", Repair::Refuse),
+        (WireError::Truncated.into(), "message_malformed", Repair::Refuse),
+        (RatchetError::Open.into(), "does_not_open", Repair::NewSession),
+        (RatchetError::KeyGone.into(), "message_key_gone", Repair::Nothing),
+        (RatchetError::ChainGone.into(), "chain_gone", Repair::NewSession),
+        (RatchetError::TooFarAhead.into(), "too_far_ahead", Repair::AskAgain),
+        (RatchetError::RatchetKey(source).into(), "key_unacceptable", Repair::Refuse),
+        (RatchetError::ChainExhausted.into(), "chain_exhausted", Repair::NewSession),
+        (RatchetError::TooLong.into(), "message_too_long", Repair::CorrectCall),
+        (RatchetError::Saved(WireError::Truncated).into(), "saved_state_malformed", Repair::Restore),
+    ];
+    errors.extend(
+        session.map(|(error, code, repair): (SessionError, _, _)| (MachineError::Session(error), code, repair)),
+    );
+    errors
+}
+
+#[test]
+fn every_error_has_its_code_and_its_repair() {
+    for (error, code, repair) in errors() {
+        assert_eq!((error.code().as_str(), error.repair()), (code, repair), "{error:?}");
+    }
+}
+
+#[test]
+fn no_code_is_without_an_error() {
+    let used: BTreeSet<&str> = errors().iter().map(|(_, code, _)| *code).collect();
+    assert_eq!(used, CODES.split_whitespace().collect());
+}

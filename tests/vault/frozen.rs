@@ -1,0 +1,76 @@
+//! Sealed forms that another implementation made (`frozen.py`): they open as long as version 1 is
+//! known.
+
+use conclave::ids::{AccountId, ItemId};
+use conclave::protocol::backup::{AccountSecrets, Backup, RecoveryKey, open_backup};
+use conclave::protocol::keystore::{Passphrase, open_keystore};
+use conclave::protocol::public::SigningPublicKey;
+use conclave::protocol::safety_number::SafetyNumber;
+use conclave::protocol::vault::{ItemContext, SealedItem};
+use data_encoding::HEXLOWER;
+use serde_json::Value;
+
+fn frozen(part: &str) -> Value {
+    let frozen: Value = serde_json::from_str(include_str!("frozen.json")).unwrap();
+    frozen[part].clone()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    HEXLOWER.decode(text(value).as_bytes()).unwrap()
+}
+
+fn account_id(value: &Value) -> AccountId {
+    AccountId::try_from(bytes(value).as_slice()).unwrap()
+}
+
+#[test]
+fn a_vault_item_opens() {
+    let case = frozen("vault");
+    let secrets = AccountSecrets::decode(&bytes(&case["account_secrets"])).unwrap();
+    let key = secrets
+        .vault_key()
+        .collection_key(account_id(&case["account_id"]), &text(&case["collection"]).parse().unwrap());
+    let context = ItemContext {
+        item_id: ItemId::try_from(bytes(&case["item_id"]).as_slice()).unwrap(),
+        item_type: text(&case["item_type"]).parse().unwrap(),
+        version: case["version"].as_u64().unwrap(),
+    };
+    let sealed = SealedItem::parse(bytes(&case["sealed"])).unwrap();
+    assert_eq!(*key.open(&context, &sealed).unwrap(), bytes(&case["content"]));
+}
+
+#[test]
+fn a_keystore_opens() {
+    let case = frozen("keystore");
+    let passphrase = Passphrase::new(text(&case["passphrase"]).to_owned()).unwrap();
+    assert_eq!(*open_keystore(&passphrase, &bytes(&case["keystore"])).unwrap(), bytes(&case["content"]));
+}
+
+#[test]
+fn a_backup_opens_with_its_written_key() {
+    let case = frozen("backup");
+    let key = RecoveryKey::parse(text(&case["recovery_key"])).unwrap();
+    assert_eq!(*key.to_written(), text(&case["recovery_key"]));
+    let backup = Backup::parse(&bytes(&case["backup"])).unwrap();
+    let opened = open_backup(&key, account_id(&case["account_id"]), &backup).unwrap();
+    assert_eq!(opened.generation, case["generation"].as_u64().unwrap());
+    assert_eq!(*opened.secrets.encode_secret(), bytes(&case["account_secrets"]));
+}
+
+#[test]
+fn a_safety_number_has_its_digits_and_code() {
+    let case = frozen("safety_number");
+    let side = |index: usize| {
+        let side = &case["sides"][index];
+        let root_key = SigningPublicKey::parse(&bytes(&side["root_key"]).try_into().unwrap()).unwrap();
+        (account_id(&side["account_id"]), root_key, bytes(&side["fingerprint"]))
+    };
+    let ((ada, ada_key, ada_fingerprint), (bob, bob_key, bob_fingerprint)) = (side(0), side(1));
+    let number = SafetyNumber::of((&bob, &bob_key), (&ada, &ada_key));
+    assert_eq!(number.to_string(), text(&case["number"]));
+    assert_eq!(number.qr_bytes().to_vec(), [vec![1], bob_fingerprint, ada_fingerprint].concat());
+}
