@@ -93,6 +93,8 @@ error_codes! {
     SavedStateMalformed = "saved_state_malformed",
     /// A session with this device itself was asked for.
     OwnDevice = "own_device",
+    /// A bundle is older than one that was seen of its device.
+    StalePrekeys = "stale_prekeys",
     /// A mistake of the program that answers.
     Internal = "internal",
 }

@@ -19,7 +19,7 @@ const CODES: &str = "
     signature_missing signature_unexpected not_for_this_device other_policy no_session agreement_failed
     opening_replayed too_many_openings too_many_accounts prekey_gone message_malformed message_too_long
     does_not_open message_key_gone chain_gone chain_exhausted too_far_ahead saved_state_malformed
-    own_device internal";
+    own_device stale_prekeys internal";
 
 #[test]
 fn codes_are_as_they_were_published() {
@@ -51,10 +51,11 @@ fn errors() -> Vec<(MachineError, &'static str, Repair)> {
         (MachineError::NotForThisDevice, "not_for_this_device", Repair::Nothing),
         (MachineError::OtherPolicy { policy: POLICY }, "other_policy", Repair::CorrectCall),
         (MachineError::NoSession { device }, "no_session", Repair::NewSession),
-        (MachineError::OpeningReplayed, "opening_replayed", Repair::Nothing),
+        (MachineError::OpeningReplayed, "opening_replayed", Repair::NewSession),
         (MachineError::PrekeyGone { key_id }, "prekey_gone", Repair::NewSession),
         (MachineError::TooManyOpenings { account }, "too_many_openings", Repair::Wait),
         (MachineError::TooManyAccounts, "too_many_accounts", Repair::ForgetAccounts),
+        (MachineError::StalePrekeys { device }, "stale_prekeys", Repair::Refuse),
         (MachineError::OwnDevice, "own_device", Repair::CorrectCall),
         (MachineError::Saved { record: RecordKey::Identity }, "saved_state_malformed", Repair::Restore),
         (MachineError::Internal { what: "" }, "internal", Repair::Report),

@@ -67,14 +67,20 @@ pub enum MachineError {
         /// The device.
         device: DeviceAddress,
     },
-    /// The first message has opened a session before.
-    #[error("the first message was used before")]
+    /// The first message has opened a session before, and that session is gone.
+    #[error("the first message was used before, and its session is gone")]
     OpeningReplayed,
     /// The first message uses a prekey that is gone.
     #[error("prekey {key_id} is gone")]
     PrekeyGone {
         /// The prekey.
         key_id: KeyId,
+    },
+    /// The bundle is older than one that was seen: its prekeys may have been stolen since.
+    #[error("an old bundle of device {device} was given")]
+    StalePrekeys {
+        /// The device.
+        device: DeviceAddress,
     },
     /// The session refused the message.
     #[error(transparent)]
@@ -118,7 +124,8 @@ pub enum Repair {
     /// signatures a node can bring this about at will: not more often than a few times a day for a
     /// device.
     NewSession,
-    /// Ask the device to send the message again.
+    /// Ask the device to send the message again. Asking is a message of ours, which the device answers
+    /// with a new chain; that is what brings a session back into step.
     AskAgain,
     /// Ask the user whether the new identity is to be accepted.
     AskUser,
@@ -141,11 +148,13 @@ impl MachineError {
         match self {
             Self::UnknownAccount { .. } | Self::UnknownDevice { .. } => Repair::FetchDevices,
             Self::IdentityChanged { .. } => Repair::AskUser,
-            Self::NotForThisDevice | Self::OpeningReplayed => Repair::Nothing,
-            Self::OwnRootChanged | Self::StaleDeviceList { .. } | Self::ForkedDeviceList | Self::Verify(_) => {
-                Repair::Refuse
-            }
-            Self::NoSession { .. } | Self::PrekeyGone { .. } => Repair::NewSession,
+            Self::NotForThisDevice => Repair::Nothing,
+            Self::OwnRootChanged
+            | Self::StaleDeviceList { .. }
+            | Self::ForkedDeviceList
+            | Self::StalePrekeys { .. }
+            | Self::Verify(_) => Repair::Refuse,
+            Self::NoSession { .. } | Self::PrekeyGone { .. } | Self::OpeningReplayed => Repair::NewSession,
             Self::OtherPolicy { .. } | Self::NoSuchIdentity { .. } | Self::OwnDevice => Repair::CorrectCall,
             Self::TooManyOpenings { .. } => Repair::Wait,
             Self::TooManyAccounts => Repair::ForgetAccounts,
@@ -173,6 +182,7 @@ impl MachineError {
             Self::OpeningReplayed => ErrorCode::OpeningReplayed,
             Self::PrekeyGone { .. } => ErrorCode::PrekeyGone,
             Self::OwnDevice => ErrorCode::OwnDevice,
+            Self::StalePrekeys { .. } => ErrorCode::StalePrekeys,
             Self::Session(error) => session_code(error),
             Self::TooManyOpenings { .. } => ErrorCode::TooManyOpenings,
             Self::TooManyAccounts => ErrorCode::TooManyAccounts,
@@ -189,9 +199,9 @@ const fn repair_session(error: &SessionError) -> Repair {
         | SessionError::Opening(_)
         | SessionError::Form(_) => Repair::Refuse,
         SessionError::Ratchet(error) => match error {
-            RatchetError::Open | RatchetError::ChainGone | RatchetError::ChainExhausted => Repair::NewSession,
+            RatchetError::Open | RatchetError::ChainExhausted => Repair::NewSession,
             RatchetError::KeyGone => Repair::Nothing,
-            RatchetError::TooFarAhead => Repair::AskAgain,
+            RatchetError::ChainGone | RatchetError::TooFarAhead => Repair::AskAgain,
             RatchetError::RatchetKey(_) => Repair::Refuse,
             RatchetError::TooLong => Repair::CorrectCall,
             RatchetError::Saved(_) => Repair::Restore,

@@ -38,6 +38,14 @@ pub enum Input<'a> {
     Bundle(&'a PrekeyBundle),
     /// Encrypt a message for all devices of some accounts.
     Encrypt(Encrypt<'a>),
+    /// Stamp an envelope of this device anew, which waited too long to be admitted. Its id and payload
+    /// stay, so that it still counts once.
+    Restamp {
+        /// The envelope, as it was to be sent.
+        envelope: &'a Envelope,
+        /// The policy that it was made under.
+        policy: RoomPolicy,
+    },
     /// Open an envelope.
     Open {
         /// The envelope.

@@ -41,24 +41,24 @@ impl Default for PrekeySupply {
 
 impl PrekeySupply {
     /// When the next prekey is to be replaced.
-    pub(super) fn due_at(&self) -> Timestamp {
-        self.signed.due_at().min(self.last_resort_kem.due_at())
+    pub(super) fn due_at(&self, now: Timestamp) -> Timestamp {
+        self.signed.due_at(now).min(self.last_resort_kem.due_at(now))
     }
 
     /// Rotates the signed prekey and the last-resort KEM prekey when they are due, fills an empty
     /// supply, and forgets what is too old. Returns the signed prekeys that were forgotten.
     pub(super) fn maintain(&mut self, now: Timestamp, rng: &mut impl CryptoRng, changes: &mut Changes) -> Vec<KeyId> {
-        if self.signed.newest().is_none() {
+        if self.signed.is_empty() {
             self.refill(0, 0, now, rng, changes);
         }
-        if self.signed.due_at() <= now {
+        if self.signed.due_at(now) <= now {
             self.signed.add(now, rng, changes);
         }
-        if self.last_resort_kem.due_at() <= now {
+        if self.last_resort_kem.due_at(now) <= now {
             self.last_resort_kem.add(now, rng, changes);
         }
-        self.last_resort_kem.forget_old(now, changes);
-        self.signed.forget_old(now, changes)
+        self.last_resort_kem.forget_succeeded(now, changes);
+        self.signed.forget_succeeded(now, changes)
     }
 
     /// Makes one-time prekeys if the node has few left; those that it has not stored yet count.
@@ -98,17 +98,17 @@ impl PrekeySupply {
     }
 
     /// Notes that the node has stored these keys.
-    pub(super) fn published(&mut self, publication: &PrekeyPublication, changes: &mut Changes) {
+    pub(super) fn published(&mut self, publication: &PrekeyPublication, now: Timestamp, changes: &mut Changes) {
         let PrekeyPublication { signed_prekey, last_resort_kem_prekey, one_time_prekeys, one_time_kem_prekeys } =
             publication;
         let signed = signed_prekey.iter().map(|prekey| prekey.key_id);
-        self.signed.mark_published(signed, changes);
+        self.signed.mark_published(signed, now, changes);
         let last_resort = last_resort_kem_prekey.iter().map(|prekey| prekey.key_id);
-        self.last_resort_kem.mark_published(last_resort, changes);
+        self.last_resort_kem.mark_published(last_resort, now, changes);
         let one_time = one_time_prekeys.iter().map(|prekey| prekey.key_id);
-        self.one_time.mark_published(one_time, changes);
+        self.one_time.mark_published(one_time, now, changes);
         let one_time_kem = one_time_kem_prekeys.iter().map(|prekey| prekey.key_id);
-        self.one_time_kem.mark_published(one_time_kem, changes);
+        self.one_time_kem.mark_published(one_time_kem, now, changes);
     }
 
     /// Finds the prekeys that an opening names.

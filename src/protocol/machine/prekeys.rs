@@ -18,12 +18,14 @@ pub(super) struct Prekeys<K> {
     by_id: BTreeMap<KeyId, Box<Prekey<K>>>,
 }
 
-/// One prekey's secret half. Saved form: version 1, published 1, created `u64`, key 32 or seed 64.
+/// One prekey's secret half. Saved form: version 1, created `u64`, published 1 and then when `u64`, key
+/// 32 or seed 64.
 #[derive(Debug)]
 pub(super) struct Prekey<K> {
     pub(super) key: K,
     pub(super) created_at: Timestamp,
-    is_published: bool,
+    /// When the node was known to have it.
+    published_at: Option<Timestamp>,
 }
 
 /// What is kept of a kind of prekey.
@@ -79,24 +81,27 @@ impl<K: PrekeySecret> Prekeys<K> {
         self.by_id.get(&id).map(|prekey| &prekey.key)
     }
 
-    pub(super) fn newest(&self) -> Option<Timestamp> {
-        self.by_id.values().map(|prekey| prekey.created_at).max()
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
     }
 
-    /// When the newest is to be replaced; at once, if there is none.
-    pub(super) fn due_at(&self) -> Timestamp {
-        self.newest().map_or(Timestamp::from_millis(0), |created_at| created_at.plus(limits::SIGNED_PREKEY_ROTATION))
+    /// When the newest is to be replaced; at once, if there is none. One that was made while the clock
+    /// was wrong does not count.
+    pub(super) fn due_at(&self, now: Timestamp) -> Timestamp {
+        let newest =
+            self.by_id.values().map(|prekey| prekey.created_at).filter(|made_at| !is_ahead(*made_at, now)).max();
+        newest.map_or(Timestamp::from_millis(0), |made_at| made_at.plus(limits::SIGNED_PREKEY_ROTATION))
     }
 
     pub(super) fn add(&mut self, now: Timestamp, rng: &mut impl CryptoRng, changes: &mut Changes) {
-        let prekey = Prekey { key: K::generate(rng), created_at: now, is_published: false };
+        let prekey = Prekey { key: K::generate(rng), created_at: now, published_at: None };
         let id = prekey.key.key_id();
         changes.put(RecordKey::Prekey(self.kind, id), prekey.save());
         self.by_id.insert(id, Box::new(prekey));
     }
 
     pub(super) fn refill(&mut self, left: u32, now: Timestamp, rng: &mut impl CryptoRng, changes: &mut Changes) {
-        let have = left as usize + self.unpublished().count();
+        let have = self.unpublished().count().saturating_add(left as usize);
         if have >= limits::ONE_TIME_PREKEYS_LOW {
             return;
         }
@@ -104,19 +109,25 @@ impl<K: PrekeySecret> Prekeys<K> {
             self.add(now, rng, changes);
         }
         while self.by_id.len() > limits::ONE_TIME_PREKEYS_KEPT_MAX {
-            let oldest = self.by_id.iter().min_by_key(|(id, prekey)| (prekey.created_at, **id)).map(|(id, _)| *id);
+            // The oldest go first, and those that the node has before those that it is still to get.
+            let age =
+                |(id, prekey): &(&KeyId, &Box<Prekey<K>>)| (prekey.published_at.is_none(), prekey.created_at, **id);
+            let oldest = self.by_id.iter().min_by_key(age).map(|(id, _)| *id);
             let Some(oldest) = oldest else { return };
             self.remove(oldest, changes);
         }
     }
 
-    /// Forgets those that are too old, but never the newest. Returns their ids.
-    pub(super) fn forget_old(&mut self, now: Timestamp, changes: &mut Changes) -> Vec<KeyId> {
-        let newest = self.newest();
-        let is_old = |prekey: &Prekey<K>| {
-            now.since(prekey.created_at) > limits::SIGNED_PREKEY_KEPT && Some(prekey.created_at) != newest
+    /// Forgets those whose successor was published long ago, however old they are: until then nobody
+    /// has another key to use. Returns their ids.
+    pub(super) fn forget_succeeded(&mut self, now: Timestamp, changes: &mut Changes) -> Vec<KeyId> {
+        let is_long_published = |prekey: &Prekey<K>| {
+            prekey.published_at.is_some_and(|at| now.since(at) > limits::SIGNED_PREKEY_SUCCEEDED_KEPT)
         };
-        let old: Vec<KeyId> = self.by_id.iter().filter(|(_, prekey)| is_old(prekey)).map(|(id, _)| *id).collect();
+        let made_at = |prekey: &Prekey<K>| (!is_ahead(prekey.created_at, now), prekey.created_at);
+        let newest = self.by_id.values().filter(|prekey| is_long_published(prekey)).map(|prekey| made_at(prekey)).max();
+        let is_succeeded = |prekey: &Prekey<K>| newest.is_some_and(|newest| made_at(prekey) < newest);
+        let old: Vec<KeyId> = self.by_id.iter().filter(|(_, prekey)| is_succeeded(prekey)).map(|(id, _)| *id).collect();
         for id in &old {
             self.remove(*id, changes);
         }
@@ -132,16 +143,25 @@ impl<K: PrekeySecret> Prekeys<K> {
 
     /// Oldest first.
     pub(super) fn unpublished(&self) -> impl Iterator<Item = (KeyId, &Prekey<K>)> {
-        let mut unpublished: Vec<_> =
-            self.by_id.iter().filter(|(_, prekey)| !prekey.is_published).map(|(id, prekey)| (*id, &**prekey)).collect();
+        let mut unpublished: Vec<_> = self
+            .by_id
+            .iter()
+            .filter(|(_, prekey)| prekey.published_at.is_none())
+            .map(|(id, prekey)| (*id, &**prekey))
+            .collect();
         unpublished.sort_by_key(|(id, prekey)| (prekey.created_at, *id));
         unpublished.into_iter()
     }
 
-    pub(super) fn mark_published(&mut self, ids: impl IntoIterator<Item = KeyId>, changes: &mut Changes) {
+    pub(super) fn mark_published(
+        &mut self,
+        ids: impl IntoIterator<Item = KeyId>,
+        now: Timestamp,
+        changes: &mut Changes,
+    ) {
         for id in ids {
             if let Some(prekey) = self.by_id.get_mut(&id) {
-                prekey.is_published = true;
+                prekey.published_at = prekey.published_at.or(Some(now));
                 changes.put(RecordKey::Prekey(self.kind, id), prekey.save());
             }
         }
@@ -167,21 +187,28 @@ impl<K: PrekeySecret> Prekey<K> {
     const SAVED_VERSION: u8 = 1;
 
     pub(super) fn save(&self) -> Zeroizing<Vec<u8>> {
-        let Self { key, created_at, is_published } = self;
-        let writer = Writer::with_capacity(2 + 8 + KemSeed::LENGTH)
-            .u8(Self::SAVED_VERSION)
-            .u8(u8::from(*is_published))
-            .u64(created_at.as_millis());
+        let Self { key, created_at, published_at } = self;
+        let writer =
+            Writer::with_capacity(1 + 8 + 9 + KemSeed::LENGTH).u8(Self::SAVED_VERSION).u64(created_at.as_millis());
+        let writer = match published_at {
+            None => writer.u8(0),
+            Some(at) => writer.u8(1).u64(at.as_millis()),
+        };
         key.write(writer).finish_secret()
     }
 
     fn load(saved: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new(saved);
         reader.version(Self::SAVED_VERSION)?;
-        let is_published = reader.flag("published")?;
         let created_at = Timestamp::from_millis(reader.u64()?);
+        let published_at = if reader.flag("published")? { Some(Timestamp::from_millis(reader.u64()?)) } else { None };
         let key = K::read(&mut reader)?;
         reader.end()?;
-        Ok(Self { key, created_at, is_published })
+        Ok(Self { key, created_at, published_at })
     }
+}
+
+/// Whether a prekey was made while the clock was wrong.
+fn is_ahead(made_at: Timestamp, now: Timestamp) -> bool {
+    made_at.since(now) > limits::PREKEY_AHEAD_MAX
 }
