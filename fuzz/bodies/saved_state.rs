@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use conclave::protocol::identity::DeviceIdentity;
-use conclave::protocol::machine::{Encrypt, Input, Place, RecordKey};
+use conclave::protocol::machine::{Encrypt, Input, Place, PrekeyKind, RecordKey};
 use conclave::protocol::session::PairwiseSession;
 use conclave::wire::{Reader, Timestamp};
 
@@ -94,7 +94,7 @@ fn check_machine(input: &[u8]) -> Option<()> {
     inputs.extend(conversation.envelopes.iter().map(|envelope| Input::Open { envelope, policy: POLICY }));
     inputs.extend([Input::Bundle(&conversation.alice_bundle), Input::Encrypt(encrypt)]);
     // Without a signed prekey a machine makes a whole supply: too slow to do here again and again.
-    if device.records.keys().any(|key| matches!(key, RecordKey::SignedPrekey(_))) {
+    if device.records.keys().any(|key| matches!(key, RecordKey::Prekey(PrekeyKind::Signed, _))) {
         inputs.push(Input::Maintain);
     }
     for input in inputs {
