@@ -14,6 +14,7 @@ pub mod pairwise_message;
 pub mod parties;
 pub mod published_keys;
 pub mod saved_state;
+pub mod sealed_forms;
 pub mod two_party;
 
 /// A genuine example: its file name in the corpus, and its bytes.
@@ -37,4 +38,5 @@ pub const TARGETS: &[Target] = &[
     Target { name: "saved_state", run: saved_state::run, seeds: saved_state::seeds },
     Target { name: "two_party", run: two_party::run, seeds: two_party::seeds },
     Target { name: "machines", run: machines::run, seeds: machines::seeds },
+    Target { name: "sealed_forms", run: sealed_forms::run, seeds: sealed_forms::seeds },
 ];

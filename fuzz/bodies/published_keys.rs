@@ -146,7 +146,7 @@ fn check_publication(publication: &PrekeyPublication) {
     assert_eq!(publication.is_empty(), *publication == PrekeyPublication::default());
     for party in [alice(), bob()] {
         let device = party.identity.device();
-        for prekey in signed_prekey.iter() {
+        if let Some(prekey) = signed_prekey {
             assert!(verify_signed_prekey(prekey, device).is_err() || is_genuine_signed(prekey, party));
         }
         for prekey in last_resort_kem_prekey.iter().chain(one_time_kem_prekeys) {

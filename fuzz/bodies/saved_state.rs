@@ -13,15 +13,14 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use conclave::protocol::identity::DeviceIdentity;
-use conclave::protocol::machine::{Encrypt, Input, Machine, Place, PrekeyKind, RecordKey};
+use conclave::protocol::machine::{Encrypt, Input, Place, PrekeyKind, RecordKey};
 use conclave::protocol::session::PairwiseSession;
 use conclave::wire::{Reader, Timestamp};
-use rand_chacha::ChaCha20Rng;
 
 use super::Seed;
 use super::machines::{MidConversation, mid_conversation};
 use super::parties::{CONTEXT, alice, bob};
-use super::support::{POLICY, ROOM, START, rng};
+use super::support::{Device, POLICY, ROOM, START, load, rng};
 
 /// Runs one input.
 pub fn run(data: &[u8]) {
@@ -81,58 +80,33 @@ fn check_identity(saved: &[u8]) {
 }
 
 fn check_machine(input: &[u8]) -> Option<()> {
-    let mut store = Store { records: read_records(input)?, rng: rng(2) };
     let conversation = conversation();
-    let identity = conversation.records[&RecordKey::Identity].clone();
-    store.records.entry(RecordKey::Identity).or_insert(identity);
-    let mut machine = store.load().ok()?;
-    let us = machine.device().address();
+    let mut records = read_records(input)?;
+    records.entry(RecordKey::Identity).or_insert_with(|| conversation.records[&RecordKey::Identity].clone());
+    let mut device = Device { machine: load(&records).ok()?, records, rng: rng(2), now: START };
+    assert_eq!(device.held(), device.records, "a loaded machine is not saved as it was");
+    let _ = format!("{:?}", device.machine);
 
     let accounts = [conversation.alice_list.account_id];
-    let encrypt =
-        Encrypt { accounts: &accounts, except: &[], place: Place::Room(ROOM), policy: POLICY, plaintext: b"hello" };
-    store.handle(&mut machine, Input::DeviceList(&conversation.alice_list));
-    store.handle(&mut machine, Input::Encrypt(encrypt));
-    for envelope in &conversation.envelopes {
-        store.handle(&mut machine, Input::Open { envelope, policy: POLICY });
-    }
-    store.handle(&mut machine, Input::Bundle(&conversation.alice_bundle));
-    store.handle(&mut machine, Input::Encrypt(encrypt));
+    let place = Place::Room(ROOM);
+    let encrypt = Encrypt { accounts: &accounts, except: &[], place, policy: POLICY, plaintext: b"hello" };
+    let mut inputs = vec![Input::DeviceList(&conversation.alice_list), Input::Encrypt(encrypt)];
+    inputs.extend(conversation.envelopes.iter().map(|envelope| Input::Open { envelope, policy: POLICY }));
+    inputs.extend([Input::Bundle(&conversation.alice_bundle), Input::Encrypt(encrypt)]);
     // Without a signed prekey a machine makes a whole supply: too slow to do here again and again.
-    if store.records.keys().any(|key| matches!(key, RecordKey::Prekey(PrekeyKind::Signed, _))) {
-        store.handle(&mut machine, Input::Maintain);
+    if device.records.keys().any(|key| matches!(key, RecordKey::Prekey(PrekeyKind::Signed, _))) {
+        inputs.push(Input::Maintain);
     }
-    assert_eq!(machine.device().address(), us);
+    for input in inputs {
+        let before = device.held();
+        let result = device.handle(input);
+        let after = device.held();
+        assert!(result.is_ok() || after == before, "a refused input changes the machine");
+        assert!(after == device.records, "the machine holds other than it has said to save");
+    }
+    device.restart();
+    assert!(device.held() == device.records, "the loaded machine holds other than was saved");
     Some(())
-}
-
-/// A store with the records of one machine.
-struct Store {
-    records: BTreeMap<RecordKey, Vec<u8>>,
-    rng: ChaCha20Rng,
-}
-
-impl Store {
-    fn load(&self) -> Result<Machine, conclave::protocol::machine::MachineError> {
-        super::support::load(&self.records)
-    }
-
-    /// Hands over one input and saves the changes; what was saved loads as the machine that there is.
-    fn handle(&mut self, machine: &mut Machine, input: Input<'_>) {
-        let before = format!("{machine:?}");
-        match machine.handle(input, START, &mut self.rng) {
-            Ok(outputs) => {
-                for (key, value) in outputs.changes {
-                    match value {
-                        Some(value) => drop(self.records.insert(key, value.to_vec())),
-                        None => drop(self.records.remove(&key)),
-                    }
-                }
-            }
-            Err(_) => assert_eq!(format!("{machine:?}"), before, "a refused input changes the machine"),
-        }
-        assert_eq!(format!("{:?}", self.load().unwrap()), format!("{machine:?}"), "the saved machine is another");
-    }
 }
 
 fn read_records(input: &[u8]) -> Option<BTreeMap<RecordKey, Vec<u8>>> {

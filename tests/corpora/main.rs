@@ -3,6 +3,7 @@
 //! With `CONCLAVE_WRITE_SEEDS=1` each target's genuine examples are first written into its corpus.
 
 #![cfg(feature = "holder")]
+#![expect(clippy::disallowed_methods, reason = "corpora are files, and written where the test is told to")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "../../fuzz/bodies/mod.rs"]
@@ -47,6 +48,11 @@ fn machines() {
 }
 
 #[test]
+fn sealed_forms() {
+    replay("sealed_forms");
+}
+
+#[test]
 fn every_target_has_a_corpus_and_a_replay() {
     let manifest = fs::read_to_string(root().join("fuzz/Cargo.toml")).unwrap();
     let mut built: Vec<&str> = manifest
@@ -57,31 +63,38 @@ fn every_target_has_a_corpus_and_a_replay() {
     built.sort_unstable();
     replayed.sort_unstable();
     assert_eq!(built, replayed, "fuzz/Cargo.toml and bodies::TARGETS name the same targets");
-    for Target { name, .. } in TARGETS {
+    for target @ Target { name, .. } in TARGETS {
+        write_seeds(target);
         assert!(!inputs(name).is_empty(), "the corpus of {name} is empty");
     }
 }
 
 fn replay(name: &str) {
-    let Target { run, seeds, .. } = TARGETS.iter().find(|target| target.name == name).unwrap();
-    let seeds = seeds();
-    if std::env::var_os("CONCLAVE_WRITE_SEEDS").is_some() {
-        fs::create_dir_all(corpus(name)).unwrap();
-        for (seed, bytes) in &seeds {
-            fs::write(corpus(name).join(seed), bytes).unwrap();
-        }
-    }
+    let target = TARGETS.iter().find(|target| target.name == name).unwrap();
+    let Target { run, seeds, .. } = target;
+    write_seeds(target);
     let inputs = inputs(name);
     assert!(!inputs.is_empty(), "the corpus of {name} is empty");
     for path in inputs {
         println!("{}", path.display());
         run(&fs::read(path).unwrap());
     }
-    for (seed, bytes) in &seeds {
+    for (seed, bytes) in seeds() {
         println!("prefixes of {seed}");
         for end in (0..=bytes.len()).rev().step_by(1 + bytes.len() / PREFIXES_MAX) {
             run(&bytes[..end]);
         }
+    }
+}
+
+/// Writes a target's genuine examples into its corpus, if that is asked for.
+fn write_seeds(target: &Target) {
+    if std::env::var_os("CONCLAVE_WRITE_SEEDS").is_none() {
+        return;
+    }
+    fs::create_dir_all(corpus(target.name)).unwrap();
+    for (seed, bytes) in (target.seeds)() {
+        fs::write(corpus(target.name).join(seed), bytes).unwrap();
     }
 }
 
