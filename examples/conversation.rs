@@ -101,7 +101,7 @@ impl Client {
 
     fn restart(&mut self) -> Result<(), Box<dyn Error>> {
         let records = self.store.iter().map(|(key, value)| (*key, value.as_slice()));
-        self.machine = Machine::load(&self.store[&RecordKey::Identity], records)?;
+        self.machine = Machine::load(records)?;
         println!("{:7} comes back with {} saved records", self.name, self.store.len());
         Ok(())
     }

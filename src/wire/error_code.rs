@@ -61,8 +61,6 @@ error_codes! {
     SignatureUnexpected = "signature_unexpected",
     /// The envelope is for another device.
     NotForThisDevice = "not_for_this_device",
-    /// A session with this device itself was asked for.
-    OwnDevice = "own_device",
     /// The policy does not allow this kind of message.
     OtherPolicy = "other_policy",
     /// There is no session with the device.
@@ -93,6 +91,10 @@ error_codes! {
     TooFarAhead = "too_far_ahead",
     /// Saved state is malformed.
     SavedStateMalformed = "saved_state_malformed",
+    /// A session with this device itself was asked for.
+    OwnDevice = "own_device",
+    /// A mistake of the program that answers.
+    Internal = "internal",
 }
 
 impl fmt::Display for ErrorCode {

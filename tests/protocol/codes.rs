@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use conclave::ids::{AccountId, DeviceAddress, DeviceId, KeyId};
 use conclave::protocol::agreement::{AgreementError, OpeningError};
-use conclave::protocol::identity::IdentityError;
-use conclave::protocol::machine::{MachineError, Repair};
+use conclave::protocol::machine::{MachineError, RecordKey, Repair};
 use conclave::protocol::public::{KeyError, VerifyError};
 use conclave::protocol::ratchet::RatchetError;
 use conclave::protocol::session::SessionError;
@@ -19,7 +18,8 @@ const CODES: &str = "
     forked_device_list device_list_malformed key_unacceptable key_id_mismatch owner_mismatch signature_invalid
     signature_missing signature_unexpected not_for_this_device other_policy no_session agreement_failed
     opening_replayed too_many_openings too_many_accounts prekey_gone message_malformed message_too_long
-    does_not_open message_key_gone chain_gone chain_exhausted too_far_ahead saved_state_malformed";
+    does_not_open message_key_gone chain_gone chain_exhausted too_far_ahead saved_state_malformed
+    own_device internal";
 
 #[test]
 fn codes_are_as_they_were_published() {
@@ -53,10 +53,11 @@ fn errors() -> Vec<(MachineError, &'static str, Repair)> {
         (MachineError::NoSession { device }, "no_session", Repair::NewSession),
         (MachineError::OpeningReplayed, "opening_replayed", Repair::Nothing),
         (MachineError::PrekeyGone { key_id }, "prekey_gone", Repair::NewSession),
-        (MachineError::TooManyOpenings, "too_many_openings", Repair::Wait),
-        (MachineError::TooManyAccounts, "too_many_accounts", Repair::Wait),
-        (MachineError::Saved(WireError::Truncated), "saved_state_malformed", Repair::Restore),
-        (MachineError::Identity(IdentityError::OtherKeys), "saved_state_malformed", Repair::Restore),
+        (MachineError::TooManyOpenings { account }, "too_many_openings", Repair::Wait),
+        (MachineError::TooManyAccounts, "too_many_accounts", Repair::ForgetAccounts),
+        (MachineError::OwnDevice, "own_device", Repair::CorrectCall),
+        (MachineError::Saved { record: RecordKey::Identity }, "saved_state_malformed", Repair::Restore),
+        (MachineError::Internal { what: "" }, "internal", Repair::Report),
     ];
     let verify = [
         (VerifyError::Key { field, source }, "key_unacceptable"),
@@ -70,7 +71,7 @@ fn errors() -> Vec<(MachineError, &'static str, Repair)> {
     errors.extend(verify.map(|(error, code)| (MachineError::Verify(error), code, Repair::Refuse)));
     let session = [
         (AgreementError::NonContributory(source).into(), "agreement_failed", Repair::Refuse),
-        (OpeningError::EphemeralKey(source).into(), "message_malformed", Repair::Refuse),
+        (OpeningError::EphemeralKey(source).into(), "key_unacceptable", Repair::Refuse),
         (WireError::Truncated.into(), "message_malformed", Repair::Refuse),
         (RatchetError::Open.into(), "does_not_open", Repair::NewSession),
         (RatchetError::KeyGone.into(), "message_key_gone", Repair::Nothing),

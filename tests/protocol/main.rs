@@ -15,4 +15,5 @@ mod ratchet;
 mod ratchet_properties;
 mod saved;
 mod secrecy;
+mod secrets;
 mod stories;

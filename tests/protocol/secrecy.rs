@@ -26,12 +26,12 @@ proptest! {
         for (is_from_a, is_writing, which) in script {
             let direction = usize::from(!is_from_a);
             if is_writing {
-                let message = if is_from_a { pair.from_a(b"a secret") } else { pair.from_b(b"a secret") };
+                let message = if is_from_a { pair.a_writes(b"a secret") } else { pair.b_writes(b"a secret") };
                 sent[direction].push((message, false));
             } else if !sent[direction].is_empty() {
                 let which = which.index(sent[direction].len());
                 let (message, is_read) = &mut sent[direction][which];
-                let opened = if is_from_a { pair.to_b(message) } else { pair.to_a(message) };
+                let opened = if is_from_a { pair.b_reads(message) } else { pair.a_reads(message) };
                 *is_read |= opened.is_ok();
             }
             for (session, to_it, from_it) in [(&pair.b, &sent[0], &sent[1]), (&pair.a, &sent[1], &sent[0])] {
@@ -51,16 +51,16 @@ proptest! {
 #[test]
 fn a_stolen_session_opens_what_has_not_arrived_and_nothing_that_has() {
     let mut pair = Pair::new(200);
-    let read = pair.from_a(b"read");
-    let late = pair.from_a(b"late");
-    let newest = pair.from_a(b"newest");
-    pair.to_b(&read).unwrap();
-    pair.to_b(&newest).unwrap();
+    let read = pair.a_writes(b"read");
+    let late = pair.a_writes(b"late");
+    let newest = pair.a_writes(b"newest");
+    pair.b_reads(&read).unwrap();
+    pair.b_reads(&newest).unwrap();
     let mut stolen = PairwiseSession::load(&pair.b.save()).unwrap();
     open(&mut stolen, &read, pair.now).unwrap_err();
     open(&mut stolen, &newest, pair.now).unwrap_err();
     assert_eq!(open(&mut stolen, &late, pair.now).unwrap(), b"late", "its key is kept, and can be stolen");
-    pair.to_b(&late).unwrap();
+    pair.b_reads(&late).unwrap();
     open(&mut PairwiseSession::load(&pair.b.save()).unwrap(), &late, pair.now).unwrap_err();
 }
 
@@ -72,17 +72,17 @@ fn a_stolen_session_is_useless_after_one_round_trip() {
         let stolen = if is_a_robbed { pair.a.save() } else { pair.b.save() };
         let thief = || PairwiseSession::load(&stolen).unwrap();
         // Before the round trip the thief reads along.
-        let before = if is_a_robbed { pair.from_b(b"before") } else { pair.from_a(b"before") };
+        let before = if is_a_robbed { pair.b_writes(b"before") } else { pair.a_writes(b"before") };
         assert_eq!(open(&mut thief(), &before, pair.now).unwrap(), b"before");
 
-        if is_a_robbed { pair.to_a(&before) } else { pair.to_b(&before) }.unwrap();
+        if is_a_robbed { pair.a_reads(&before) } else { pair.b_reads(&before) }.unwrap();
         // `a` writes with a new key, `b` answers with a new key, `a` again: each has made a key since.
         let mut reader = thief();
         for round in 0..2 {
-            let to_b = pair.from_a(b"round trip");
-            pair.to_b(&to_b).unwrap();
-            let to_a = pair.from_b(b"round trip");
-            pair.to_a(&to_a).unwrap();
+            let to_b = pair.a_writes(b"round trip");
+            pair.b_reads(&to_b).unwrap();
+            let to_a = pair.b_writes(b"round trip");
+            pair.a_reads(&to_a).unwrap();
             if round == 1 {
                 // A thief that has read along as far as it could has nothing either.
                 for message in [&to_a, &to_b] {
@@ -105,13 +105,13 @@ fn a_thief_cannot_write_after_one_round_trip() {
     let mut deceived = PairwiseSession::load(&pair.b.save()).unwrap();
     assert_eq!(open(&mut deceived, &forged, pair.now).unwrap(), b"forged", "at once, the thief is the device");
 
-    let message = pair.from_a(b"");
-    pair.to_b(&message).unwrap();
+    let message = pair.a_writes(b"");
+    pair.b_reads(&message).unwrap();
     pair.answer();
-    let message = pair.from_a(b"");
-    pair.to_b(&message).unwrap();
+    let message = pair.a_writes(b"");
+    pair.b_reads(&message).unwrap();
     let forged = seal(&mut PairwiseSession::load(&stolen).unwrap(), b"forged", &mut pair.rng);
-    pair.to_b(&forged).unwrap_err();
+    pair.b_reads(&forged).unwrap_err();
 }
 
 /// Tries every envelope on a fresh copy of a stolen device, for which time stands still.

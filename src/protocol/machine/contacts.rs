@@ -1,5 +1,6 @@
 //! The accounts that this machine knows: their pinned root keys and newest device lists.
 
+use core::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
@@ -8,9 +9,10 @@ use super::Machine;
 use super::changes::{Changes, RecordKey};
 use super::error::MachineError;
 use super::io::Outputs;
+use super::load::Malformed;
 use crate::ids::{AccountId, DeviceAddress};
 use crate::protocol::public::{SigningPublicKey, VerifiedDevice, VerifiedDeviceList, limits, verify_device_list};
-use crate::wire::{DeviceList, Reader, WireError, Writer};
+use crate::wire::{DeviceList, Reader, Writer};
 
 /// One account. Saved form: version 1, device list, new identity 1 and then its device list.
 #[derive(Debug)]
@@ -73,16 +75,14 @@ impl Contacts {
                 Err(MachineError::TooManyAccounts)
             };
         };
-        if *list.root_key() != *contact.list.root_key() {
-            return Ok(Weight::OtherIdentity);
+        if *list.root_key() == *contact.list.root_key() {
+            return Ok(if compare(list, &contact.list)?.is_gt() { Weight::Newer } else { Weight::Same });
         }
-        if list.version() < contact.list.version() {
-            return Err(MachineError::StaleDeviceList { known: contact.list.version(), given: list.version() });
-        }
-        if list.version() > contact.list.version() {
-            return Ok(Weight::Newer);
-        }
-        if list.list() == contact.list.list() { Ok(Weight::Same) } else { Err(MachineError::ForkedDeviceList) }
+        match &contact.changed_to {
+            Some(waiting) if *list.root_key() == *waiting.root_key() => compare(list, waiting)?,
+            _ => Ordering::Greater,
+        };
+        Ok(Weight::OtherIdentity)
     }
 
     fn put(&mut self, contact: Contact, changes: &mut Changes) {
@@ -97,13 +97,23 @@ impl Contacts {
         }
     }
 
-    pub(super) fn load(&mut self, account: AccountId, saved: &[u8]) -> Result<(), MachineError> {
+    pub(super) fn load(&mut self, account: AccountId, saved: &[u8]) -> Result<(), Malformed> {
         let contact = Contact::load(saved)?;
         if contact.list.account_id() != account {
-            return Err(WireError::Invalid { field: "account id" }.into());
+            return Err(Malformed);
         }
         self.by_account.insert(account, contact);
         Ok(())
+    }
+}
+
+/// How a list stands to a known one under the same root key: `Greater` if it is newer, `Equal` if it
+/// is the same.
+fn compare(given: &VerifiedDeviceList, known: &VerifiedDeviceList) -> Result<Ordering, MachineError> {
+    match given.version().cmp(&known.version()) {
+        Ordering::Less => Err(MachineError::StaleDeviceList { known: known.version(), given: given.version() }),
+        Ordering::Equal if given.list() != known.list() => Err(MachineError::ForkedDeviceList),
+        order => Ok(order),
     }
 }
 
@@ -127,7 +137,7 @@ impl Contact {
         .finish_secret()
     }
 
-    fn load(saved: &[u8]) -> Result<Self, MachineError> {
+    fn load(saved: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(saved);
         reader.version(Self::SAVED_VERSION)?;
         let list = verify_device_list(&DeviceList::read(&mut reader)?)?;
@@ -181,6 +191,16 @@ impl Machine {
             }
             _ => Err(MachineError::NoSuchIdentity { account }),
         }
+    }
+
+    /// Forgets what is known of an account. Its used openings stay: they guard against replays.
+    pub(super) fn forget_account(&mut self, account: AccountId) -> Outputs {
+        let mut outputs = Outputs::default();
+        self.peers.remove_all(account, |_| true, &mut outputs.changes);
+        if self.contacts.by_account.remove(&account).is_some() {
+            outputs.changes.delete(RecordKey::Contact(account));
+        }
+        outputs
     }
 
     /// Puts a list in its place. Sessions with devices that are not on it are forgotten.

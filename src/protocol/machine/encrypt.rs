@@ -34,9 +34,8 @@ impl Machine {
             steps.push((recipient, step));
         }
         for (recipient, step) in steps {
-            if let Some(session) = self.peers.in_use_mut(recipient) {
-                session.advance(step);
-            }
+            let what = "a session went away between sealing and saving";
+            self.peers.in_use_mut(recipient).ok_or(MachineError::Internal { what })?.advance(step);
             self.peers.save_in_use(recipient, &mut outputs.changes);
         }
         Ok(outputs)

@@ -1,11 +1,12 @@
 //! Why the machine refused, and what repairs it.
 
+use super::changes::RecordKey;
 use crate::ids::{AccountId, DeviceAddress, KeyId};
-use crate::protocol::identity::IdentityError;
+use crate::protocol::agreement::{AgreementError, OpeningError};
 use crate::protocol::public::VerifyError;
 use crate::protocol::ratchet::RatchetError;
 use crate::protocol::session::SessionError;
-use crate::wire::{ErrorCode, RoomPolicy, WireError};
+use crate::wire::{ErrorCode, RoomPolicy};
 
 /// Why the machine refused an input. Its state is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,7 +78,7 @@ pub enum MachineError {
     },
     /// The session refused the message.
     #[error(transparent)]
-    Session(SessionError),
+    Session(#[from] SessionError),
     /// Too many first messages of an account; room comes back as signed prekeys age.
     #[error("too many first messages of account {account} are remembered")]
     TooManyOpenings {
@@ -87,21 +88,21 @@ pub enum MachineError {
     /// A session with this device itself was asked for.
     #[error("a device has no session with itself")]
     OwnDevice,
-    /// Too many accounts are known.
+    /// Too many accounts are known; [`ForgetAccount`](super::Input::ForgetAccount) makes room.
     #[error("too many accounts are known")]
     TooManyAccounts,
-    /// Saved state is malformed or incomplete.
-    #[error("the saved state is malformed: {0}")]
-    Saved(#[from] WireError),
-    /// The saved identity is malformed.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-}
-
-impl From<SessionError> for MachineError {
-    fn from(error: SessionError) -> Self {
-        Self::Session(error)
-    }
+    /// A saved record is malformed, or missing.
+    #[error("the saved record {record} is malformed or missing")]
+    Saved {
+        /// The record.
+        record: RecordKey,
+    },
+    /// A mistake of this program: to be reported.
+    #[error("a bug in the machine: {what}")]
+    Internal {
+        /// What should not have been possible.
+        what: &'static str,
+    },
 }
 
 /// What the client does about an error.
@@ -113,7 +114,9 @@ pub enum Repair {
     Refuse,
     /// Fetch the account's device list, then try again.
     FetchDevices,
-    /// Start a new session with the device, and ask it to send the message again.
+    /// Start a new session with the device, and ask it to send the message again. Without
+    /// signatures a node can bring this about at will: not more often than a few times a day for a
+    /// device.
     NewSession,
     /// Ask the device to send the message again.
     AskAgain,
@@ -125,6 +128,10 @@ pub enum Repair {
     Restore,
     /// Wait: room comes back with time.
     Wait,
+    /// Forget accounts that are not needed any more.
+    ForgetAccounts,
+    /// Report it: a mistake of this program.
+    Report,
 }
 
 impl MachineError {
@@ -140,8 +147,10 @@ impl MachineError {
             }
             Self::NoSession { .. } | Self::PrekeyGone { .. } => Repair::NewSession,
             Self::OtherPolicy { .. } | Self::NoSuchIdentity { .. } | Self::OwnDevice => Repair::CorrectCall,
-            Self::TooManyOpenings { .. } | Self::TooManyAccounts => Repair::Wait,
-            Self::Saved(_) | Self::Identity(_) => Repair::Restore,
+            Self::TooManyOpenings { .. } => Repair::Wait,
+            Self::TooManyAccounts => Repair::ForgetAccounts,
+            Self::Internal { .. } => Repair::Report,
+            Self::Saved { .. } => Repair::Restore,
             Self::Session(error) => repair_session(error),
         }
     }
@@ -167,14 +176,18 @@ impl MachineError {
             Self::Session(error) => session_code(error),
             Self::TooManyOpenings { .. } => ErrorCode::TooManyOpenings,
             Self::TooManyAccounts => ErrorCode::TooManyAccounts,
-            Self::Saved(_) | Self::Identity(_) => ErrorCode::SavedStateMalformed,
+            Self::Saved { .. } => ErrorCode::SavedStateMalformed,
+            Self::Internal { .. } => ErrorCode::Internal,
         }
     }
 }
 
 const fn repair_session(error: &SessionError) -> Repair {
     match error {
-        SessionError::Agreement(_) | SessionError::Opening(_) | SessionError::Form(_) => Repair::Refuse,
+        SessionError::Agreement(AgreementError::OneTimePrekey) => Repair::Report,
+        SessionError::Agreement(AgreementError::NonContributory(_))
+        | SessionError::Opening(_)
+        | SessionError::Form(_) => Repair::Refuse,
         SessionError::Ratchet(error) => match error {
             RatchetError::Open | RatchetError::ChainGone | RatchetError::ChainExhausted => Repair::NewSession,
             RatchetError::KeyGone => Repair::Nothing,
@@ -189,7 +202,8 @@ const fn repair_session(error: &SessionError) -> Repair {
 const fn session_code(error: &SessionError) -> ErrorCode {
     match error {
         SessionError::Agreement(_) => ErrorCode::AgreementFailed,
-        SessionError::Opening(_) | SessionError::Form(_) => ErrorCode::MessageMalformed,
+        SessionError::Opening(OpeningError::EphemeralKey(_)) => ErrorCode::KeyUnacceptable,
+        SessionError::Opening(OpeningError::Form(_)) | SessionError::Form(_) => ErrorCode::MessageMalformed,
         SessionError::Ratchet(error) => match error {
             RatchetError::Open => ErrorCode::DoesNotOpen,
             RatchetError::KeyGone => ErrorCode::MessageKeyGone,

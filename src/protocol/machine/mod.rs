@@ -75,11 +75,12 @@ mod load;
 mod open;
 mod peer_sessions;
 mod prekey_supply;
+mod prekeys;
 mod used_openings;
 
 use rand_core::CryptoRng;
 
-pub use changes::{Changes, RecordKey, RecordKeyError};
+pub use changes::{Changes, PrekeyKind, RecordKey, RecordKeyError};
 pub use error::{MachineError, Repair};
 pub use io::{Encrypt, Input, Opened, Outputs, Place};
 
@@ -141,16 +142,10 @@ impl Machine {
         self.identity.device()
     }
 
-    /// The root key pinned for an account, if it is known.
+    /// The newest device list known of an account, under its pinned root key.
     #[must_use]
-    pub fn root_key(&self, account: AccountId) -> Option<&SigningPublicKey> {
-        self.contacts.get(account).map(|contact| contact.list.root_key())
-    }
-
-    /// The device list known of an account: its version, and its devices.
-    #[must_use]
-    pub fn devices(&self, account: AccountId) -> Option<(u64, &[VerifiedDevice])> {
-        self.contacts.get(account).map(|contact| (contact.list.version(), contact.list.devices()))
+    pub fn device_list(&self, account: AccountId) -> Option<&VerifiedDeviceList> {
+        self.contacts.get(account).map(|contact| &contact.list)
     }
 
     /// Whether a new identity of this account waits to be accepted, and with which root key.
@@ -161,7 +156,7 @@ impl Machine {
 
     /// How many sessions there are with a device.
     #[must_use]
-    pub fn sessions(&self, device: DeviceAddress) -> usize {
+    pub fn session_count(&self, device: DeviceAddress) -> usize {
         self.peers.sessions(device).len()
     }
 
@@ -184,6 +179,7 @@ impl Machine {
                 Ok(outputs)
             }
             Input::DeviceList(list) => self.learn_devices(list),
+            Input::ForgetAccount(account) => Ok(self.forget_account(account)),
             Input::AcceptIdentity { account, root_key } => self.accept_identity(account, root_key),
             Input::Bundle(bundle) => self.start_session(bundle, rng),
             Input::Encrypt(encrypt) => self.encrypt(encrypt, now, rng),
@@ -197,6 +193,7 @@ impl Machine {
         self.used_openings.forget(&dropped, &mut outputs.changes);
         self.peers.expire(now, &mut outputs.changes);
         outputs.publish = self.supply.publication(&self.identity);
+        outputs.maintain_at = Some(self.supply.due_at());
         outputs
     }
 

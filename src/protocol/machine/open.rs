@@ -26,9 +26,11 @@ impl Machine {
     ) -> Result<Outputs, MachineError> {
         check_policy(policy)?;
         let us = self.identity.address();
-        let is_elsewhere = envelope.destination != Destination::Mailbox(us.device_id)
-            && matches!(envelope.destination, Destination::Mailbox(_));
-        if envelope.recipient != Some(us) || is_elsewhere {
+        let is_here = match envelope.destination {
+            Destination::Room(_) => true,
+            Destination::Mailbox(device) => device == us.device_id,
+        };
+        if envelope.recipient != Some(us) || !is_here {
             return Err(MachineError::NotForThisDevice);
         }
         verify_envelope(envelope, policy, self.contacts.device(envelope.sender)?)?;

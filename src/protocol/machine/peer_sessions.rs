@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 use super::changes::{Changes, RecordKey};
-use super::error::MachineError;
+use super::load::Malformed;
 use crate::ids::{AccountId, DeviceAddress, OpeningId};
 use crate::protocol::public::limits;
 use crate::protocol::session::PairwiseSession;
-use crate::wire::{Reader, Timestamp, WireError, Writer};
+use crate::wire::{Reader, Timestamp, Writer};
 
 /// The sessions with every device, of each the one in use last.
 #[derive(Debug, Default)]
@@ -140,15 +140,15 @@ impl Peers {
     }
 
     /// Takes one saved session; they may come in any order.
-    pub(super) fn load(&mut self, device: DeviceAddress, id: OpeningId, saved: &[u8]) -> Result<(), MachineError> {
+    pub(super) fn load(&mut self, device: DeviceAddress, id: OpeningId, saved: &[u8]) -> Result<(), Malformed> {
         let ranked = RankedSession::load(saved)?;
         if ranked.session.id() != id {
-            return Err(WireError::Invalid { field: "session id" }.into());
+            return Err(Malformed);
         }
         let sessions = self.0.entry(device).or_default();
         let position = sessions.partition_point(|other| other.rank < ranked.rank);
         if sessions.get(position).is_some_and(|other| other.rank == ranked.rank) {
-            return Err(WireError::Invalid { field: "rank" }.into());
+            return Err(Malformed);
         }
         sessions.insert(position, ranked);
         Ok(())
@@ -165,12 +165,12 @@ impl RankedSession {
         changes.put(RecordKey::Session(device, session.id()), writer.finish_secret());
     }
 
-    fn load(saved: &[u8]) -> Result<Self, MachineError> {
+    fn load(saved: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(saved);
         reader.version(Self::SAVED_VERSION)?;
         let rank = reader.u64()?;
         if rank > RANK_MAX {
-            return Err(WireError::Invalid { field: "rank" }.into());
+            return Err(Malformed);
         }
         Ok(Self { rank, session: Box::new(PairwiseSession::load(reader.rest())?) })
     }

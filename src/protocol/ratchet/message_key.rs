@@ -1,7 +1,8 @@
 //! Message keys: each seals one message, or opens it.
 //!
 //! The AEAD key and its nonce both come from the message key. A message key belongs to one place in
-//! one chain and is wiped when it has served, so no nonce is used twice with a key.
+//! one chain, and a chain that has sealed is replaced by the one after it (`SendingChain::seal`), so no
+//! nonce is used twice with a key.
 
 use zeroize::Zeroizing;
 

@@ -10,10 +10,11 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::chain_key::ChainKey;
-use super::double_ratchet::{DoubleRatchet, Turn, bound};
-use super::header::{Header, SealedMessage};
+use super::double_ratchet::{DoubleRatchet, Turn};
+use super::header::{Header, SealedMessage, bound};
 use super::message_key::{AeadInput, MessageKey};
 use super::root_key::RootKey;
+use super::sending_chain::SendingChain;
 use crate::protocol::public::{RatchetPublicKey, limits};
 use crate::protocol::seal::{aead, padding};
 use crate::protocol::secret::AgreementSecretKey;
@@ -81,13 +82,13 @@ pub(in crate::protocol) fn seal(
     rng: &mut impl CryptoRng,
 ) -> (Option<AgreementSecretKey>, Fields, SealedMessage) {
     let (drawn, step, chain_key, public, number) = match &ratchet.turn {
-        Turn::Theirs { ratchet_key: theirs } => {
+        Turn::Theirs(theirs) => {
             let ours = AgreementSecretKey::generate(rng);
             let (step, _, chain_key) = root_step(ratchet.root_key.as_bytes(), &ours, theirs.as_bytes());
             let public = *ours.public_bytes();
             (Some(ours), Fields::default().object("root_step", step), chain_key, public, 0)
         }
-        Turn::Ours { ratchet_key, chain_key, next } => {
+        Turn::Ours(SendingChain { ratchet_key, chain_key, next }) => {
             let chain_key = ChainKey::from_bytes(chain_key.as_bytes());
             (None, Fields::default(), chain_key, *ratchet_key.public_bytes(), *next)
         }
@@ -138,7 +139,9 @@ fn receiving_key(ratchet: &DoubleRatchet, header: &Header) -> (Fields, MessageKe
         let (step, message_key) = chain_step(&chain_key);
         return (Fields::default().list("skipped", skipped).and(step), message_key);
     }
-    let Turn::Ours { ratchet_key: ours, .. } = &ratchet.turn else { unreachable!("a new chain answers ours") };
+    let Turn::Ours(SendingChain { ratchet_key: ours, .. }) = &ratchet.turn else {
+        unreachable!("a new chain answers ours")
+    };
     let closing = ratchet.receiving.last().map_or_else(Vec::new, |newest| {
         walk(newest.chain_key.as_ref().unwrap(), newest.next, *previous_chain_length).0
     });

@@ -1,0 +1,199 @@
+//! Saved state: what a device's store gives back, whole or damaged.
+//!
+//! Input: kind 1 (0 session, 1 identity, 2 machine), then
+//! - session: length `u16`, that many bytes of a saved session, a payload to open on it;
+//! - identity: a saved identity;
+//! - machine: records, each the length of its name `u8`, name, length of its value `u16`, value.
+//!
+//! - Loading never panics. What loads is saved as the same bytes.
+//! - What loads serves: it seals, opens and refuses without a panic, a refusal changes nothing, and
+//!   what it saves then loads again.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use conclave::protocol::identity::DeviceIdentity;
+use conclave::protocol::machine::{Encrypt, Input, Machine, Place, RecordKey};
+use conclave::protocol::session::PairwiseSession;
+use conclave::wire::{Reader, Timestamp};
+use rand_chacha::ChaCha20Rng;
+
+use super::Seed;
+use super::machines::{MidConversation, mid_conversation};
+use super::parties::{CONTEXT, alice, bob};
+use super::support::{POLICY, ROOM, START, rng};
+
+/// Runs one input.
+pub fn run(data: &[u8]) {
+    match data {
+        [0, input @ ..] => drop(check_session(input)),
+        [1, saved @ ..] => check_identity(saved),
+        [2, records @ ..] => drop(check_machine(records)),
+        _ => {}
+    }
+}
+
+/// States of every shape: sessions at each turn, identities, the records of a machine.
+pub fn seeds() -> Vec<Seed> {
+    let mut seeds = session_seeds();
+    let saved = bob().identity.save();
+    seeds.push(("identity".to_owned(), [&[1], &saved[..]].concat()));
+    let records = &conversation().records;
+    seeds.push(("machine".to_owned(), machine_input(records.iter())));
+    for kind in ["identity", "signed-prekey", "last-resort", "one-time-prekey", "one-time-kem", "contact", "session"] {
+        let is_kind = |key: &RecordKey| key.to_string().starts_with(kind);
+        seeds.push((format!("machine-{kind}"), machine_input(records.iter().filter(|(key, _)| is_kind(key)))));
+    }
+    seeds
+}
+
+fn check_session(input: &[u8]) -> Option<()> {
+    let mut reader = Reader::new(input);
+    let length = u16::from_be_bytes(*reader.array().ok()?);
+    let saved = reader.bytes(length.into()).ok()?;
+    let mut session = PairwiseSession::load(saved).ok()?;
+    assert_eq!(*session.save(), saved, "a loaded session is not saved as it was");
+    let _ = format!("{session:?}");
+
+    if session.open(reader.rest(), &CONTEXT, START).is_err() {
+        assert_eq!(*session.save(), saved, "a refused message changes the session");
+    }
+    let before = session.save();
+    match session.seal(b"a message", &CONTEXT, &mut rng(1)) {
+        Ok(payload) => {
+            assert!(PairwiseSession::load(&before).unwrap().seal(b"a message", &CONTEXT, &mut rng(1)) == Ok(payload));
+        }
+        Err(_) => assert_eq!(session.save(), before),
+    }
+    session.expire(Timestamp::from_millis(u64::MAX));
+    session.trim(1);
+    assert!(session.ratchet().skipped_keys() <= 1);
+    let after = session.save();
+    assert_eq!(PairwiseSession::load(&after).unwrap().save(), after);
+    Some(())
+}
+
+fn check_identity(saved: &[u8]) {
+    let Ok(identity) = DeviceIdentity::load(saved) else { return };
+    assert_eq!(*identity.save(), saved, "a loaded identity is not saved as it was");
+    let signature = identity.keys().signing.sign(b"a message");
+    assert!(identity.device().signing_key().has_signed(b"a message", &signature));
+}
+
+fn check_machine(input: &[u8]) -> Option<()> {
+    let mut store = Store { records: read_records(input)?, rng: rng(2) };
+    let conversation = conversation();
+    let identity = conversation.records[&RecordKey::Identity].clone();
+    store.records.entry(RecordKey::Identity).or_insert(identity);
+    let mut machine = store.load().ok()?;
+    let us = machine.device().address();
+
+    let accounts = [conversation.alice_list.account_id];
+    let encrypt =
+        Encrypt { accounts: &accounts, except: &[], place: Place::Room(ROOM), policy: POLICY, plaintext: b"hello" };
+    store.handle(&mut machine, Input::DeviceList(&conversation.alice_list));
+    store.handle(&mut machine, Input::Encrypt(encrypt));
+    for envelope in &conversation.envelopes {
+        store.handle(&mut machine, Input::Open { envelope, policy: POLICY });
+    }
+    store.handle(&mut machine, Input::Bundle(&conversation.alice_bundle));
+    store.handle(&mut machine, Input::Encrypt(encrypt));
+    // Without a signed prekey a machine makes a whole supply: too slow to do here again and again.
+    if store.records.keys().any(|key| matches!(key, RecordKey::SignedPrekey(_))) {
+        store.handle(&mut machine, Input::Maintain);
+    }
+    assert_eq!(machine.device().address(), us);
+    Some(())
+}
+
+/// A store with the records of one machine.
+struct Store {
+    records: BTreeMap<RecordKey, Vec<u8>>,
+    rng: ChaCha20Rng,
+}
+
+impl Store {
+    fn load(&self) -> Result<Machine, conclave::protocol::machine::MachineError> {
+        super::support::load(&self.records)
+    }
+
+    /// Hands over one input and saves the changes; what was saved loads as the machine that there is.
+    fn handle(&mut self, machine: &mut Machine, input: Input<'_>) {
+        let before = format!("{machine:?}");
+        match machine.handle(input, START, &mut self.rng) {
+            Ok(outputs) => {
+                for (key, value) in outputs.changes {
+                    match value {
+                        Some(value) => drop(self.records.insert(key, value.to_vec())),
+                        None => drop(self.records.remove(&key)),
+                    }
+                }
+            }
+            Err(_) => assert_eq!(format!("{machine:?}"), before, "a refused input changes the machine"),
+        }
+        assert_eq!(format!("{:?}", self.load().unwrap()), format!("{machine:?}"), "the saved machine is another");
+    }
+}
+
+fn read_records(input: &[u8]) -> Option<BTreeMap<RecordKey, Vec<u8>>> {
+    let mut reader = Reader::new(input);
+    let mut records = BTreeMap::new();
+    while let Ok(length) = reader.u8() {
+        let name = core::str::from_utf8(reader.bytes(length.into()).ok()?).ok()?;
+        let key: RecordKey = name.parse().ok()?;
+        assert_eq!(key.to_string(), name, "a record has two names");
+        let length = u16::from_be_bytes(*reader.array().ok()?);
+        records.insert(key, reader.bytes(length.into()).ok()?.to_vec());
+    }
+    Some(records)
+}
+
+fn machine_input<'a>(records: impl Iterator<Item = (&'a RecordKey, &'a Vec<u8>)>) -> Vec<u8> {
+    let mut input = vec![2];
+    for (key, value) in records {
+        let name = key.to_string();
+        input.push(u8::try_from(name.len()).unwrap());
+        input.extend_from_slice(name.as_bytes());
+        input.extend_from_slice(&u16::try_from(value.len()).unwrap().to_be_bytes());
+        input.extend_from_slice(value);
+    }
+    input
+}
+
+fn conversation() -> &'static MidConversation {
+    static CONVERSATION: OnceLock<MidConversation> = OnceLock::new();
+    CONVERSATION.get_or_init(mid_conversation)
+}
+
+fn session_seeds() -> Vec<Seed> {
+    let rng = &mut rng(4);
+    let mut seeds = Vec::new();
+    let mut add = |name: &str, session: &PairwiseSession, payload: &[u8]| {
+        let saved = session.save();
+        let length = u16::try_from(saved.len()).unwrap().to_be_bytes();
+        seeds.push((format!("session-{name}"), [&[0], &length[..], &saved, payload].concat()));
+    };
+    let mut a = PairwiseSession::initiate(&alice().identity, &bob().verified_bundle(), rng).unwrap();
+    add("new", &a, &[]);
+    let first = a.seal(b"first", &CONTEXT, rng).unwrap();
+    let message = conclave::protocol::session::PairwiseMessage::parse(&first).unwrap();
+    let opening = message.opening.unwrap();
+    let prekeys = bob().prekeys_for(opening.one_time_prekey_id);
+    let initiator = alice().identity.device();
+    let mut b = PairwiseSession::respond(&bob().identity, initiator, &opening, &message.sealed, &prekeys).unwrap();
+    add("responder", &b, &first);
+    b.open(&first, &CONTEXT, START).unwrap();
+    let answer = b.seal(b"answer", &CONTEXT, rng).unwrap();
+    add("unanswered", &a, &answer);
+    a.open(&answer, &CONTEXT, START).unwrap();
+    for round in 0..6 {
+        let late = [(); 3].map(|()| a.seal(b"late", &CONTEXT, rng).unwrap());
+        let newest = a.seal(b"newest", &CONTEXT, rng).unwrap();
+        add(&format!("round-{round}"), &b, &newest);
+        b.open(&newest, &CONTEXT, START).unwrap();
+        add(&format!("late-{round}"), &b, &late[1]);
+        let answer = b.seal(b"answer", &CONTEXT, rng).unwrap();
+        a.open(&answer, &CONTEXT, START).unwrap();
+    }
+    seeds
+}
