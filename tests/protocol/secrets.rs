@@ -126,11 +126,11 @@ fn identities_print_no_secret() {
     let device = format!("{:?}", identity.device());
     assert_eq!(format!("{identity:?}"), format!("DeviceIdentity {{ device: {device}, keys: {printed_keys} }}"));
 
-    let secrets = AccountSecrets::generate(&mut rng);
-    let printed_secrets = format!("AccountSecrets(root: {:?}, ..)", secrets.root_key().public_key().to_wire());
+    let secrets = AccountSecrets::generate(account_id, &mut rng);
+    let printed_secrets = format!("AccountSecrets(root: {:?}, ..)", secrets.root().public_key().to_wire());
     assert_eq!(format!("{secrets:?}"), printed_secrets);
     let recovery_key = RecoveryKey::generate(&mut rng);
-    let backup = seal_backup(&recovery_key, account_id, 1, &secrets, &mut rng).unwrap();
+    let backup = seal_backup(&recovery_key, 1, &secrets, &mut rng).unwrap();
     let opened = open_backup(&recovery_key, account_id, &backup).unwrap();
     assert_eq!(format!("{recovery_key:?}"), "RecoveryKey(..)");
     assert_eq!(format!("{opened:?}"), format!("OpenedBackup {{ generation: 1, secrets: {printed_secrets} }}"));
@@ -148,9 +148,9 @@ fn identities_print_no_secret() {
 
 #[test]
 fn vault_keys_and_passphrases_print_no_secret() {
-    let secrets = AccountSecrets::generate(&mut rng(502));
+    let secrets = AccountSecrets::generate(AccountId::from_bytes([1; 16]), &mut rng(502));
     let vault_key = secrets.vault_key();
-    let collection = vault_key.collection_key(AccountId::from_bytes([1; 16]), &"memories".parse().unwrap());
+    let collection = vault_key.collection_key(secrets.account_id(), &"memories".parse().unwrap());
     let passphrase = Passphrase::new("correct horse battery staple".to_owned()).unwrap();
     assert_eq!(format!("{vault_key:?}"), "VaultKey(..)");
     assert_eq!(format!("{collection:?}"), "CollectionKey(AQEBAQEBAQEBAQEBAQEBAQ/memories, ..)");
@@ -345,15 +345,19 @@ fn secrets_are_wiped_when_they_are_dropped() {
     assert_wiped::<VaultKey>();
     assert_wiped::<CollectionKey>();
     assert_wiped::<AccountSecrets>();
+    assert_wiped::<AccountRoot>();
+    assert_wiped::<DeviceKeys>();
+    assert_wiped::<DeviceIdentity>();
     assert_wiped::<RecoveryKey>();
     assert_wiped::<Passphrase>();
     // What these hold is wiped because its type is.
     let opened: fn(Opened) -> zeroize::Zeroizing<Vec<u8>> = |opened| opened.plaintext;
     let saved: fn(&PairwiseSession) -> zeroize::Zeroizing<Vec<u8>> = PairwiseSession::save;
+    let keys: fn(&DeviceKeys) -> zeroize::Zeroizing<Vec<u8>> = DeviceKeys::save;
     let identity: fn(&DeviceIdentity) -> zeroize::Zeroizing<Vec<u8>> = DeviceIdentity::save;
     let secrets: fn(&AccountSecrets) -> zeroize::Zeroizing<Vec<u8>> = AccountSecrets::encode_secret;
     let written: fn(&RecoveryKey) -> zeroize::Zeroizing<String> = RecoveryKey::to_written;
-    let _ = (opened, saved, identity, secrets, written);
+    let _ = (opened, saved, keys, identity, secrets, written);
 }
 
 /// Does not compile if the type has the trait: then both implementations apply, and `PROOF` is
