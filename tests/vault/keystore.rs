@@ -125,9 +125,9 @@ proptest! {
         version in prop_oneof![Just(1_u8), any::<u8>()],
     ) {
         if let Ok(parameters) = keystore_parameters(&[&[version], &bytes[..]].concat()) {
-            prop_assert!((65_536..=1_048_576).contains(&parameters.memory_kib()));
-            prop_assert!((3..=16).contains(&parameters.iterations()));
-            prop_assert!((1..=8).contains(&parameters.lanes()));
+            prop_assert!((65_536..=1_048_576).contains(&parameters.costs().memory_kib));
+            prop_assert!((3..=16).contains(&parameters.costs().iterations));
+            prop_assert!((1..=8).contains(&parameters.costs().lanes));
         }
     }
 }
