@@ -17,7 +17,9 @@ use std::sync::OnceLock;
 
 use conclave::ids::{AccountId, DeviceAddress};
 use conclave::protocol::identity::AccountRoot;
-use conclave::protocol::machine::{Encrypt, Input, Machine, MachineError, Outputs, Place, RecordKey, Repair};
+use conclave::protocol::machine::{
+    Encrypt, Input, Machine, MachineError, Outputs, Place, PrekeyKind, RecordKey, Repair,
+};
 use conclave::protocol::public::limits;
 use conclave::wire::{DeviceList, Envelope, PrekeyBundle, RoomPolicy, Signatures};
 use core::time::Duration;
@@ -141,8 +143,10 @@ fn snapshot() -> &'static Snapshot {
             let stock = &prekeys[&device.address()];
             let mut records = device.records;
             records.retain(|key, _| match key {
-                RecordKey::OneTimePrekey(id) => stock.one_time.iter().any(|prekey| prekey.key_id == *id),
-                RecordKey::OneTimeKemPrekey(id) => stock.one_time_kem.iter().any(|prekey| prekey.key_id == *id),
+                RecordKey::Prekey(PrekeyKind::OneTime, id) => stock.one_time.iter().any(|prekey| prekey.key_id == *id),
+                RecordKey::Prekey(PrekeyKind::OneTimeKem, id) => {
+                    stock.one_time_kem.iter().any(|prekey| prekey.key_id == *id)
+                }
                 _ => true,
             });
             records
@@ -279,7 +283,7 @@ impl Story {
         plaintext: &[u8],
     ) -> Result<(), MachineError> {
         for account in accounts {
-            if self.devices[from].machine.devices(*account).is_none() {
+            if self.devices[from].machine.device_list(*account).is_none() {
                 let list = self.directory.lists[account].clone();
                 self.handle(from, Input::DeviceList(&list))?;
             }
@@ -414,7 +418,7 @@ impl Story {
         let is_alices = of == ALICE;
         let list = &snapshot().foreign_lists[usize::from(!is_alices)];
         let is_own = is_alices == (device == ALICE);
-        let is_known = self.devices[device].machine.devices(list.account_id).is_some();
+        let is_known = self.devices[device].machine.device_list(list.account_id).is_some();
         if is_own {
             assert_eq!(self.handle(device, Input::DeviceList(list)).unwrap_err(), MachineError::OwnRootChanged);
         } else if is_known {

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use conclave::protocol::identity::DeviceIdentity;
-use conclave::protocol::machine::{Encrypt, Input, Machine, Place, RecordKey};
+use conclave::protocol::machine::{Encrypt, Input, Machine, Place, PrekeyKind, RecordKey};
 use conclave::protocol::session::PairwiseSession;
 use conclave::wire::{Reader, Timestamp};
 use rand_chacha::ChaCha20Rng;
@@ -99,7 +99,7 @@ fn check_machine(input: &[u8]) -> Option<()> {
     store.handle(&mut machine, Input::Bundle(&conversation.alice_bundle));
     store.handle(&mut machine, Input::Encrypt(encrypt));
     // Without a signed prekey a machine makes a whole supply: too slow to do here again and again.
-    if store.records.keys().any(|key| matches!(key, RecordKey::SignedPrekey(_))) {
+    if store.records.keys().any(|key| matches!(key, RecordKey::Prekey(PrekeyKind::Signed, _))) {
         store.handle(&mut machine, Input::Maintain);
     }
     assert_eq!(machine.device().address(), us);
