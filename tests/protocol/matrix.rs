@@ -66,7 +66,7 @@ impl Holder {
 
         let mut rng = rng(401);
         let account = bob.root.account_id();
-        let secrets = AccountSecrets::generate(&mut rng);
+        let secrets = AccountSecrets::generate(account, &mut rng);
         let collection = secrets.vault_key().collection_key(account, &"memories".parse().unwrap());
         let item_context =
             ItemContext { item_id: ItemId::generate(&mut rng), item_type: "memory".parse().unwrap(), version: 1 };
@@ -74,7 +74,7 @@ impl Holder {
         let passphrase = Passphrase::new("correct horse battery staple".to_owned()).unwrap();
         let keystore = seal_keystore(&passphrase, Argon2Parameters::default(), b"keystore", &mut rng).unwrap();
         let recovery_key = RecoveryKey::generate(&mut rng);
-        let backup = seal_backup(&recovery_key, account, 1, &secrets, &mut rng).unwrap().to_bytes();
+        let backup = seal_backup(&recovery_key, 1, &secrets, &mut rng).unwrap().to_bytes();
         let device = b;
         Self {
             device,

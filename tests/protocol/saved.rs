@@ -93,10 +93,10 @@ mod sessions {
         let mut pair = Pair::new(seed);
         for _ in 0..10 {
             pair.answer();
-            let message = pair.from_a(b"and again");
-            pair.to_b(&message).unwrap();
+            let message = pair.a_writes(b"and again");
+            pair.b_reads(&message).unwrap();
         }
-        pair.from_b(b"our turn");
+        pair.b_writes(b"our turn");
         pair.b
     }
 

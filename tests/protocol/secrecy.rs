@@ -1,13 +1,16 @@
 //! What a thief gets: forward secrecy and healing, for sessions and for whole devices.
 
-use conclave::protocol::machine::{MachineError, Repair};
+use std::time::Duration;
+
+use conclave::protocol::machine::{MachineError, RecordKey, Repair};
+use conclave::protocol::public::limits::SIGNED_PREKEY_KEPT;
 use conclave::protocol::session::PairwiseSession;
 use conclave::wire::Envelope;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::pair::{Pair, open, seal};
-use crate::support::{Device, POLICY, two_devices};
+use crate::support::{Device, POLICY, START, two_devices};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
@@ -119,6 +122,15 @@ fn opened_by(thief: &Device, envelopes: &[Envelope]) -> Vec<Result<Vec<u8>, Mach
     envelopes.iter().map(|envelope| thief.copy(9).try_read(envelope, POLICY)).collect()
 }
 
+/// A thief of all records that is not bound to what the machine remembers: it keeps the device's keys,
+/// and forgets its sessions and which openings were used.
+fn thief_of_keys(device: &Device) -> Device {
+    let mut thief = device.copy(7);
+    thief.records.retain(|key, _| !matches!(key, RecordKey::Session(..) | RecordKey::UsedOpening(_)));
+    thief.restart();
+    thief
+}
+
 #[test]
 fn a_stolen_device_opens_no_earlier_message() {
     let (mut directory, alice, mut a, bob, mut b) = two_devices(203);
@@ -151,14 +163,72 @@ fn a_first_message_is_lost_to_a_thief_once_its_one_time_prekeys_are_used() {
     b.read(&directory, &first[0]).unwrap();
     let mut thief = b.copy(9);
     assert_eq!(thief.try_read(&first[0], POLICY).unwrap_err().repair(), Repair::Nothing);
-    // A thief is not bound to what the machine remembers: without session and memory the keys are gone.
-    thief.records.retain(|key, _| {
-        use conclave::protocol::machine::RecordKey;
-        !matches!(key, RecordKey::Session(..) | RecordKey::UsedOpening(_))
-    });
-    thief.restart();
-    let error = thief.try_read(&first[0], POLICY).unwrap_err();
+    let error = thief_of_keys(&b).try_read(&first[0], POLICY).unwrap_err();
     assert!(matches!(error, MachineError::PrekeyGone { .. }), "{error}");
+}
+
+/// Each one-time prekey enters the session's secret, so that one of either kind is enough.
+#[test]
+fn an_opening_with_one_one_time_prekey_is_lost_to_a_thief_too() {
+    for keeps_kem in [false, true] {
+        let (mut directory, _, mut a, bob, mut b) = two_devices(206);
+        let stock = directory.prekeys.get_mut(&b.address()).unwrap();
+        if keeps_kem {
+            stock.one_time.clear()
+        } else {
+            stock.one_time_kem.clear()
+        }
+        let first = a.write(&mut directory, &[bob.root.account_id()], b"first").remove(0);
+        b.learn(&directory, a.address().account_id).unwrap();
+        assert_eq!(thief_of_keys(&b).try_read(&first, POLICY).unwrap(), b"first", "the prekey is still there");
+
+        b.read(&directory, &first).unwrap();
+        let error = thief_of_keys(&b).try_read(&first, POLICY).unwrap_err();
+        assert!(matches!(error, MachineError::PrekeyGone { .. }), "{error}");
+    }
+}
+
+/// A limit of the protocol (X3DH and PQXDH, section 4.6): when the node has no one-time prekey
+/// left, or says so, only signed prekeys protect what is written until the first answer, and their
+/// secrets lie among the device's records until they are forgotten.
+#[test]
+fn an_opening_without_one_time_prekeys_is_a_thiefs_until_the_signed_prekey_is_gone() {
+    let (mut directory, alice, mut a, bob, mut b) = two_devices(207);
+    let stock = directory.prekeys.get_mut(&b.address()).unwrap();
+    stock.one_time.clear();
+    stock.one_time_kem.clear();
+    let (to_alice, to_bob) = ([alice.root.account_id()], [bob.root.account_id()]);
+    let unanswered: Vec<_> = (0..3).flat_map(|number| a.write(&mut directory, &to_bob, &[number])).collect();
+    for envelope in &unanswered {
+        b.read(&directory, envelope).unwrap();
+    }
+    let answer = b.write(&mut directory, &to_alice, b"answer").remove(0);
+    a.read(&directory, &answer).unwrap();
+    let answered = a.write(&mut directory, &to_bob, b"answered").remove(0);
+    b.read(&directory, &answered).unwrap();
+
+    // The session's state opens none of it.
+    for result in opened_by(&b.copy(8), &unanswered) {
+        result.unwrap_err();
+    }
+    let all = vec![Ok(vec![0]), Ok(vec![1]), Ok(vec![2])];
+    assert_eq!(opened_by(&thief_of_keys(&b), &unanswered), all);
+    // What followed the answer needs a ratchet key that is in no record any more.
+    let mut reader = thief_of_keys(&b);
+    for envelope in &unanswered {
+        reader.try_read(envelope, POLICY).unwrap();
+    }
+    reader.try_read(&answered, POLICY).unwrap_err();
+
+    b.now = START.plus(SIGNED_PREKEY_KEPT);
+    b.maintain(&mut directory);
+    assert_eq!(opened_by(&thief_of_keys(&b), &unanswered), all, "a first message may still be under way");
+    b.now = b.now.plus(Duration::from_millis(1));
+    b.maintain(&mut directory);
+    for result in opened_by(&thief_of_keys(&b), &unanswered) {
+        let error = result.unwrap_err();
+        assert!(matches!(error, MachineError::PrekeyGone { .. }), "{error}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::wire::{DeviceCertificate, Writer};
 
 symmetric_key! {
     /// What an agreement yields: the ratchet's first root key.
-    SessionSecret
+    pub SessionSecret
 }
 
 /// What every message of a session is bound to: SHA-256 over the label, both device certificates
