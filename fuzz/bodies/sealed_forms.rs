@@ -13,9 +13,9 @@ use std::sync::OnceLock;
 
 use conclave::ids::{AccountId, CollectionName, ItemId, ItemType};
 use conclave::protocol::backup::{AccountSecrets, Backup, RecoveryKey, open_backup, seal_backup};
-use conclave::protocol::keystore::{Argon2Parameters, Passphrase, keystore_parameters, seal_keystore};
+use conclave::protocol::keystore::{Argon2Costs, Argon2Parameters, Passphrase, keystore_parameters, seal_keystore};
 use conclave::protocol::public::limits;
-use conclave::protocol::safety_number::SafetyNumber;
+use conclave::protocol::safety_number::{AccountKey, SafetyNumber, Sides};
 use conclave::protocol::vault::{CollectionKey, ItemContext, SealedItem};
 
 use super::Seed;
@@ -91,14 +91,15 @@ fn check_backup(input: &[u8]) {
 
 fn check_keystore(input: &[u8]) {
     let Ok(parameters) = keystore_parameters(input) else { return };
-    assert!((limits::ARGON2_MEMORY_KIB_MIN..=limits::ARGON2_MEMORY_KIB_MAX).contains(&parameters.memory_kib()));
-    assert!((limits::ARGON2_ITERATIONS_MIN..=limits::ARGON2_ITERATIONS_MAX).contains(&parameters.iterations()));
-    assert!((limits::ARGON2_LANES_MIN..=limits::ARGON2_LANES_MAX).contains(&parameters.lanes()));
+    let Argon2Costs { memory_kib, iterations, lanes } = parameters.costs();
+    assert!((limits::ARGON2_MEMORY_KIB_MIN..=limits::ARGON2_MEMORY_KIB_MAX).contains(&memory_kib));
+    assert!((limits::ARGON2_ITERATIONS_MIN..=limits::ARGON2_ITERATIONS_MAX).contains(&iterations));
+    assert!((limits::ARGON2_LANES_MIN..=limits::ARGON2_LANES_MAX).contains(&lanes));
     assert!((77..=77 + limits::KEYSTORE_BYTES_MAX).contains(&input.len()));
 }
 
 fn check_account_secrets(input: &[u8]) {
-    if let Ok(secrets) = AccountSecrets::decode(input) {
+    if let Ok(secrets) = AccountSecrets::decode(account(), input) {
         assert_eq!(*secrets.encode_secret(), input);
     }
 }
@@ -148,7 +149,7 @@ fn genuine() -> &'static Genuine {
     static GENUINE: OnceLock<Genuine> = OnceLock::new();
     GENUINE.get_or_init(|| {
         let rng = &mut rng(30);
-        let secrets = AccountSecrets::generate(rng);
+        let secrets = AccountSecrets::generate(account(), rng);
         let key = secrets.vault_key().collection_key(account(), &"memories".parse().unwrap());
         let item_id = ItemId::generate(rng);
         let contents = [(1, b"tea without milk".to_vec()), (2, vec![b'x'; 600])];
@@ -158,7 +159,7 @@ fn genuine() -> &'static Genuine {
             (context, sealed, content)
         });
         let recovery_key = RecoveryKey::generate(rng);
-        let backup = seal_backup(&recovery_key, account(), 1, &secrets, rng).unwrap();
+        let backup = seal_backup(&recovery_key, 1, &secrets, rng).unwrap();
         let safety_number = safety_number_of(alice(), bob());
         let scanned = safety_number_of(bob(), alice()).qr_bytes();
         Genuine { key, items: items.to_vec(), secrets, recovery_key, backup, safety_number, scanned }
@@ -171,6 +172,7 @@ fn account() -> AccountId {
 }
 
 fn safety_number_of(ours: &Party, theirs: &Party) -> SafetyNumber {
-    let [ours, theirs] = [ours, theirs].map(|party| (party.root.account_id(), party.root.public_key()));
-    SafetyNumber::of((&ours.0, &ours.1), (&theirs.0, &theirs.1))
+    let [ours, theirs] = [ours, theirs]
+        .map(|party| AccountKey { account_id: party.root.account_id(), root_key: party.root.public_key() });
+    SafetyNumber::of(&Sides { ours, theirs })
 }

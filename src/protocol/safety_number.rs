@@ -96,8 +96,8 @@ impl SafetyNumber {
     /// other way round.
     ///
     /// # Errors
-    /// [`SafetyNumberError`], which says whether to be alarmed: [`TheirKey`](SafetyNumberError::TheirKey)
-    /// and [`OurKey`](SafetyNumberError::OurKey) mean that two sides know different keys.
+    /// [`SafetyNumberError`]. [`TheirKey`](SafetyNumberError::TheirKey), [`OurKey`](SafetyNumberError::OurKey)
+    /// and [`BothKeys`](SafetyNumberError::BothKeys) are alarms: the two sides know different keys.
     pub fn verify_qr(&self, scanned: &[u8]) -> Result<(), SafetyNumberError> {
         // The version comes first: another one may have another length.
         match scanned.first() {
@@ -113,7 +113,7 @@ impl SafetyNumber {
             (true, true) => Ok(()),
             (false, true) => Err(SafetyNumberError::TheirKey),
             (true, false) => Err(SafetyNumberError::OurKey),
-            (false, false) => Err(SafetyNumberError::OtherAccounts),
+            (false, false) => Err(SafetyNumberError::BothKeys),
         }
     }
 }
@@ -154,9 +154,10 @@ pub enum SafetyNumberError {
     /// They know another root key for us than ours: somebody may stand between.
     #[error("they know another key for this account")]
     OurKey,
-    /// Neither side is one of ours: a code of two other accounts, or of both keys changed.
-    #[error("a code of other accounts")]
-    OtherAccounts,
+    /// Neither key is the one known here: somebody stands between who shows each side a key of his
+    /// own, or this is the code of two other accounts, which no byte in it can tell apart.
+    #[error("neither key is the one known here")]
+    BothKeys,
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -43,9 +43,9 @@ fn scanning_confirms_the_same_keys_and_says_which_differ() {
     assert_eq!(scan_of((2, 2), (1, 1)), Ok(()));
     assert_eq!(scan_of((2, 3), (1, 1)), Err(SafetyNumberError::TheirKey));
     assert_eq!(scan_of((2, 2), (1, 3)), Err(SafetyNumberError::OurKey));
-    assert_eq!(scan_of((3, 3), (4, 4)), Err(SafetyNumberError::OtherAccounts));
+    assert_eq!(scan_of((3, 3), (4, 4)), Err(SafetyNumberError::BothKeys));
     // One's own code is no confirmation.
-    assert_eq!(at_ada.verify_qr(&at_ada.qr_bytes()), Err(SafetyNumberError::OtherAccounts));
+    assert_eq!(at_ada.verify_qr(&at_ada.qr_bytes()), Err(SafetyNumberError::BothKeys));
 }
 
 #[test]
