@@ -174,9 +174,9 @@ fn an_opening_with_one_one_time_prekey_is_lost_to_a_thief_too() {
         let (mut directory, _, mut a, bob, mut b) = two_devices(206);
         let stock = directory.prekeys.get_mut(&b.address()).unwrap();
         if keeps_kem {
-            stock.one_time.clear()
+            stock.one_time.clear();
         } else {
-            stock.one_time_kem.clear()
+            stock.one_time_kem.clear();
         }
         let first = a.write(&mut directory, &[bob.root.account_id()], b"first").remove(0);
         b.learn(&directory, a.address().account_id).unwrap();
