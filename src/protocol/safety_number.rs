@@ -25,6 +25,7 @@ use sha2::{Digest, Sha512};
 
 use crate::ids::AccountId;
 use crate::protocol::public::{SigningPublicKey, labels};
+use crate::wire::ErrorCode;
 
 /// An account, and the root key that it is known by here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,6 +159,20 @@ pub enum SafetyNumberError {
     /// own, or this is the code of two other accounts, which no byte in it can tell apart.
     #[error("neither key is the one known here")]
     BothKeys,
+}
+
+impl SafetyNumberError {
+    /// The code that stands for it where errors cross a boundary.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Length { .. } => ErrorCode::SafetyNumberMalformed,
+            Self::UnknownVersion { .. } => ErrorCode::SafetyNumberVersionUnknown,
+            Self::TheirKey => ErrorCode::SafetyNumberTheirKey,
+            Self::OurKey => ErrorCode::SafetyNumberOurKey,
+            Self::OtherAccounts => ErrorCode::SafetyNumberOtherAccounts,
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]

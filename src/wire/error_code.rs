@@ -97,6 +97,50 @@ error_codes! {
     StalePrekeys = "stale_prekeys",
     /// A mistake of the program that answers.
     Internal = "internal",
+    /// The keys given are not those of the certificate.
+    IdentityKeysMismatch = "identity_keys_mismatch",
+    /// A scanned code is no safety number.
+    SafetyNumberMalformed = "safety_number_malformed",
+    /// A scanned safety number is of a version that is not known.
+    SafetyNumberVersionUnknown = "safety_number_version_unknown",
+    /// A scanned safety number shows another key of theirs than the one known here.
+    SafetyNumberTheirKey = "safety_number_their_key",
+    /// A scanned safety number shows another key of ours than we have.
+    SafetyNumberOurKey = "safety_number_our_key",
+    /// A scanned safety number is of other accounts.
+    SafetyNumberOtherAccounts = "safety_number_other_accounts",
+    /// The content is over the limit of a vault item.
+    VaultItemTooLong = "vault_item_too_long",
+    /// The bytes are no sealed vault item.
+    VaultItemMalformed = "vault_item_malformed",
+    /// The vault item does not open: altered, or of another key, place or version.
+    VaultItemDoesNotOpen = "vault_item_does_not_open",
+    /// The passphrase is empty.
+    PassphraseEmpty = "passphrase_empty",
+    /// The passphrase is over its limit.
+    PassphraseTooLong = "passphrase_too_long",
+    /// A cost of Argon2id is below its floor.
+    KeystoreCostTooLow = "keystore_cost_too_low",
+    /// A cost of Argon2id is above its ceiling.
+    KeystoreCostTooHigh = "keystore_cost_too_high",
+    /// The content is over the limit of a keystore.
+    KeystoreTooLong = "keystore_too_long",
+    /// The bytes are no keystore.
+    KeystoreMalformed = "keystore_malformed",
+    /// The keystore does not open: altered, or another passphrase.
+    KeystoreDoesNotOpen = "keystore_does_not_open",
+    /// A text has not as many characters as a recovery key.
+    RecoveryKeyLength = "recovery_key_length",
+    /// A text has a character that no recovery key has.
+    RecoveryKeyCharacter = "recovery_key_character",
+    /// A recovery key has a typing error.
+    RecoveryKeyChecksum = "recovery_key_checksum",
+    /// The bytes are no backup.
+    BackupMalformed = "backup_malformed",
+    /// The backup does not open: altered, or another recovery key or account.
+    BackupDoesNotOpen = "backup_does_not_open",
+    /// There is not as much memory as is needed.
+    OutOfMemory = "out_of_memory",
 }
 
 impl fmt::Display for ErrorCode {

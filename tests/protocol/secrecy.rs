@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use conclave::protocol::machine::{MachineError, RecordKey, Repair};
-use conclave::protocol::public::limits::SIGNED_PREKEY_KEPT;
+use conclave::protocol::public::limits::{SIGNED_PREKEY_KEPT, SIGNED_PREKEY_ROTATION};
 use conclave::protocol::session::PairwiseSession;
 use conclave::wire::Envelope;
 use proptest::prelude::*;
@@ -174,9 +174,9 @@ fn an_opening_with_one_one_time_prekey_is_lost_to_a_thief_too() {
         let (mut directory, _, mut a, bob, mut b) = two_devices(206);
         let stock = directory.prekeys.get_mut(&b.address()).unwrap();
         if keeps_kem {
-            stock.one_time.clear()
+            stock.one_time.clear();
         } else {
-            stock.one_time_kem.clear()
+            stock.one_time_kem.clear();
         }
         let first = a.write(&mut directory, &[bob.root.account_id()], b"first").remove(0);
         b.learn(&directory, a.address().account_id).unwrap();
@@ -220,8 +220,11 @@ fn an_opening_without_one_time_prekeys_is_a_thiefs_until_the_signed_prekey_is_go
     }
     reader.try_read(&answered, POLICY).unwrap_err();
 
-    b.now = START.plus(SIGNED_PREKEY_KEPT);
-    b.maintain(&mut directory);
+    // The prekey is succeeded on time, and kept for as long as somebody may have used it.
+    for age in [SIGNED_PREKEY_ROTATION, SIGNED_PREKEY_KEPT] {
+        b.now = START.plus(age);
+        b.maintain(&mut directory);
+    }
     assert_eq!(opened_by(&thief_of_keys(&b), &unanswered), all, "a first message may still be under way");
     b.now = b.now.plus(Duration::from_millis(1));
     b.maintain(&mut directory);

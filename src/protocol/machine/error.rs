@@ -175,7 +175,7 @@ impl MachineError {
             Self::OwnRootChanged => ErrorCode::OwnRootChanged,
             Self::StaleDeviceList { .. } => ErrorCode::StaleDeviceList,
             Self::ForkedDeviceList => ErrorCode::ForkedDeviceList,
-            Self::Verify(error) => verify_code(error),
+            Self::Verify(error) => error.code(),
             Self::NotForThisDevice => ErrorCode::NotForThisDevice,
             Self::OtherPolicy { .. } => ErrorCode::OtherPolicy,
             Self::NoSession { .. } => ErrorCode::NoSession,
@@ -224,17 +224,5 @@ const fn session_code(error: &SessionError) -> ErrorCode {
             RatchetError::TooLong => ErrorCode::MessageTooLong,
             RatchetError::Saved(_) => ErrorCode::SavedStateMalformed,
         },
-    }
-}
-
-const fn verify_code(error: &VerifyError) -> ErrorCode {
-    match error {
-        VerifyError::Key { .. } => ErrorCode::KeyUnacceptable,
-        VerifyError::Signature { .. } => ErrorCode::SignatureInvalid,
-        VerifyError::SignatureMissing => ErrorCode::SignatureMissing,
-        VerifyError::SignatureUnexpected => ErrorCode::SignatureUnexpected,
-        VerifyError::KeyId { .. } => ErrorCode::KeyIdMismatch,
-        VerifyError::Owner { .. } => ErrorCode::OwnerMismatch,
-        VerifyError::List(_) => ErrorCode::DeviceListMalformed,
     }
 }

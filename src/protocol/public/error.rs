@@ -1,6 +1,6 @@
 //! Why a public key or a signed structure is refused.
 
-use crate::wire::WireError;
+use crate::wire::{ErrorCode, WireError};
 
 /// Why bytes are no acceptable public key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,4 +60,20 @@ pub enum VerifyError {
     /// A list is over its limit, out of order, or names a device twice.
     #[error("the device list is malformed: {0}")]
     List(#[from] WireError),
+}
+
+impl VerifyError {
+    /// The code that stands for it where errors cross a boundary.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Key { .. } => ErrorCode::KeyUnacceptable,
+            Self::Signature { .. } => ErrorCode::SignatureInvalid,
+            Self::SignatureMissing => ErrorCode::SignatureMissing,
+            Self::SignatureUnexpected => ErrorCode::SignatureUnexpected,
+            Self::KeyId { .. } => ErrorCode::KeyIdMismatch,
+            Self::Owner { .. } => ErrorCode::OwnerMismatch,
+            Self::List(_) => ErrorCode::DeviceListMalformed,
+        }
+    }
 }
