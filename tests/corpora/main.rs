@@ -80,6 +80,8 @@ fn replay(name: &str) {
         run(&fs::read(path).unwrap());
     }
     for (seed, bytes) in seeds() {
+        let committed = fs::read(corpus(name).join(&seed)).unwrap();
+        assert!(committed == bytes, "{seed} is not what the code makes today: write the examples anew");
         println!("prefixes of {seed}");
         for end in (0..=bytes.len()).rev().step_by(1 + bytes.len() / PREFIXES_MAX) {
             run(&bytes[..end]);
