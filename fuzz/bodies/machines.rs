@@ -91,7 +91,7 @@ pub fn seeds() -> Vec<Seed> {
             [
                 vec![0, alice, 0, deliver, 0],
                 [alice, 0, alice, 0, newest, 0, phone, 0, newest, 0].repeat(6),
-                vec![deliver, 1, deliver, 13, deliver, 16],
+                vec![deliver, 1, deliver, 13, deliver, 16, deliver, 16],
             ]
             .concat(),
         ),

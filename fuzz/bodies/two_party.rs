@@ -46,8 +46,12 @@ pub fn seeds() -> Vec<Seed> {
         ("turns", [vec![1], [send_a, 3, newest, 0, send_b, 3, newest, 0].repeat(7)].concat()),
         (
             "late",
-            [vec![1], [send_a, 3, send_a, 4, newest, 0, send_b, 3, newest, 0].repeat(7), vec![deliver, 2, deliver, 20]]
-                .concat(),
+            [
+                vec![1],
+                [send_a, 3, send_a, 4, newest, 0, send_b, 3, newest, 0].repeat(7),
+                vec![deliver, 2, deliver, 20, deliver, 20],
+            ]
+            .concat(),
         ),
         (
             "restarts",
