@@ -204,13 +204,5 @@ const fn session_code(error: &SessionError) -> ErrorCode {
 }
 
 const fn verify_code(error: &VerifyError) -> ErrorCode {
-    match error {
-        VerifyError::Key { .. } => ErrorCode::KeyUnacceptable,
-        VerifyError::Signature { .. } => ErrorCode::SignatureInvalid,
-        VerifyError::SignatureMissing => ErrorCode::SignatureMissing,
-        VerifyError::SignatureUnexpected => ErrorCode::SignatureUnexpected,
-        VerifyError::KeyId { .. } => ErrorCode::KeyIdMismatch,
-        VerifyError::Owner { .. } => ErrorCode::OwnerMismatch,
-        VerifyError::List(_) => ErrorCode::DeviceListMalformed,
-    }
+    error.code()
 }

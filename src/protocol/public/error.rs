@@ -1,6 +1,6 @@
 //! Why a public key or a signed structure is refused.
 
-use crate::wire::WireError;
+use crate::wire::{ErrorCode, WireError};
 
 /// Why bytes are no acceptable public key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +20,19 @@ pub enum KeyError {
     /// An ML-KEM key with a coefficient not below the modulus (FIPS 203, section 7.2).
     #[error("the KEM key fails its modulus check")]
     KemModulus,
+}
+
+impl KeyError {
+    /// The code that stands for it where errors cross a boundary: one for all, as whoever sent such a
+    /// key is at fault whatever is wrong with it.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::NonCanonical | Self::NotOnCurve | Self::LowOrder | Self::MixedOrder | Self::KemModulus => {
+                ErrorCode::KeyUnacceptable
+            }
+        }
+    }
 }
 
 /// Why a signed structure is refused. Nothing in it may be used.
@@ -60,4 +73,24 @@ pub enum VerifyError {
     /// A list is over its limit, out of order, or names a device twice.
     #[error("the device list is malformed: {0}")]
     List(#[from] WireError),
+    /// Uploaded prekeys are over a limit, or a KEM prekey is in a place that its use does not fit.
+    #[error("the prekeys are malformed: {0}")]
+    Prekeys(WireError),
+}
+
+impl VerifyError {
+    /// The code that stands for it where errors cross a boundary.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Key { field: _, source } => source.code(),
+            Self::Signature { .. } => ErrorCode::SignatureInvalid,
+            Self::SignatureMissing => ErrorCode::SignatureMissing,
+            Self::SignatureUnexpected => ErrorCode::SignatureUnexpected,
+            Self::KeyId { .. } => ErrorCode::KeyIdMismatch,
+            Self::Owner { .. } => ErrorCode::OwnerMismatch,
+            Self::List(_) => ErrorCode::DeviceListMalformed,
+            Self::Prekeys(_) => ErrorCode::PrekeysMalformed,
+        }
+    }
 }
