@@ -38,6 +38,7 @@ wasm: ## The part that a browser runs builds for wasm32.
 python: ## A second implementation agrees with the vectors.
 	@if [ -e tests/python/verify_vectors.py ]; then set -x; .venv/bin/python tests/python/verify_vectors.py; \
 	else echo "python: no tests/python/verify_vectors.py yet"; fi
+	.venv/bin/python tests/python/frozen_vault.py
 
 unit: ## Unit tests, integration tests and the examples in the documentation.
 	$(CARGO) test --locked

@@ -26,32 +26,23 @@ use sha2::{Digest, Sha512};
 use crate::ids::AccountId;
 use crate::protocol::public::{SigningPublicKey, labels};
 
-/// Why a scanned code does not confirm a safety number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SafetyNumberError {
-    /// Not as long as a code is: some other QR code.
-    #[error("a safety number's code has {expected} bytes, not {actual}")]
-    Length {
-        /// Bytes that a code has.
-        expected: usize,
-        /// Bytes that were scanned.
-        actual: usize,
-    },
-    /// A version that this build does not know.
-    #[error("unknown version {version}")]
-    UnknownVersion {
-        /// The byte that stood there.
-        version: u8,
-    },
-    /// Their root key is another than the one we know: somebody may stand between.
-    #[error("their key is not the one known here")]
-    TheirKey,
-    /// They know another root key for us than ours: somebody may stand between.
-    #[error("they know another key for this account")]
-    OurKey,
-    /// Neither side is one of ours: a code of two other accounts, or of both keys changed.
-    #[error("a code of other accounts")]
-    OtherAccounts,
+/// An account, and the root key that it is known by here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountKey {
+    /// The account.
+    pub account_id: AccountId,
+    /// Its root key.
+    pub root_key: SigningPublicKey,
+}
+
+/// The two accounts that are compared. Both sides read the same digits; which side is ours matters to
+/// the QR code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sides {
+    /// The account whose user compares here.
+    pub ours: AccountKey,
+    /// The account that is compared with.
+    pub theirs: AccountKey,
 }
 
 /// The safety number of two accounts, seen from one of them.
@@ -69,20 +60,24 @@ impl SafetyNumber {
     ///
     /// ```
     /// use conclave::ids::AccountId;
-    /// use conclave::protocol::{safety_number::SafetyNumber, secret::SigningSecretKey};
+    /// use conclave::protocol::safety_number::{AccountKey, SafetyNumber, Sides};
+    /// use conclave::protocol::secret::SigningSecretKey;
     /// # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
     /// # let mut rng = ChaCha20Rng::seed_from_u64(1);
-    /// let (ada, ada_key) = (AccountId::generate(&mut rng), SigningSecretKey::generate(&mut rng).public_key());
-    /// let (bob, bob_key) = (AccountId::generate(&mut rng), SigningSecretKey::generate(&mut rng).public_key());
+    /// let [ada, bob] = [(); 2].map(|()| AccountKey {
+    ///     account_id: AccountId::generate(&mut rng),
+    ///     root_key: SigningSecretKey::generate(&mut rng).public_key(),
+    /// });
     ///
-    /// let at_ada = SafetyNumber::of((&ada, &ada_key), (&bob, &bob_key));
-    /// let at_bob = SafetyNumber::of((&bob, &bob_key), (&ada, &ada_key));
+    /// let at_ada = SafetyNumber::of(&Sides { ours: ada.clone(), theirs: bob.clone() });
+    /// let at_bob = SafetyNumber::of(&Sides { ours: bob, theirs: ada });
     /// assert_eq!(at_ada.to_string(), at_bob.to_string());
     /// assert_eq!(at_ada.verify_qr(&at_bob.qr_bytes()), Ok(()));
     /// ```
     #[must_use]
-    pub fn of(ours: (&AccountId, &SigningPublicKey), theirs: (&AccountId, &SigningPublicKey)) -> Self {
-        Self { ours: Fingerprint::of(ours.0, ours.1), theirs: Fingerprint::of(theirs.0, theirs.1) }
+    pub fn of(sides: &Sides) -> Self {
+        let Sides { ours, theirs } = sides;
+        Self { ours: Fingerprint::of(ours), theirs: Fingerprint::of(theirs) }
     }
 
     /// What our QR code holds: version, our fingerprint, theirs.
@@ -90,9 +85,10 @@ impl SafetyNumber {
     pub fn qr_bytes(&self) -> [u8; Self::QR_BYTES] {
         let Self { ours, theirs } = self;
         let mut bytes = [QR_VERSION; Self::QR_BYTES];
-        for (to, from) in bytes.iter_mut().skip(1).zip(ours.0.iter().chain(&theirs.0)) {
-            *to = *from;
-        }
+        let (_, fingerprints) = bytes.split_at_mut(1);
+        let (first, second) = fingerprints.split_at_mut(FINGERPRINT_LENGTH);
+        first.copy_from_slice(&ours.0);
+        second.copy_from_slice(&theirs.0);
         bytes
     }
 
@@ -135,18 +131,46 @@ impl fmt::Display for SafetyNumber {
     }
 }
 
+/// Why a scanned code does not confirm a safety number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SafetyNumberError {
+    /// Not as long as a code is: some other QR code.
+    #[error("a safety number's code has {expected} bytes, not {actual}")]
+    Length {
+        /// Bytes that a code has.
+        expected: usize,
+        /// Bytes that were scanned.
+        actual: usize,
+    },
+    /// A version that this build does not know.
+    #[error("unknown version {version}")]
+    UnknownVersion {
+        /// The byte that stood there.
+        version: u8,
+    },
+    /// Their root key is another than the one we know: somebody may stand between.
+    #[error("their key is not the one known here")]
+    TheirKey,
+    /// They know another root key for us than ours: somebody may stand between.
+    #[error("they know another key for this account")]
+    OurKey,
+    /// Neither side is one of ours: a code of two other accounts, or of both keys changed.
+    #[error("a code of other accounts")]
+    OtherAccounts,
+}
+
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Fingerprint([u8; FINGERPRINT_LENGTH]);
 
 impl Fingerprint {
-    fn of(account_id: &AccountId, root_key: &SigningPublicKey) -> Self {
+    fn of(account: &AccountKey) -> Self {
+        let AccountKey { account_id, root_key } = account;
         let first = [labels::SAFETY_NUMBER, account_id.as_bytes(), root_key.as_bytes()].concat();
         let round = |input: &[u8]| Sha512::new().chain_update(input).chain_update(root_key.as_bytes()).finalize();
         let hash = (1..ROUNDS).fold(round(&first), |hash, _| round(&hash));
+        let (start, _) = hash.split_at(FINGERPRINT_LENGTH);
         let mut fingerprint = [0; FINGERPRINT_LENGTH];
-        for (to, from) in fingerprint.iter_mut().zip(&hash) {
-            *to = *from;
-        }
+        fingerprint.copy_from_slice(start);
         Self(fingerprint)
     }
 

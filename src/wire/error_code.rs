@@ -61,8 +61,6 @@ error_codes! {
     SignatureUnexpected = "signature_unexpected",
     /// The envelope is for another device.
     NotForThisDevice = "not_for_this_device",
-    /// A session with this device itself was asked for.
-    OwnDevice = "own_device",
     /// The policy does not allow this kind of message.
     OtherPolicy = "other_policy",
     /// There is no session with the device.
@@ -93,6 +91,12 @@ error_codes! {
     TooFarAhead = "too_far_ahead",
     /// Saved state is malformed.
     SavedStateMalformed = "saved_state_malformed",
+    /// A session with this device itself was asked for.
+    OwnDevice = "own_device",
+    /// A bundle is older than one that was seen of its device.
+    StalePrekeys = "stale_prekeys",
+    /// A mistake of the program that answers.
+    Internal = "internal",
     /// Uploaded prekeys are over a limit, or in a place that their use does not fit.
     PrekeysMalformed = "prekeys_malformed",
     /// The bytes are over the limit of an envelope.
@@ -151,8 +155,6 @@ error_codes! {
     BackupDoesNotOpen = "backup_does_not_open",
     /// There is not as much memory as is needed.
     OutOfMemory = "out_of_memory",
-    /// A mistake in this program.
-    Internal = "internal",
 }
 
 impl fmt::Display for ErrorCode {

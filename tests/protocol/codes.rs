@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use conclave::ids::{AccountId, DeviceAddress, DeviceId, KeyId};
 use conclave::protocol::agreement::{AgreementError, OpeningError};
-use conclave::protocol::identity::IdentityError;
-use conclave::protocol::machine::{MachineError, Repair};
+use conclave::protocol::machine::{MachineError, RecordKey, Repair};
 use conclave::protocol::public::{KeyError, StaleError, VerifyError};
 use conclave::protocol::ratchet::RatchetError;
 use conclave::protocol::session::SessionError;
@@ -17,16 +16,17 @@ use crate::support::POLICY;
 const CODES: &str = "
     unknown_account unknown_device identity_changed no_such_identity own_root_changed stale_device_list
     forked_device_list device_list_malformed key_unacceptable key_id_mismatch owner_mismatch signature_invalid
-    signature_missing signature_unexpected not_for_this_device own_device other_policy no_session agreement_failed
+    signature_missing signature_unexpected not_for_this_device other_policy no_session agreement_failed
     opening_replayed too_many_openings too_many_accounts prekey_gone message_malformed message_too_long
     does_not_open message_key_gone chain_gone chain_exhausted too_far_ahead saved_state_malformed
+    own_device stale_prekeys internal
     prekeys_malformed envelope_too_long envelope_malformed envelope_version_unknown payload_too_long
     timestamp_too_old timestamp_too_far_ahead
     identity_keys_mismatch safety_number_malformed safety_number_version_unknown safety_number_their_key
     safety_number_our_key safety_number_other_accounts vault_item_too_long vault_item_malformed
     vault_item_does_not_open passphrase_empty passphrase_too_long keystore_cost_too_low keystore_cost_too_high
     keystore_too_long keystore_malformed keystore_does_not_open recovery_key_length recovery_key_character
-    recovery_key_checksum backup_malformed backup_does_not_open out_of_memory internal";
+    recovery_key_checksum backup_malformed backup_does_not_open out_of_memory";
 
 /// Where the codes begin that no error of the machine and of public forms has: those of identities,
 /// safety numbers, vaults, keystores and backups. The tests of these assert them.
@@ -60,15 +60,16 @@ fn errors() -> Vec<(MachineError, &'static str, Repair)> {
         (MachineError::StaleDeviceList { known: 2, given: 1 }, "stale_device_list", Repair::Refuse),
         (MachineError::ForkedDeviceList, "forked_device_list", Repair::Refuse),
         (MachineError::NotForThisDevice, "not_for_this_device", Repair::Nothing),
-        (MachineError::OwnDevice, "own_device", Repair::CorrectCall),
         (MachineError::OtherPolicy { policy: POLICY }, "other_policy", Repair::CorrectCall),
         (MachineError::NoSession { device }, "no_session", Repair::NewSession),
-        (MachineError::OpeningReplayed, "opening_replayed", Repair::Nothing),
+        (MachineError::OpeningReplayed, "opening_replayed", Repair::NewSession),
         (MachineError::PrekeyGone { key_id }, "prekey_gone", Repair::NewSession),
         (MachineError::TooManyOpenings { account }, "too_many_openings", Repair::Wait),
-        (MachineError::TooManyAccounts, "too_many_accounts", Repair::Wait),
-        (MachineError::Saved(WireError::Truncated), "saved_state_malformed", Repair::Restore),
-        (MachineError::Identity(IdentityError::OtherKeys), "saved_state_malformed", Repair::Restore),
+        (MachineError::TooManyAccounts, "too_many_accounts", Repair::ForgetAccounts),
+        (MachineError::StalePrekeys { device }, "stale_prekeys", Repair::Refuse),
+        (MachineError::OwnDevice, "own_device", Repair::CorrectCall),
+        (MachineError::Saved { record: RecordKey::Identity }, "saved_state_malformed", Repair::Restore),
+        (MachineError::Internal { what: "" }, "internal", Repair::Report),
     ];
     let verify = [
         (VerifyError::Key { field, source }, "key_unacceptable"),
@@ -83,7 +84,7 @@ fn errors() -> Vec<(MachineError, &'static str, Repair)> {
     errors.extend(verify.map(|(error, code)| (MachineError::Verify(error), code, Repair::Refuse)));
     let session = [
         (AgreementError::NonContributory(source).into(), "agreement_failed", Repair::Refuse),
-        (OpeningError::EphemeralKey(source).into(), "message_malformed", Repair::Refuse),
+        (OpeningError::EphemeralKey(source).into(), "key_unacceptable", Repair::Refuse),
         (WireError::Truncated.into(), "message_malformed", Repair::Refuse),
         (RatchetError::Open.into(), "does_not_open", Repair::NewSession),
         (RatchetError::KeyGone.into(), "message_key_gone", Repair::Nothing),

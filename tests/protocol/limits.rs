@@ -1,7 +1,7 @@
 //! The machine's limits, each at its last good value and one past it.
 
 use conclave::ids::{AccountId, DeviceAddress, OpeningId};
-use conclave::protocol::machine::{Input, MachineError, Place, RecordKey, Repair};
+use conclave::protocol::machine::{Input, MachineError, Place, PrekeyKind, RecordKey, Repair};
 use conclave::protocol::public::limits;
 use conclave::protocol::ratchet::RatchetError;
 use conclave::protocol::session::SessionError;
@@ -21,15 +21,15 @@ fn count(device: &Device, is_counted: impl Fn(&RecordKey) -> bool) -> usize {
 }
 
 fn one_time(device: &Device) -> usize {
-    count(device, |key| matches!(key, RecordKey::OneTimePrekey(_)))
+    count(device, |key| matches!(key, RecordKey::Prekey(PrekeyKind::OneTime, _)))
 }
 
 fn one_time_kem(device: &Device) -> usize {
-    count(device, |key| matches!(key, RecordKey::OneTimeKemPrekey(_)))
+    count(device, |key| matches!(key, RecordKey::Prekey(PrekeyKind::OneTimeKem, _)))
 }
 
 fn signed(device: &Device) -> usize {
-    count(device, |key| matches!(key, RecordKey::SignedPrekey(_)))
+    count(device, |key| matches!(key, RecordKey::Prekey(PrekeyKind::Signed, _)))
 }
 
 fn used_openings(device: &Device) -> usize {
@@ -75,7 +75,7 @@ fn late_messages_of_all_sessions_with_a_device_share_one_limit() {
     let late_on_new = lose(&mut a, &mut directory, &account, limits::SKIPPED_KEYS_MAX - 1);
     let message = a.write(&mut directory, &account, b"");
     b.read(&directory, &message[0]).unwrap();
-    assert_eq!(b.machine.sessions(a.address()), 2);
+    assert_eq!(b.machine.session_count(a.address()), 2);
     b.restart();
 
     // 2,002 are late: the two oldest of the session that is out of use are given up.
@@ -106,8 +106,8 @@ fn a_fifth_session_takes_the_place_of_the_one_longest_out_of_use() {
         late.extend(lose(&mut a, &mut directory, &account, 1));
         let message = a.write(&mut directory, &account, b"");
         b.read(&directory, &message[0]).unwrap();
-        assert_eq!(b.machine.sessions(a.address()), number.min(limits::SESSIONS_PER_DEVICE_MAX));
-        assert_eq!(a.machine.sessions(b.address()), number.min(limits::SESSIONS_PER_DEVICE_MAX));
+        assert_eq!(b.machine.session_count(a.address()), number.min(limits::SESSIONS_PER_DEVICE_MAX));
+        assert_eq!(a.machine.session_count(b.address()), number.min(limits::SESSIONS_PER_DEVICE_MAX));
     }
     let is_session = |key: &RecordKey| matches!(key, RecordKey::Session(..));
     assert_eq!(count(&a, is_session), limits::SESSIONS_PER_DEVICE_MAX);
@@ -145,7 +145,7 @@ fn a_used_opening_is_remembered_until_its_signed_prekey_is_gone() {
     assert_eq!((used_openings(&b), signed(&b)), (0, 1));
     let error = b.read(&directory, &sent[0]).unwrap_err();
     assert!(matches!(error, MachineError::PrekeyGone { .. }), "{error}");
-    assert_eq!(b.machine.sessions(a.address()), 0);
+    assert_eq!(b.machine.session_count(a.address()), 0);
     drop(alice);
 }
 
@@ -216,7 +216,7 @@ fn the_signed_prekey_is_rotated_after_7_days_and_kept_for_30() {
     let first = directory.prekeys[&b.address()].clone();
     let sent = a.write(&mut directory, &[bob.root.account_id()], b"under way for 30 days");
 
-    b.now = START.plus(limits::SIGNED_PREKEY_ROTATION - MILLISECOND);
+    b.now = START.plus(limits::SIGNED_PREKEY_ROTATION.saturating_sub(MILLISECOND));
     b.maintain(&mut directory);
     assert_eq!(directory.prekeys[&b.address()].signed, first.signed);
     b.now = START.plus(limits::SIGNED_PREKEY_ROTATION);
@@ -224,7 +224,7 @@ fn the_signed_prekey_is_rotated_after_7_days_and_kept_for_30() {
     assert_ne!(directory.prekeys[&b.address()].signed, first.signed);
     assert_ne!(directory.prekeys[&b.address()].last_resort, first.last_resort);
     assert_eq!(signed(&b), 2);
-    assert_eq!(count(&b, |key| matches!(key, RecordKey::LastResortKemPrekey(_))), 2);
+    assert_eq!(count(&b, |key| matches!(key, RecordKey::Prekey(PrekeyKind::LastResortKem, _))), 2);
 
     let kept = b.copy(1);
     for (age, is_kept) in [(limits::SIGNED_PREKEY_KEPT, true), (limits::SIGNED_PREKEY_KEPT + MILLISECOND, false)] {

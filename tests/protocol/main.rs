@@ -16,4 +16,5 @@ mod ratchet;
 mod ratchet_properties;
 mod saved;
 mod secrecy;
+mod secrets;
 mod stories;

@@ -66,7 +66,7 @@ impl Holder {
 
         let mut rng = rng(401);
         let account = bob.root.account_id();
-        let secrets = AccountSecrets::generate(&mut rng);
+        let secrets = AccountSecrets::generate(account, &mut rng);
         let collection = secrets.vault_key().collection_key(account, &"memories".parse().unwrap());
         let item_context =
             ItemContext { item_id: ItemId::generate(&mut rng), item_type: "memory".parse().unwrap(), version: 1 };
@@ -74,7 +74,7 @@ impl Holder {
         let passphrase = Passphrase::new("correct horse battery staple".to_owned()).unwrap();
         let keystore = seal_keystore(&passphrase, Argon2Parameters::default(), b"keystore", &mut rng).unwrap();
         let recovery_key = RecoveryKey::generate(&mut rng);
-        let backup = seal_backup(&recovery_key, account, 1, &secrets, &mut rng).unwrap().to_bytes();
+        let backup = seal_backup(&recovery_key, 1, &secrets, &mut rng).unwrap().to_bytes();
         let device = b;
         Self {
             device,
@@ -241,11 +241,11 @@ fn a_message_opens_in_its_place_and_under_its_policy_alone() {
     for context in contexts {
         // On the chain that is known, and on one that it begins.
         for _ in 0..2 {
-            let message = pair.from_a(b"here");
+            let message = pair.a_writes(b"here");
             let before = pair.b.save();
             assert_eq!(pair.b.open_sealed(&message, &context, START).map(drop), refused, "{context:?}");
             assert_eq!(pair.b.save(), before);
-            assert_eq!(pair.to_b(&message).unwrap(), b"here");
+            assert_eq!(pair.b_reads(&message).unwrap(), b"here");
             pair.answer();
         }
         let payload = pair.a.seal(b"there", &context, &mut pair.rng).unwrap();
@@ -297,17 +297,17 @@ fn a_machine_reads_a_message_in_its_place_and_under_its_policy_alone() {
 #[test]
 fn a_message_opens_on_its_own_session_alone() {
     let (mut one, mut other) = (Pair::new(412), Pair::new(413));
-    let known_chain = [one.from_a(b"one"), other.from_a(b"other")];
+    let known_chain = [one.a_writes(b"one"), other.a_writes(b"other")];
     one.answer();
     other.answer();
-    let new_chain = [one.from_a(b"one"), other.from_a(b"other")];
+    let new_chain = [one.a_writes(b"one"), other.a_writes(b"other")];
     for [of_one, of_other] in [known_chain, new_chain] {
-        assert_eq!(one.to_b(&of_other), Err(SessionError::Ratchet(RatchetError::Open)));
+        assert_eq!(one.b_reads(&of_other), Err(SessionError::Ratchet(RatchetError::Open)));
         // With the header of its own session too.
         let mut joined = of_other.clone();
         joined.header = of_one.header;
-        assert_eq!(one.to_b(&joined), Err(SessionError::Ratchet(RatchetError::Open)));
-        assert_eq!(one.to_b(&of_one).unwrap(), b"one");
+        assert_eq!(one.b_reads(&joined), Err(SessionError::Ratchet(RatchetError::Open)));
+        assert_eq!(one.b_reads(&of_one).unwrap(), b"one");
     }
 }
 
@@ -315,12 +315,12 @@ fn a_message_opens_on_its_own_session_alone() {
 fn a_message_does_not_open_on_the_session_of_its_own_sender() {
     let mut pair = Pair::new(414);
     for _ in 0..3 {
-        let message = pair.from_a(b"to b");
-        pair.to_a(&message).unwrap_err();
-        pair.to_b(&message).unwrap();
-        let message = pair.from_b(b"to a");
-        pair.to_b(&message).unwrap_err();
-        pair.to_a(&message).unwrap();
+        let message = pair.a_writes(b"to b");
+        pair.a_reads(&message).unwrap_err();
+        pair.b_reads(&message).unwrap();
+        let message = pair.b_writes(b"to a");
+        pair.b_reads(&message).unwrap_err();
+        pair.a_reads(&message).unwrap();
     }
 }
 

@@ -84,31 +84,31 @@ impl Pair {
     }
 
     /// A message from `a`, sealed and not yet opened.
-    pub(crate) fn from_a(&mut self, plaintext: &[u8]) -> SealedMessage {
+    pub(crate) fn a_writes(&mut self, plaintext: &[u8]) -> SealedMessage {
         seal(&mut self.a, plaintext, &mut self.rng)
     }
 
-    pub(crate) fn from_b(&mut self, plaintext: &[u8]) -> SealedMessage {
+    pub(crate) fn b_writes(&mut self, plaintext: &[u8]) -> SealedMessage {
         seal(&mut self.b, plaintext, &mut self.rng)
     }
 
-    pub(crate) fn to_a(&mut self, message: &SealedMessage) -> Result<Vec<u8>, SessionError> {
+    pub(crate) fn a_reads(&mut self, message: &SealedMessage) -> Result<Vec<u8>, SessionError> {
         open(&mut self.a, message, self.now)
     }
 
-    pub(crate) fn to_b(&mut self, message: &SealedMessage) -> Result<Vec<u8>, SessionError> {
+    pub(crate) fn b_reads(&mut self, message: &SealedMessage) -> Result<Vec<u8>, SessionError> {
         open(&mut self.b, message, self.now)
     }
 
     /// `a` seals messages that do not arrive (yet).
     pub(crate) fn lose(&mut self, count: usize) -> Vec<SealedMessage> {
-        (0..count).map(|number| self.from_a(&number.to_be_bytes())).collect()
+        (0..count).map(|number| self.a_writes(&number.to_be_bytes())).collect()
     }
 
     /// `b` writes and `a` reads it: `a`'s next message begins a new chain.
     pub(crate) fn answer(&mut self) {
-        let message = self.from_b(b"answer");
-        assert_eq!(self.to_a(&message).unwrap(), b"answer");
+        let message = self.b_writes(b"answer");
+        assert_eq!(self.a_reads(&message).unwrap(), b"answer");
     }
 }
 

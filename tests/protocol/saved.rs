@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use conclave::protocol::identity::DeviceIdentity;
-use conclave::protocol::machine::{Machine, MachineError, RecordKey};
+use conclave::protocol::machine::{Machine, MachineError, PrekeyKind, RecordKey};
 use conclave::protocol::session::{PairwiseMessage, PairwiseSession};
 use conclave::wire::{DeviceList, Envelope};
 use data_encoding::HEXLOWER;
@@ -93,10 +93,10 @@ mod sessions {
         let mut pair = Pair::new(seed);
         for _ in 0..10 {
             pair.answer();
-            let message = pair.from_a(b"and again");
-            pair.to_b(&message).unwrap();
+            let message = pair.a_writes(b"and again");
+            pair.b_reads(&message).unwrap();
         }
-        pair.from_b(b"our turn");
+        pair.b_writes(b"our turn");
         pair.b
     }
 
@@ -296,8 +296,8 @@ mod machines {
 
         let opening = PairwiseMessage::parse(&unread.payload.0).unwrap().opening.unwrap();
         let keep = [
-            RecordKey::OneTimePrekey(opening.one_time_prekey_id.unwrap()),
-            RecordKey::OneTimeKemPrekey(opening.kem_prekey_id),
+            RecordKey::Prekey(PrekeyKind::OneTime, opening.one_time_prekey_id.unwrap()),
+            RecordKey::Prekey(PrekeyKind::OneTimeKem, opening.kem_prekey_id),
         ];
         json!({
             "alice": records(&a, &[]), "bob": records(&b, &keep),
@@ -335,10 +335,10 @@ mod machines {
             .keys()
             .map(|key| match key {
                 RecordKey::Identity => 0,
-                RecordKey::SignedPrekey(_) => 1,
-                RecordKey::LastResortKemPrekey(_) => 2,
-                RecordKey::OneTimePrekey(_) => 3,
-                RecordKey::OneTimeKemPrekey(_) => 4,
+                RecordKey::Prekey(PrekeyKind::Signed, _) => 1,
+                RecordKey::Prekey(PrekeyKind::LastResortKem, _) => 2,
+                RecordKey::Prekey(PrekeyKind::OneTime, _) => 3,
+                RecordKey::Prekey(PrekeyKind::OneTimeKem, _) => 4,
                 RecordKey::UsedOpening(_) => 5,
                 RecordKey::Contact(_) => 6,
                 RecordKey::Session(..) => 7,
@@ -379,8 +379,8 @@ mod machines {
             // A session's record has the machine's version and then the session's, behind the rank.
             let versions: &[usize] = if matches!(key, RecordKey::Session(..)) { &[0, 9] } else { &[0] };
             assert_malformed_is_refused(saved, versions, |saved| match key {
-                RecordKey::Identity => Machine::load(saved, []).is_err(),
-                _ => Machine::load(identity, [(*key, saved)]).is_err(),
+                RecordKey::Identity => Machine::load([(*key, saved)]).is_err(),
+                _ => Machine::load([(RecordKey::Identity, identity.as_slice()), (*key, saved)]).is_err(),
             });
         }
     }

@@ -37,7 +37,7 @@ pub fn rng(seed: u64) -> ChaCha20Rng {
 }
 
 /// What a node knows of devices: their lists and their prekeys.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Directory {
     pub lists: BTreeMap<AccountId, DeviceList>,
     pub prekeys: BTreeMap<DeviceAddress, Stock>,
@@ -182,7 +182,8 @@ impl Device {
     /// Tells the machine what the directory has left, and publishes what it has to publish.
     pub fn refill(&mut self, directory: &mut Directory) {
         let stock = directory.prekeys.entry(self.address()).or_default();
-        let (one_time, one_time_kem) = (stock.one_time.len() as u32, stock.one_time_kem.len() as u32);
+        let one_time = stock.one_time.len().try_into().unwrap();
+        let one_time_kem = stock.one_time_kem.len().try_into().unwrap();
         let outputs = self.handle(Input::PrekeysLeft { one_time, one_time_kem }).unwrap();
         self.publish(directory, outputs);
     }
@@ -213,7 +214,7 @@ impl Device {
         plaintext: &[u8],
     ) -> Result<Vec<Envelope>, MachineError> {
         for account in accounts {
-            if self.machine.devices(*account).is_none() {
+            if self.machine.device_list(*account).is_none() {
                 self.learn(directory, *account)?;
             }
         }
@@ -282,7 +283,7 @@ pub fn signed_bundle(
 
 /// Loads a machine from saved records.
 pub fn load(records: &BTreeMap<RecordKey, Vec<u8>>) -> Result<Machine, MachineError> {
-    Machine::load(&records[&RecordKey::Identity], records.iter().map(|(key, value)| (*key, value.as_slice())))
+    Machine::load(records.iter().map(|(key, value)| (*key, value.as_slice())))
 }
 
 /// Two accounts with a device each, that have not met.

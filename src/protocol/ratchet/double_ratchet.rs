@@ -148,7 +148,7 @@ impl DoubleRatchet {
     ) -> Result<Zeroizing<Vec<u8>>, RatchetError> {
         let key = &message.header.ratchet_key;
         let plaintext = match self.receiving.iter_mut().rev().find(|chain| chain.ratchet_key == *key) {
-            Some(chain) => chain.open(message, &bound(associated_data, &message.header), limits::SKIP_MAX, now)?,
+            Some(chain) => chain.open(message, &bound(associated_data, &message.header), now)?,
             None => self.open_on_new_chain(message, associated_data, now)?,
         };
         self.expire(now);
@@ -167,18 +167,20 @@ impl DoubleRatchet {
         let Turn::Ours(ours) = &self.turn else {
             return Err(RatchetError::ChainGone);
         };
-        let Header { ratchet_key, previous_chain_length, .. } = &message.header;
+        let Header { ratchet_key, previous_chain_length, message_number } = &message.header;
         let theirs = RatchetPublicKey::parse(ratchet_key).map_err(RatchetError::RatchetKey)?;
+        // The new chain has the first call on the limit. What is then missing at the end of the old one
+        // is given up: refusing the message for it would refuse every message after it too.
+        let room = limits::SKIP_MAX.checked_sub(*message_number).ok_or(RatchetError::TooFarAhead)?;
         let skip = match self.receiving.last() {
-            Some(newest) => newest.skip_to(*previous_chain_length, limits::SKIP_MAX, now)?.keys,
+            Some(newest) => newest.skip_at_most(*previous_chain_length, room, now)?.keys,
             None => Vec::new(),
         };
         // The step's agreement comes after the cheap checks: a forged header costs as little as can be.
         let shared = ours.ratchet_key.agree_ratchet(&theirs).map_err(RatchetError::RatchetKey)?;
         let (root_key, chain_key) = self.root_key.step(&shared);
         let mut chain = ReceivingChain::new(*ratchet_key, chain_key);
-        let skip_max = limits::SKIP_MAX - u32::try_from(skip.len()).unwrap_or(limits::SKIP_MAX);
-        let plaintext = chain.open(message, &bound(associated_data, &message.header), skip_max, now)?;
+        let plaintext = chain.open(message, &bound(associated_data, &message.header), now)?;
 
         if let Some(newest) = self.receiving.last_mut() {
             newest.close(skip);
@@ -197,6 +199,12 @@ impl DoubleRatchet {
     #[must_use]
     pub fn knows_chain(&self, ratchet_key: &[u8; 32]) -> bool {
         self.receiving.iter().any(|chain| chain.ratchet_key == *ratchet_key)
+    }
+
+    /// Whether the next message that is sealed brings a new ratchet key of ours.
+    #[must_use]
+    pub const fn answers_next(&self) -> bool {
+        matches!(self.turn, Turn::Theirs(_))
     }
 
     /// How many keys of late messages are kept.

@@ -17,7 +17,7 @@ const NO_POST_QUANTUM_KEY: [u8; 32] = [0; 32];
 
 symmetric_key! {
     /// The key of one message (`MK`).
-    MessageKey
+    pub MessageKey
 }
 
 impl MessageKey {

@@ -17,7 +17,8 @@ use crate::protocol::public::{AgreementPublicKey, KeyError, RatchetPublicKey};
 
 /// An X25519 secret key, with its public key computed once.
 ///
-/// `Clone` is for prekeys, which one machine holds and one agreement uses.
+/// `Clone` is for prekeys, which one machine holds and one agreement uses, and for a sending chain's
+/// successor.
 #[derive(Clone)]
 pub struct AgreementSecretKey {
     secret: StaticSecret,
@@ -102,8 +103,6 @@ impl fmt::Debug for AgreementSecretKey {
 /// What an agreement yields: 32 bytes, not uniform; to be derived from, not used.
 pub struct SharedSecret(Zeroizing<[u8; 32]>);
 
-impl ZeroizeOnDrop for SharedSecret {}
-
 impl SharedSecret {
     /// The secret bytes, for a derivation.
     #[must_use]
@@ -111,6 +110,9 @@ impl SharedSecret {
         &self.0
     }
 }
+
+// `Zeroizing` wipes the bytes.
+impl ZeroizeOnDrop for SharedSecret {}
 
 impl fmt::Debug for SharedSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

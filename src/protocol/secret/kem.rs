@@ -54,8 +54,6 @@ impl fmt::Debug for KemSeed {
 /// An ML-KEM-1024 secret key, expanded from its seed. `DecapsulationKey` wipes itself when dropped.
 pub struct KemSecretKey(DecapsulationKey);
 
-impl ZeroizeOnDrop for KemSecretKey {}
-
 impl KemSecretKey {
     /// Draws a new key.
     #[must_use]
@@ -94,6 +92,9 @@ impl KemPublicKey {
     }
 }
 
+// `DecapsulationKey` wipes itself.
+impl ZeroizeOnDrop for KemSecretKey {}
+
 impl fmt::Debug for KemSecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KemSecretKey(public: {:?}, ..)", self.public_key())
@@ -102,8 +103,6 @@ impl fmt::Debug for KemSecretKey {
 
 /// What a KEM yields: 32 uniform bytes.
 pub struct KemSharedSecret(Zeroizing<[u8; 32]>);
-
-impl ZeroizeOnDrop for KemSharedSecret {}
 
 impl KemSharedSecret {
     fn take(mut bytes: [u8; 32]) -> Self {
@@ -118,6 +117,9 @@ impl KemSharedSecret {
         &self.0
     }
 }
+
+// `Zeroizing` wipes the bytes.
+impl ZeroizeOnDrop for KemSharedSecret {}
 
 impl fmt::Debug for KemSharedSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -24,7 +24,7 @@ pub(super) fn party(rng: &mut ChaCha20Rng) -> (DeviceIdentity, Fields) {
     let inputs = Fields::default()
         .hex("account_id", root.account_id().as_bytes())
         .hex("device_id", device_id.as_bytes())
-        .hex("root_seed", root.secret_key().seed())
+        .hex("root_seed", root.seed())
         .hex("signing_seed", keys.signing.seed())
         .hex("agreement_secret", keys.agreement.secret_bytes())
         .value("created_at", NOW.as_millis())
