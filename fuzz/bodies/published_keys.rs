@@ -8,7 +8,7 @@
 
 use conclave::protocol::public::{
     AgreementPublicKey, KemPublicKey, RatchetPublicKey, SigningPublicKey, check_one_time_prekey, verify_device,
-    verify_device_list, verify_kem_prekey, verify_prekey_bundle, verify_signed_prekey,
+    verify_device_list, verify_kem_prekey, verify_prekey_bundle, verify_prekey_publication, verify_signed_prekey,
 };
 use conclave::wire::{
     DeviceCertificate, DeviceList, KemPrekey, PrekeyBundle, PrekeyPublication, Reader, SignedPrekey, Writer,
@@ -115,10 +115,7 @@ fn check_certificate(certificate: &DeviceCertificate) {
 }
 
 fn check_list(list: &DeviceList) {
-    // A list over its limit has a form in JSON and CBOR, but no binary one.
-    if list.devices.len() <= conclave::wire::limits::DEVICES_MAX {
-        check_binary(list, DeviceList::write, DeviceList::read);
-    }
+    check_binary(list, DeviceList::write, DeviceList::read);
     for certificate in &list.devices {
         check_certificate(certificate);
     }
@@ -135,7 +132,7 @@ fn check_bundle(bundle: &PrekeyBundle) {
             assert_eq!(bundle.device, party.identity.address());
             assert!(is_genuine_signed(&bundle.signed_prekey, party), "a forged signed prekey verifies");
             assert!(is_genuine_kem(&bundle.kem_prekey, party), "a forged KEM prekey verifies");
-            assert_eq!(verified.one_time_prekey.is_some(), bundle.one_time_prekey.is_some());
+            assert_eq!(verified.one_time_prekey().is_some(), bundle.one_time_prekey.is_some());
         }
     }
 }
@@ -151,6 +148,12 @@ fn check_publication(publication: &PrekeyPublication) {
         }
         for prekey in last_resort_kem_prekey.iter().chain(one_time_kem_prekeys) {
             assert!(verify_kem_prekey(prekey, device).is_err() || is_genuine_kem(prekey, party));
+        }
+        if verify_prekey_publication(publication, device).is_ok() {
+            let genuine = &party.publication;
+            assert!(signed_prekey.is_none() || *signed_prekey == genuine.signed_prekey);
+            assert!(last_resort_kem_prekey.is_none() || *last_resort_kem_prekey == genuine.last_resort_kem_prekey);
+            assert!(one_time_kem_prekeys.iter().all(|prekey| genuine.one_time_kem_prekeys.contains(prekey)));
         }
     }
     for prekey in one_time_prekeys {

@@ -170,7 +170,7 @@ impl SafetyNumberError {
             Self::UnknownVersion { .. } => ErrorCode::SafetyNumberVersionUnknown,
             Self::TheirKey => ErrorCode::SafetyNumberTheirKey,
             Self::OurKey => ErrorCode::SafetyNumberOurKey,
-            Self::OtherAccounts => ErrorCode::SafetyNumberOtherAccounts,
+            Self::BothKeys => ErrorCode::SafetyNumberBothKeys,
         }
     }
 }

@@ -97,6 +97,20 @@ error_codes! {
     StalePrekeys = "stale_prekeys",
     /// A mistake of the program that answers.
     Internal = "internal",
+    /// Uploaded prekeys are over a limit, or in a place that their use does not fit.
+    PrekeysMalformed = "prekeys_malformed",
+    /// The bytes are over the limit of an envelope.
+    EnvelopeTooLong = "envelope_too_long",
+    /// The bytes are no envelope.
+    EnvelopeMalformed = "envelope_malformed",
+    /// An envelope of a version that is not known.
+    EnvelopeVersionUnknown = "envelope_version_unknown",
+    /// The envelope's payload is over its limit.
+    PayloadTooLong = "payload_too_long",
+    /// The envelope was stamped too long ago.
+    TimestampTooOld = "timestamp_too_old",
+    /// The envelope is stamped too far in the future.
+    TimestampTooFarAhead = "timestamp_too_far_ahead",
     /// The keys given are not those of the certificate.
     IdentityKeysMismatch = "identity_keys_mismatch",
     /// A scanned code is no safety number.
@@ -108,7 +122,7 @@ error_codes! {
     /// A scanned safety number shows another key of ours than we have.
     SafetyNumberOurKey = "safety_number_our_key",
     /// A scanned safety number is of other accounts.
-    SafetyNumberOtherAccounts = "safety_number_other_accounts",
+    SafetyNumberBothKeys = "safety_number_both_keys",
     /// The content is over the limit of a vault item.
     VaultItemTooLong = "vault_item_too_long",
     /// The bytes are no sealed vault item.

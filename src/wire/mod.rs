@@ -1,4 +1,5 @@
-//! What crosses a boundary: the forms that client and node exchange. No secret is in them.
+//! What crosses a boundary: the forms that client and node exchange. No secret is in them. Saved state,
+//! which does hold secrets, is no such form; it only uses the same [`Reader`] and [`Writer`].
 //!
 //! A value of these types is *parsed*, not *verified*: lengths and encodings hold, keys and
 //! signatures are only bytes. `protocol::public` turns them into verified types.
@@ -13,6 +14,7 @@ mod device;
 mod envelope;
 mod error_code;
 pub mod limits;
+mod list;
 mod policy;
 mod prekeys;
 mod timestamp;

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use conclave::ids::{AccountId, DeviceAddress, DeviceId, KeyId};
 use conclave::protocol::agreement::{AgreementError, OpeningError};
 use conclave::protocol::machine::{MachineError, RecordKey, Repair};
-use conclave::protocol::public::{KeyError, VerifyError};
+use conclave::protocol::public::{KeyError, StaleError, VerifyError};
 use conclave::protocol::ratchet::RatchetError;
 use conclave::protocol::session::SessionError;
-use conclave::wire::{ErrorCode, WireError};
+use conclave::wire::{EnvelopeError, ErrorCode, WireError};
 
 use crate::support::POLICY;
 
@@ -19,12 +19,18 @@ const CODES: &str = "
     signature_missing signature_unexpected not_for_this_device other_policy no_session agreement_failed
     opening_replayed too_many_openings too_many_accounts prekey_gone message_malformed message_too_long
     does_not_open message_key_gone chain_gone chain_exhausted too_far_ahead saved_state_malformed
-    own_device stale_prekeys internal identity_keys_mismatch safety_number_malformed
-    safety_number_version_unknown safety_number_their_key safety_number_our_key safety_number_other_accounts
-    vault_item_too_long vault_item_malformed vault_item_does_not_open passphrase_empty passphrase_too_long
-    keystore_cost_too_low keystore_cost_too_high keystore_too_long keystore_malformed keystore_does_not_open
-    recovery_key_length recovery_key_character recovery_key_checksum backup_malformed backup_does_not_open
-    out_of_memory";
+    own_device stale_prekeys internal
+    prekeys_malformed envelope_too_long envelope_malformed envelope_version_unknown payload_too_long
+    timestamp_too_old timestamp_too_far_ahead
+    identity_keys_mismatch safety_number_malformed safety_number_version_unknown safety_number_their_key
+    safety_number_our_key safety_number_both_keys vault_item_too_long vault_item_malformed
+    vault_item_does_not_open passphrase_empty passphrase_too_long keystore_cost_too_low keystore_cost_too_high
+    keystore_too_long keystore_malformed keystore_does_not_open recovery_key_length recovery_key_character
+    recovery_key_checksum backup_malformed backup_does_not_open out_of_memory";
+
+/// Where the codes begin that no error of the machine and of public forms has: those of identities,
+/// safety numbers, vaults, keystores and backups. The tests of these assert them.
+const FIRST_OF_OTHERS: ErrorCode = ErrorCode::IdentityKeysMismatch;
 
 #[test]
 fn codes_are_as_they_were_published() {
@@ -73,6 +79,7 @@ fn errors() -> Vec<(MachineError, &'static str, Repair)> {
         (VerifyError::KeyId { part }, "key_id_mismatch"),
         (VerifyError::Owner { part }, "owner_mismatch"),
         (VerifyError::List(WireError::Truncated), "device_list_malformed"),
+        (VerifyError::Prekeys(WireError::Truncated), "prekeys_malformed"),
     ];
     errors.extend(verify.map(|(error, code)| (MachineError::Verify(error), code, Repair::Refuse)));
     let session = [
@@ -94,17 +101,45 @@ fn errors() -> Vec<(MachineError, &'static str, Repair)> {
     errors
 }
 
+/// Errors of the forms that cross a boundary, each with its code and what it shall be.
+fn form_errors() -> Vec<(ErrorCode, &'static str)> {
+    let envelope = [
+        (EnvelopeError::TooLong { limit: 1 }, "envelope_too_long"),
+        (EnvelopeError::Json { line: 1, column: 1 }, "envelope_malformed"),
+        (EnvelopeError::Cbor, "envelope_malformed"),
+        (EnvelopeError::Trailing, "envelope_malformed"),
+        (EnvelopeError::UnknownVersion { version: 2 }, "envelope_version_unknown"),
+        (EnvelopeError::PayloadTooLong { limit: 1 }, "payload_too_long"),
+        (EnvelopeError::Destination, "envelope_malformed"),
+        (EnvelopeError::Recipient, "envelope_malformed"),
+    ];
+    let stale = [
+        (StaleError::TooOld { age_ms: 2, limit_ms: 1 }, "timestamp_too_old"),
+        (StaleError::TooFarAhead { ahead_ms: 2, limit_ms: 1 }, "timestamp_too_far_ahead"),
+    ];
+    let keys =
+        [KeyError::NonCanonical, KeyError::NotOnCurve, KeyError::LowOrder, KeyError::MixedOrder, KeyError::KemModulus];
+    let envelope = envelope.into_iter().map(|(error, code)| (error.code(), code));
+    let stale = stale.into_iter().map(|(error, code)| (error.code(), code));
+    let keys = keys.into_iter().map(|error| (error.code(), "key_unacceptable"));
+    envelope.chain(stale).chain(keys).collect()
+}
+
 #[test]
 fn every_error_has_its_code_and_its_repair() {
     for (error, code, repair) in errors() {
         assert_eq!((error.code().as_str(), error.repair()), (code, repair), "{error:?}");
     }
+    for (code, expected) in form_errors() {
+        assert_eq!(code.as_str(), expected);
+    }
 }
 
 #[test]
 fn no_code_is_without_an_error() {
-    let used: BTreeSet<ErrorCode> = errors().iter().map(|(error, ..)| error.code()).collect();
-    // Identities, safety numbers, vaults, keystores and backups: `tests/vault` looks at those.
-    let others = ErrorCode::IdentityKeysMismatch..=ErrorCode::OutOfMemory;
-    assert_eq!(used, ErrorCode::ALL.iter().copied().filter(|code| !others.contains(code)).collect());
+    let machine: BTreeSet<ErrorCode> = errors().iter().map(|(error, ..)| error.code()).collect();
+    let forms = form_errors().into_iter().map(|(code, _)| code);
+    let used: BTreeSet<ErrorCode> = machine.into_iter().chain(forms).collect();
+    let expected = ErrorCode::ALL.iter().copied().take_while(|code| *code != FIRST_OF_OTHERS);
+    assert_eq!(used, expected.collect());
 }

@@ -11,6 +11,7 @@ mod limits;
 mod matrix;
 mod pair;
 mod properties;
+mod publication;
 mod ratchet;
 mod ratchet_properties;
 mod saved;

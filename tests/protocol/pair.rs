@@ -3,14 +3,14 @@
 use conclave::ids::{AccountId, DeviceId};
 use conclave::protocol::agreement::ResponderPrekeys;
 use conclave::protocol::identity::{AccountRoot, DeviceIdentity, DeviceKeys};
-use conclave::protocol::public::{VerifiedPrekeyBundle, agreement_key_id, kem_key_id};
+use conclave::protocol::public::VerifiedPrekeyBundle;
 use conclave::protocol::ratchet::SealedMessage;
 use conclave::protocol::secret::{AgreementSecretKey, KemSecretKey};
 use conclave::protocol::session::{MessageContext, PairwiseMessage, PairwiseSession, SessionError};
 use conclave::wire::{Destination, Timestamp};
 use rand_chacha::ChaCha20Rng;
 
-use crate::support::{POLICY, ROOM, START, rng};
+use crate::support::{POLICY, ROOM, START, rng, signed_bundle};
 
 /// Where the messages of these sessions stand.
 pub(crate) const CONTEXT: MessageContext = MessageContext { destination: Destination::Room(ROOM), policy: POLICY };
@@ -43,15 +43,8 @@ impl Responder {
     }
 
     pub(crate) fn bundle(&self) -> VerifiedPrekeyBundle {
-        let one_time = self.one_time.public_key();
-        VerifiedPrekeyBundle {
-            device: self.identity.device().clone(),
-            signed_prekey: self.signed.public_key(),
-            signed_prekey_id: agreement_key_id(&self.signed.public_key()),
-            kem_prekey: self.kem.public_key(),
-            kem_prekey_id: kem_key_id(&self.kem.public_key()),
-            one_time_prekey: Some((agreement_key_id(&one_time), one_time)),
-        }
+        let Self { identity, signed, one_time, kem } = self;
+        signed_bundle(identity, &signed.public_key(), &kem.public_key(), &one_time.public_key())
     }
 
     pub(crate) fn respond(

@@ -10,9 +10,13 @@ use std::collections::BTreeMap;
 use conclave::ids::{AccountId, DeviceAddress, DeviceId, OpeningId, RoomId};
 use conclave::protocol::identity::{AccountRoot, DeviceIdentity, DeviceKeys};
 use conclave::protocol::machine::{Encrypt, Input, Machine, MachineError, Outputs, Place, RecordKey};
+use conclave::protocol::public::{
+    AgreementPublicKey, KemPublicKey, VerifiedPrekeyBundle, agreement_key_id, kem_key_id, kem_prekey_signed_bytes,
+    signed_prekey_signed_bytes, verify_prekey_bundle,
+};
 use conclave::wire::{
-    Custody, DeviceCertificate, DeviceList, Envelope, KemPrekey, OneTimePrekey, PrekeyBundle, PrekeyPublication,
-    Protection, RoomPolicy, Signatures, SignedPrekey, Timestamp,
+    Custody, DeviceCertificate, DeviceList, Envelope, KemPrekey, KemPrekeyUse, OneTimePrekey, PrekeyBundle,
+    PrekeyPublication, Protection, RoomPolicy, Signatures, SignedPrekey, Timestamp,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -243,6 +247,38 @@ impl Device {
         let outputs = self.handle(Input::Open { envelope, policy })?;
         Ok(outputs.opened.unwrap().plaintext.to_vec())
     }
+}
+
+/// Signs a device's prekeys, and verifies them as whoever claimed them does.
+pub fn signed_bundle(
+    owner: &DeviceIdentity,
+    signed_prekey: &AgreementPublicKey,
+    kem_prekey: &KemPublicKey,
+    one_time_prekey: &AgreementPublicKey,
+) -> VerifiedPrekeyBundle {
+    let (signed_key, kem_key, usage) = (signed_prekey.to_wire(), kem_prekey.to_wire(), KemPrekeyUse::OneTime);
+    let sign = |message: Vec<u8>| owner.keys().signing.sign(&message);
+    let bundle = PrekeyBundle {
+        device: owner.address(),
+        signed_prekey: SignedPrekey {
+            key_id: agreement_key_id(signed_prekey),
+            public_key: signed_key,
+            created_at: START,
+            signature: sign(signed_prekey_signed_bytes(owner.address(), &signed_key, START)),
+        },
+        kem_prekey: KemPrekey {
+            key_id: kem_key_id(kem_prekey),
+            usage,
+            signature: sign(kem_prekey_signed_bytes(owner.address(), usage, &kem_key, START)),
+            public_key: kem_key,
+            created_at: START,
+        },
+        one_time_prekey: Some(OneTimePrekey {
+            key_id: agreement_key_id(one_time_prekey),
+            public_key: one_time_prekey.to_wire(),
+        }),
+    };
+    verify_prekey_bundle(&bundle, owner.device()).unwrap()
 }
 
 /// Loads a machine from saved records.

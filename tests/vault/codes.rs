@@ -22,7 +22,7 @@ fn codes() -> Vec<(ErrorCode, &'static str)> {
         (SafetyNumberError::UnknownVersion { version: 2 }.code(), "safety_number_version_unknown"),
         (SafetyNumberError::TheirKey.code(), "safety_number_their_key"),
         (SafetyNumberError::OurKey.code(), "safety_number_our_key"),
-        (SafetyNumberError::OtherAccounts.code(), "safety_number_other_accounts"),
+        (SafetyNumberError::BothKeys.code(), "safety_number_both_keys"),
         (VaultError::TooLong { actual, limit }.code(), "vault_item_too_long"),
         (VaultError::Malformed(form).code(), "vault_item_malformed"),
         (VaultError::Open.code(), "vault_item_does_not_open"),

@@ -110,10 +110,8 @@ impl<K: PrekeySecret> Prekeys<K> {
         }
         while self.by_id.len() > limits::ONE_TIME_PREKEYS_KEPT_MAX {
             // The oldest go first, and those that the node has before those that it is still to get.
-            let age =
-                |(id, prekey): &(&KeyId, &Box<Prekey<K>>)| (prekey.published_at.is_none(), prekey.created_at, **id);
-            let oldest = self.by_id.iter().min_by_key(age).map(|(id, _)| *id);
-            let Some(oldest) = oldest else { return };
+            let ages = self.by_id.iter().map(|(id, prekey)| (prekey.published_at.is_none(), prekey.created_at, *id));
+            let Some((_, _, oldest)) = ages.min() else { return };
             self.remove(oldest, changes);
         }
     }
