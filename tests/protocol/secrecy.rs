@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use conclave::protocol::machine::{MachineError, RecordKey, Repair};
-use conclave::protocol::public::limits::SIGNED_PREKEY_KEPT;
+use conclave::protocol::public::limits::{SIGNED_PREKEY_KEPT, SIGNED_PREKEY_ROTATION};
 use conclave::protocol::session::PairwiseSession;
 use conclave::wire::Envelope;
 use proptest::prelude::*;
@@ -220,6 +220,8 @@ fn an_opening_without_one_time_prekeys_is_a_thiefs_until_the_signed_prekey_is_go
     }
     reader.try_read(&answered, POLICY).unwrap_err();
 
+    b.now = START.plus(SIGNED_PREKEY_ROTATION);
+    b.maintain(&mut directory);
     b.now = START.plus(SIGNED_PREKEY_KEPT);
     b.maintain(&mut directory);
     assert_eq!(opened_by(&thief_of_keys(&b), &unanswered), all, "a first message may still be under way");
