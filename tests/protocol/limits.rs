@@ -135,50 +135,62 @@ fn a_used_opening_is_remembered_until_its_signed_prekey_is_gone() {
     // Without its session, so that the memory alone stands against it.
     b.records.retain(|key, _| !matches!(key, RecordKey::Session(..)));
     b.restart();
+    b.now = START.plus(limits::SIGNED_PREKEY_ROTATION);
+    b.maintain(&mut directory);
     b.now = START.plus(limits::SIGNED_PREKEY_KEPT);
     b.maintain(&mut directory);
-    assert_eq!((used_openings(&b), signed(&b)), (1, 2));
+    assert_eq!((used_openings(&b), signed(&b)), (1, 3));
     assert_eq!(b.read(&directory, &sent[0]), Err(MachineError::OpeningReplayed));
 
     b.now = b.now.plus(MILLISECOND);
     b.maintain(&mut directory);
-    assert_eq!((used_openings(&b), signed(&b)), (0, 1));
+    assert_eq!((used_openings(&b), signed(&b)), (0, 2));
     let error = b.read(&directory, &sent[0]).unwrap_err();
     assert!(matches!(error, MachineError::PrekeyGone { .. }), "{error}");
     assert_eq!(b.machine.session_count(a.address()), 0);
     drop(alice);
 }
 
-/// Fills the memory of used openings up to `count`, as if `account` had opened that many sessions;
-/// then one first message must be refused, and be read when one of them is forgotten.
-fn openings_are_refused_at(count: usize, account: impl Fn(&Device) -> AccountId) {
+/// Whether a first message opens a session where so many openings of its sender and so many of
+/// others are remembered.
+fn opens_beside(of_sender: usize, of_others: usize) -> bool {
     let (mut directory, _, mut a, bob, mut b) = two_devices(104);
     let sent = a.write(&mut directory, &[bob.root.account_id()], b"first");
     let signed_prekey = directory.prekeys[&b.address()].signed.clone().unwrap().key_id;
-    let record = [&[1][..], signed_prekey.as_bytes(), account(&a).as_bytes()].concat();
-    for number in 0..count as u128 {
-        let id = OpeningId::from_bytes(number.to_be_bytes());
-        b.records.insert(RecordKey::UsedOpening(id), record.clone());
+    for number in 0..of_sender + of_others {
+        let other = AccountId::from_bytes([7; 16]);
+        let account = if number < of_sender { a.address().account_id } else { other };
+        let record = [&[1][..], signed_prekey.as_bytes(), account.as_bytes()].concat();
+        let id = OpeningId::from_bytes((number as u128).to_be_bytes());
+        b.records.insert(RecordKey::UsedOpening(id), record);
     }
     b.restart();
-    let error = b.read(&directory, &sent[0]).unwrap_err();
-    let expected = MachineError::TooManyOpenings { account: a.address().account_id };
-    assert_eq!((error, error.repair()), (expected, Repair::Wait));
-
-    b.records.remove(&RecordKey::UsedOpening(OpeningId::from_bytes([0; 16])));
-    b.restart();
-    assert_eq!(b.read(&directory, &sent[0]).unwrap(), b"first");
-    assert_eq!(used_openings(&b), count);
-}
-
-#[test]
-fn openings_are_refused_when_no_more_can_be_remembered() {
-    openings_are_refused_at(limits::USED_OPENINGS_MAX, |_| AccountId::from_bytes([7; 16]));
+    match b.read(&directory, &sent[0]) {
+        Ok(plaintext) => {
+            assert_eq!((plaintext, used_openings(&b)), (b"first".to_vec(), of_sender + of_others + 1));
+            true
+        }
+        Err(error) => {
+            let expected = MachineError::TooManyOpenings { account: a.address().account_id };
+            assert_eq!((error, error.repair()), (expected, Repair::Wait));
+            assert_eq!(b.held(), b.records);
+            false
+        }
+    }
 }
 
 #[test]
 fn openings_of_one_account_are_refused_before_they_take_all_the_room() {
-    openings_are_refused_at(limits::USED_OPENINGS_PER_ACCOUNT_MAX, |a| a.address().account_id);
+    assert!(opens_beside(limits::USED_OPENINGS_PER_ACCOUNT_MAX - 1, 0));
+    assert!(!opens_beside(limits::USED_OPENINGS_PER_ACCOUNT_MAX, 0));
+}
+
+#[test]
+fn openings_are_refused_when_no_more_can_be_remembered_but_for_a_few_of_each_account() {
+    let reserved = limits::USED_OPENINGS_RESERVED;
+    assert!(opens_beside(reserved, limits::USED_OPENINGS_MAX - reserved - 1));
+    assert!(!opens_beside(reserved, limits::USED_OPENINGS_MAX - reserved));
+    assert!(opens_beside(reserved - 1, limits::USED_OPENINGS_MAX - reserved + 1));
 }
 
 #[test]
@@ -240,11 +252,23 @@ fn the_signed_prekey_is_rotated_after_7_days_and_kept_for_30() {
 }
 
 #[test]
-fn the_newest_signed_prekey_outlives_a_long_sleep() {
+fn a_signed_prekey_outlives_a_long_sleep_until_its_successor_is_long_published() {
     let (mut directory, _, mut a, bob, mut b) = two_devices(107);
     b.now = START.plus(10 * limits::SIGNED_PREKEY_KEPT);
+    // Nobody had another key to use in all that time.
+    let sent = a.write(&mut directory, &[bob.root.account_id()], b"asleep");
     b.maintain(&mut directory);
-    assert_eq!(signed(&b), 1, "the old one is forgotten once there is a new one");
+    assert_eq!(signed(&b), 2);
+    assert_eq!(b.read(&directory, &sent[0]).unwrap(), b"asleep");
+
+    let awake = b.now;
+    for (age, is_kept) in [(Duration::ZERO, true), (MILLISECOND, false)] {
+        b.now = awake.plus(limits::SIGNED_PREKEY_SUCCEEDED_KEPT).plus(age);
+        b.maintain(&mut directory);
+        // A third was due meanwhile.
+        assert_eq!(signed(&b), if is_kept { 3 } else { 2 });
+    }
+    start(&mut a, &mut directory, b.address());
     let sent = a.write(&mut directory, &[bob.root.account_id()], b"awake");
     assert_eq!(b.read(&directory, &sent[0]).unwrap(), b"awake");
 }

@@ -376,8 +376,8 @@ mod machines {
         let World { bob, .. } = world();
         let identity = &bob.records[&RecordKey::Identity];
         for (key, saved) in &bob.records {
-            // A session's record has the machine's version and then the session's, behind the rank.
-            let versions: &[usize] = if matches!(key, RecordKey::Session(..)) { &[0, 9] } else { &[0] };
+            // A session's record has the machine's version and then the session's, behind rank and time.
+            let versions: &[usize] = if matches!(key, RecordKey::Session(..)) { &[0, 17] } else { &[0] };
             assert_malformed_is_refused(saved, versions, |saved| match key {
                 RecordKey::Identity => Machine::load([(*key, saved)]).is_err(),
                 _ => Machine::load([(RecordKey::Identity, identity.as_slice()), (*key, saved)]).is_err(),

@@ -283,9 +283,12 @@ fn a_machine_and_its_outputs_print_no_secret() {
         if key == "identity" {
             secrets.extend([value[1..33].to_vec(), value[33..65].to_vec()]);
         } else if key.contains("prekey") {
-            secrets.push(value[10..].to_vec());
+            // Behind version 1, time 8 and the time of publishing 9.
+            secrets.push(value[18..].to_vec());
         } else if key.starts_with("session") {
-            secrets.extend(SavedSecrets::read(&value[9..]).all().map(<[u8]>::to_vec));
+            // Behind version 1, rank 8 and time 8.
+            PairwiseSession::load(&value[17..]).unwrap();
+            secrets.extend(SavedSecrets::read(&value[17..]).all().map(<[u8]>::to_vec));
         }
     }
     assert!(secrets.len() > 200);
