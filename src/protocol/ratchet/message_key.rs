@@ -2,7 +2,8 @@
 //!
 //! The AEAD key and its nonce both come from the message key. A message key belongs to one place in
 //! one chain, and a chain that has sealed is replaced by the one after it (`SendingChain::seal`), so no
-//! nonce is used twice with a key.
+//! nonce is used twice with a key. That rests on the store: a client that goes back to an older saved
+//! state and sends from it seals under the same key again.
 
 use zeroize::Zeroizing;
 

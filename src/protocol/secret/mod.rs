@@ -1,4 +1,7 @@
 //! Secret keys, one type for each role: wiped when dropped, never printed, never copied silently.
+//!
+//! What is not wiped: what the compiler leaves on the stack when a value is moved, and the copies that
+//! the curve and KEM crates take by value. They last until another call uses the place.
 
 mod agreement;
 mod kem;
