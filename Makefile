@@ -1,12 +1,11 @@
 # The commands of the project. `make test` is what a change must pass; `make help` lists the rest.
-# `scripts/install-test-tools` installs what they need.
 
 SHELL = /bin/sh
 CARGO = cargo
 # Seconds for each fuzz target.
 SECONDS_EACH = 600
 
-.PHONY: help run test fmt-check clippy features doc deny wasm python unit fmt bench fuzz
+.PHONY: help run test tools fmt-check clippy features doc deny wasm python unit fmt bench fuzz
 # One after the other: each uses all cores, and cargo locks its folder.
 .NOTPARALLEL:
 
@@ -16,7 +15,10 @@ help: ## Lists these commands.
 run: ## Builds a node and runs it on this machine: http://127.0.0.1:7400, its database under ./data.
 	$(CARGO) run --locked --release --bin conclave -- serve
 
-test: fmt-check clippy features doc deny wasm python unit ## Everything that a change must pass.
+test: tools fmt-check clippy features doc deny wasm python unit ## Everything that a change must pass.
+
+tools: ## Installs what the tests need and this machine lacks.
+	scripts/install-test-tools
 
 fmt-check: ## The code is formatted.
 	$(CARGO) fmt --check
@@ -38,10 +40,9 @@ deny: ## Licences, banned crates, second versions of crypto crates, sources.
 wasm: ## The part that a browser runs builds for wasm32.
 	scripts/wasm-check
 
-# The file comes with the vectors.
 python: ## A second implementation agrees with the vectors.
-	@if [ -e tests/python/verify_vectors.py ]; then set -x; .venv/bin/python tests/python/verify_vectors.py; \
-	else echo "python: no tests/python/verify_vectors.py yet"; fi
+	.venv/bin/python tests/python/verify_vectors.py
+	.venv/bin/python tests/python/frozen_vault.py
 
 unit: ## Unit tests, integration tests and the examples in the documentation.
 	$(CARGO) test --locked
@@ -49,8 +50,9 @@ unit: ## Unit tests, integration tests and the examples in the documentation.
 fmt: ## Formats the code.
 	$(CARGO) fmt
 
-bench: ## Benchmarks, vodozemac beside them. Takes minutes and a quiet machine.
+bench: ## Benchmarks, vodozemac beside them, and the README's table. Takes minutes and a quiet machine.
 	$(CARGO) bench --locked
+	scripts/bench-table
 
 # cargo-fuzz wants unstable flags of the compiler, which the stable one has under RUSTC_BOOTSTRAP.
 fuzz: export RUSTC_BOOTSTRAP = 1

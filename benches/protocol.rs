@@ -15,13 +15,13 @@ use conclave::protocol::agreement::{ResponderPrekeys, initiate, respond};
 use conclave::protocol::identity::{AccountRoot, DeviceIdentity, DeviceKeys};
 use conclave::protocol::keystore::{Argon2Parameters, Passphrase, open_keystore, seal_keystore};
 use conclave::protocol::machine::{Encrypt, Input, Place};
-use conclave::protocol::public::{AgreementPublicKey, VerifiedPrekeyBundle, agreement_key_id, kem_key_id};
+use conclave::protocol::public::{AgreementPublicKey, VerifiedPrekeyBundle};
 use conclave::protocol::secret::{AgreementSecretKey, KemSeed, SigningSecretKey};
 use conclave::protocol::session::{MessageContext, PairwiseMessage, PairwiseSession};
 use conclave::wire::Destination;
 use conclave::{ids::AccountId, ids::DeviceId};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use support::{POLICY, ROOM, START, rng, two_devices};
+use support::{POLICY, ROOM, START, rng, signed_bundle, two_devices};
 use vodozemac::olm::{Account as OlmAccount, OlmMessage, Session as OlmSession, SessionConfig};
 
 const CONTEXT: MessageContext = MessageContext { destination: Destination::Room(ROOM), policy: POLICY };
@@ -72,16 +72,9 @@ impl Responder {
     }
 
     fn bundle(&self) -> VerifiedPrekeyBundle {
-        let (signed_prekey, one_time) = (self.signed_prekey.public_key(), self.one_time_prekey.public_key());
-        let kem_prekey = self.kem_seed.expand().public_key();
-        VerifiedPrekeyBundle {
-            device: self.identity.device().clone(),
-            signed_prekey_id: agreement_key_id(&signed_prekey),
-            signed_prekey,
-            kem_prekey_id: kem_key_id(&kem_prekey),
-            kem_prekey,
-            one_time_prekey: Some((agreement_key_id(&one_time), one_time)),
-        }
+        let Self { identity, signed_prekey, one_time_prekey, kem_seed } = self;
+        let kem_prekey = kem_seed.expand().public_key();
+        signed_bundle(identity, &signed_prekey.public_key(), &kem_prekey, &one_time_prekey.public_key())
     }
 }
 
@@ -110,13 +103,13 @@ fn pqxdh(c: &mut Criterion) {
     group.bench_function("initiate_bare", |b| {
         b.iter(|| {
             let ephemeral = AgreementSecretKey::generate(&mut rng);
-            let signed_prekey = &bundle.signed_prekey;
+            let (_, signed_prekey) = bundle.signed_prekey();
             (
                 initiator.keys().agreement.agree(signed_prekey).unwrap(),
-                ephemeral.agree(bundle.device.agreement_key()).unwrap(),
+                ephemeral.agree(bundle.device().agreement_key()).unwrap(),
                 ephemeral.agree(signed_prekey).unwrap(),
-                ephemeral.agree(&bundle.one_time_prekey.as_ref().unwrap().1).unwrap(),
-                bundle.kem_prekey.encapsulate(&mut rng),
+                ephemeral.agree(bundle.one_time_prekey().unwrap().1).unwrap(),
+                bundle.kem_prekey().1.encapsulate(&mut rng),
             )
         });
     });

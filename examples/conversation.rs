@@ -8,9 +8,10 @@ use std::error::Error;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use conclave::ids::{AccountId, DeviceId, RoomId};
-use conclave::protocol::identity::{AccountRoot, DeviceIdentity, DeviceKeys};
+use conclave::protocol::backup::AccountSecrets;
+use conclave::protocol::identity::{DeviceIdentity, DeviceKeys};
 use conclave::protocol::machine::{Encrypt, Input, Machine, Outputs, Place, RecordKey};
-use conclave::protocol::safety_number::SafetyNumber;
+use conclave::protocol::safety_number::{AccountKey, SafetyNumber, Sides};
 use conclave::wire::{
     Custody, DeviceList, Envelope, PrekeyBundle, PrekeyPublication, Protection, RoomPolicy, Signatures, Timestamp,
 };
@@ -50,10 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok(_) => return Err("a replay was read".into()),
         Err(error) => println!("bob     refuses a replay: {error}"),
     }
-    let number = SafetyNumber::of(
-        (&alice.root.account_id(), &alice.root.public_key()),
-        (&bob.root.account_id(), &bob.root.public_key()),
-    );
+    let number = SafetyNumber::of(&Sides { ours: alice.account_key(), theirs: bob.account_key() });
     println!("both    compare {number}");
     Ok(())
 }
@@ -61,7 +59,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// A client: its machine, and the store that the machine's changes are saved in.
 struct Client {
     name: &'static str,
-    root: AccountRoot,
+    /// What is backed up: the account's root, which certifies its devices, and its vault's key.
+    secrets: AccountSecrets,
     list: DeviceList,
     machine: Machine,
     store: BTreeMap<RecordKey, Vec<u8>>,
@@ -72,15 +71,20 @@ impl Client {
     fn new(name: &'static str) -> Result<Self, Box<dyn Error>> {
         // Randomness comes from the operating system; the core itself asks nobody for it.
         let mut rng = ChaCha20Rng::try_from_rng(&mut getrandom::SysRng)?;
-        let root = AccountRoot::generate(AccountId::generate(&mut rng), &mut rng);
+        let secrets = AccountSecrets::generate(AccountId::generate(&mut rng), &mut rng);
         let keys = DeviceKeys::generate(&mut rng);
         let (signing, agreement) = (keys.signing.public_key(), keys.agreement.public_key());
-        let certificate = root.certify(DeviceId::generate(&mut rng), &signing, &agreement, now());
-        let list = root.sign_device_list(1, vec![certificate.clone()]);
+        let certificate = secrets.root().certify(DeviceId::generate(&mut rng), &signing, &agreement, now());
+        let list = secrets.root().sign_device_list(1, vec![certificate.clone()]);
         let (machine, changes) = Machine::new(DeviceIdentity::new(keys, &certificate)?);
-        let mut client = Self { name, root, list, machine, store: BTreeMap::new(), rng };
+        let mut client = Self { name, secrets, list, machine, store: BTreeMap::new(), rng };
         client.save(Outputs { changes, ..Outputs::default() });
         Ok(client)
+    }
+
+    /// How the account is known to those who compare safety numbers with it.
+    fn account_key(&self) -> AccountKey {
+        AccountKey { account_id: self.secrets.account_id(), root_key: self.secrets.root().public_key() }
     }
 
     fn handle(&mut self, input: Input<'_>) -> Result<Outputs, Box<dyn Error>> {
@@ -101,14 +105,14 @@ impl Client {
 
     fn restart(&mut self) -> Result<(), Box<dyn Error>> {
         let records = self.store.iter().map(|(key, value)| (*key, value.as_slice()));
-        self.machine = Machine::load(&self.store[&RecordKey::Identity], records)?;
+        self.machine = Machine::load(records)?;
         println!("{:7} comes back with {} saved records", self.name, self.store.len());
         Ok(())
     }
 
     fn encrypt(&mut self, to: &Self, room: RoomId, text: &str) -> Result<Envelope, Box<dyn Error>> {
         println!("{:7} writes \"{text}\"", self.name);
-        let accounts = [to.root.account_id()];
+        let accounts = [to.secrets.account_id()];
         let encrypt = Encrypt {
             accounts: &accounts,
             except: &[],

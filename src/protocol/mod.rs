@@ -32,3 +32,5 @@ pub mod seal;
 pub mod session;
 #[cfg(feature = "holder")]
 pub mod vault;
+#[cfg(all(test, feature = "holder"))]
+mod vector_tests;

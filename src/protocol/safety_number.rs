@@ -25,6 +25,112 @@ use sha2::{Digest, Sha512};
 
 use crate::ids::AccountId;
 use crate::protocol::public::{SigningPublicKey, labels};
+use crate::wire::ErrorCode;
+
+/// An account, and the root key that it is known by here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountKey {
+    /// The account.
+    pub account_id: AccountId,
+    /// Its root key.
+    pub root_key: SigningPublicKey,
+}
+
+/// The two accounts that are compared. Both sides read the same digits; which side is ours matters to
+/// the QR code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sides {
+    /// The account whose user compares here.
+    pub ours: AccountKey,
+    /// The account that is compared with.
+    pub theirs: AccountKey,
+}
+
+/// The safety number of two accounts, seen from one of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SafetyNumber {
+    ours: Fingerprint,
+    theirs: Fingerprint,
+}
+
+impl SafetyNumber {
+    /// Bytes of the QR code's content.
+    pub const QR_BYTES: usize = 1 + 2 * FINGERPRINT_LENGTH;
+
+    /// Computes the number of two accounts from their ids and root keys: 10,400 hashes.
+    ///
+    /// ```
+    /// use conclave::ids::AccountId;
+    /// use conclave::protocol::safety_number::{AccountKey, SafetyNumber, Sides};
+    /// use conclave::protocol::secret::SigningSecretKey;
+    /// # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+    /// # let mut rng = ChaCha20Rng::seed_from_u64(1);
+    /// let [ada, bob] = [(); 2].map(|()| AccountKey {
+    ///     account_id: AccountId::generate(&mut rng),
+    ///     root_key: SigningSecretKey::generate(&mut rng).public_key(),
+    /// });
+    ///
+    /// let at_ada = SafetyNumber::of(&Sides { ours: ada.clone(), theirs: bob.clone() });
+    /// let at_bob = SafetyNumber::of(&Sides { ours: bob, theirs: ada });
+    /// assert_eq!(at_ada.to_string(), at_bob.to_string());
+    /// assert_eq!(at_ada.verify_qr(&at_bob.qr_bytes()), Ok(()));
+    /// ```
+    #[must_use]
+    pub fn of(sides: &Sides) -> Self {
+        let Sides { ours, theirs } = sides;
+        Self { ours: Fingerprint::of(ours), theirs: Fingerprint::of(theirs) }
+    }
+
+    /// What our QR code holds: version, our fingerprint, theirs.
+    #[must_use]
+    pub fn qr_bytes(&self) -> [u8; Self::QR_BYTES] {
+        let Self { ours, theirs } = self;
+        let mut bytes = [QR_VERSION; Self::QR_BYTES];
+        let (_, fingerprints) = bytes.split_at_mut(1);
+        let (first, second) = fingerprints.split_at_mut(FINGERPRINT_LENGTH);
+        first.copy_from_slice(&ours.0);
+        second.copy_from_slice(&theirs.0);
+        bytes
+    }
+
+    /// Compares what was scanned from the other side's screen, where the two fingerprints stand the
+    /// other way round.
+    ///
+    /// # Errors
+    /// [`SafetyNumberError`]. [`TheirKey`](SafetyNumberError::TheirKey), [`OurKey`](SafetyNumberError::OurKey)
+    /// and [`BothKeys`](SafetyNumberError::BothKeys) are alarms: the two sides know different keys.
+    pub fn verify_qr(&self, scanned: &[u8]) -> Result<(), SafetyNumberError> {
+        // The version comes first: another one may have another length.
+        match scanned.first() {
+            Some(&version) if version != QR_VERSION => return Err(SafetyNumberError::UnknownVersion { version }),
+            _ if scanned.len() != Self::QR_BYTES => {
+                return Err(SafetyNumberError::Length { expected: Self::QR_BYTES, actual: scanned.len() });
+            }
+            _ => {}
+        }
+        let (_, fingerprints) = scanned.split_at(1);
+        let (first, second) = fingerprints.split_at(FINGERPRINT_LENGTH);
+        match (first == self.theirs.0, second == self.ours.0) {
+            (true, true) => Ok(()),
+            (false, true) => Err(SafetyNumberError::TheirKey),
+            (true, false) => Err(SafetyNumberError::OurKey),
+            (false, false) => Err(SafetyNumberError::BothKeys),
+        }
+    }
+}
+
+/// Twelve groups of five digits, the same on both sides.
+impl fmt::Display for SafetyNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (lower, higher) =
+            if self.ours <= self.theirs { (&self.ours, &self.theirs) } else { (&self.theirs, &self.ours) };
+        for (index, group) in lower.groups().chain(higher.groups()).enumerate() {
+            let separator = if index == 0 { "" } else { " " };
+            write!(f, "{separator}{group:05}")?;
+        }
+        Ok(())
+    }
+}
 
 /// Why a scanned code does not confirm a safety number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,89 +155,23 @@ pub enum SafetyNumberError {
     /// They know another root key for us than ours: somebody may stand between.
     #[error("they know another key for this account")]
     OurKey,
-    /// Neither side is one of ours: a code of two other accounts, or of both keys changed.
-    #[error("a code of other accounts")]
-    OtherAccounts,
+    /// Neither key is the one known here: somebody stands between who shows each side a key of his
+    /// own, or this is the code of two other accounts, which no byte in it can tell apart.
+    #[error("neither key is the one known here")]
+    BothKeys,
 }
 
-/// The safety number of two accounts, seen from one of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SafetyNumber {
-    ours: Fingerprint,
-    theirs: Fingerprint,
-}
-
-impl SafetyNumber {
-    /// Bytes of the QR code's content.
-    pub const QR_BYTES: usize = 1 + 2 * FINGERPRINT_LENGTH;
-
-    /// Computes the number of two accounts from their ids and root keys: 10,400 hashes.
-    ///
-    /// ```
-    /// use conclave::ids::AccountId;
-    /// use conclave::protocol::{safety_number::SafetyNumber, secret::SigningSecretKey};
-    /// # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-    /// # let mut rng = ChaCha20Rng::seed_from_u64(1);
-    /// let (ada, ada_key) = (AccountId::generate(&mut rng), SigningSecretKey::generate(&mut rng).public_key());
-    /// let (bob, bob_key) = (AccountId::generate(&mut rng), SigningSecretKey::generate(&mut rng).public_key());
-    ///
-    /// let at_ada = SafetyNumber::of((&ada, &ada_key), (&bob, &bob_key));
-    /// let at_bob = SafetyNumber::of((&bob, &bob_key), (&ada, &ada_key));
-    /// assert_eq!(at_ada.to_string(), at_bob.to_string());
-    /// assert_eq!(at_ada.verify_qr(&at_bob.qr_bytes()), Ok(()));
-    /// ```
+impl SafetyNumberError {
+    /// The code that stands for it where errors cross a boundary.
     #[must_use]
-    pub fn of(ours: (&AccountId, &SigningPublicKey), theirs: (&AccountId, &SigningPublicKey)) -> Self {
-        Self { ours: Fingerprint::of(ours.0, ours.1), theirs: Fingerprint::of(theirs.0, theirs.1) }
-    }
-
-    /// What our QR code holds: version, our fingerprint, theirs.
-    #[must_use]
-    pub fn qr_bytes(&self) -> [u8; Self::QR_BYTES] {
-        let Self { ours, theirs } = self;
-        let mut bytes = [QR_VERSION; Self::QR_BYTES];
-        for (to, from) in bytes.iter_mut().skip(1).zip(ours.0.iter().chain(&theirs.0)) {
-            *to = *from;
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Length { .. } => ErrorCode::SafetyNumberMalformed,
+            Self::UnknownVersion { .. } => ErrorCode::SafetyNumberVersionUnknown,
+            Self::TheirKey => ErrorCode::SafetyNumberTheirKey,
+            Self::OurKey => ErrorCode::SafetyNumberOurKey,
+            Self::BothKeys => ErrorCode::SafetyNumberBothKeys,
         }
-        bytes
-    }
-
-    /// Compares what was scanned from the other side's screen, where the two fingerprints stand the
-    /// other way round.
-    ///
-    /// # Errors
-    /// [`SafetyNumberError`], which says whether to be alarmed: [`TheirKey`](SafetyNumberError::TheirKey)
-    /// and [`OurKey`](SafetyNumberError::OurKey) mean that two sides know different keys.
-    pub fn verify_qr(&self, scanned: &[u8]) -> Result<(), SafetyNumberError> {
-        // The version comes first: another one may have another length.
-        match scanned.first() {
-            Some(&version) if version != QR_VERSION => return Err(SafetyNumberError::UnknownVersion { version }),
-            _ if scanned.len() != Self::QR_BYTES => {
-                return Err(SafetyNumberError::Length { expected: Self::QR_BYTES, actual: scanned.len() });
-            }
-            _ => {}
-        }
-        let (_, fingerprints) = scanned.split_at(1);
-        let (first, second) = fingerprints.split_at(FINGERPRINT_LENGTH);
-        match (first == self.theirs.0, second == self.ours.0) {
-            (true, true) => Ok(()),
-            (false, true) => Err(SafetyNumberError::TheirKey),
-            (true, false) => Err(SafetyNumberError::OurKey),
-            (false, false) => Err(SafetyNumberError::OtherAccounts),
-        }
-    }
-}
-
-/// Twelve groups of five digits, the same on both sides.
-impl fmt::Display for SafetyNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (lower, higher) =
-            if self.ours <= self.theirs { (&self.ours, &self.theirs) } else { (&self.theirs, &self.ours) };
-        for (index, group) in lower.groups().chain(higher.groups()).enumerate() {
-            let separator = if index == 0 { "" } else { " " };
-            write!(f, "{separator}{group:05}")?;
-        }
-        Ok(())
     }
 }
 
@@ -139,14 +179,14 @@ impl fmt::Display for SafetyNumber {
 struct Fingerprint([u8; FINGERPRINT_LENGTH]);
 
 impl Fingerprint {
-    fn of(account_id: &AccountId, root_key: &SigningPublicKey) -> Self {
+    fn of(account: &AccountKey) -> Self {
+        let AccountKey { account_id, root_key } = account;
         let first = [labels::SAFETY_NUMBER, account_id.as_bytes(), root_key.as_bytes()].concat();
         let round = |input: &[u8]| Sha512::new().chain_update(input).chain_update(root_key.as_bytes()).finalize();
         let hash = (1..ROUNDS).fold(round(&first), |hash, _| round(&hash));
+        let (start, _) = hash.split_at(FINGERPRINT_LENGTH);
         let mut fingerprint = [0; FINGERPRINT_LENGTH];
-        for (to, from) in fingerprint.iter_mut().zip(&hash) {
-            *to = *from;
-        }
+        fingerprint.copy_from_slice(start);
         Self(fingerprint)
     }
 

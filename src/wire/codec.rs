@@ -6,7 +6,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::ids::{AccountId, DeviceId, EnvelopeId, ItemId, KeyId, RoomId};
+use crate::ids::{AccountId, DeviceId, KeyId};
 
 /// Why bytes are not the structure that was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -261,8 +261,5 @@ macro_rules! read_id {
 read_id! {
     account_id -> AccountId,
     device_id -> DeviceId,
-    room_id -> RoomId,
-    envelope_id -> EnvelopeId,
-    item_id -> ItemId,
     key_id -> KeyId,
 }

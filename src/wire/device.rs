@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::bytes::Bytes;
 use super::codec::{Reader, WireError, Writer};
+use super::limits::DEVICES_MAX;
+use super::list;
 use super::timestamp::Timestamp;
 use crate::ids::{AccountId, DeviceAddress, DeviceId};
 
@@ -89,7 +91,8 @@ pub struct DeviceList {
     pub root_key: Bytes<32>,
     /// Grows by one or more with every change.
     pub version: u64,
-    /// The devices, at most [`DEVICES_MAX`](super::limits::DEVICES_MAX), in ascending order of id.
+    /// The devices, at most [`DEVICES_MAX`], in ascending order of id.
+    #[serde(deserialize_with = "list::at_most::<DEVICES_MAX, _, _>")]
     pub devices: Vec<DeviceCertificate>,
     /// Ed25519 by the root key, over the label and all fields above.
     pub signature: Bytes<64>,
@@ -124,7 +127,7 @@ impl DeviceList {
             account_id: reader.account_id()?,
             root_key: Bytes(*reader.array()?),
             version: reader.u64()?,
-            devices: reader.list("devices", super::limits::DEVICES_MAX, DeviceCertificate::read)?,
+            devices: reader.list("devices", DEVICES_MAX, DeviceCertificate::read)?,
             signature: Bytes(*reader.array()?),
         })
     }

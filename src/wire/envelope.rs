@@ -5,10 +5,11 @@
 //!
 //! An attacker who holds an envelope sees who writes to whom, where, when and how much.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::bytes::{ByteString, Bytes};
 use super::codec::Writer;
+use super::error_code::ErrorCode;
 use super::limits::{ENVELOPE_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use super::timestamp::Timestamp;
 use crate::ids::{AccountId, DeviceAddress, DeviceId, EnvelopeId, KeyId, RoomId};
@@ -34,7 +35,8 @@ impl Destination {
             Self::Mailbox(device) => (2, device.as_bytes()),
         };
         let mut bytes = [kind; Self::LENGTH];
-        bytes[1..].copy_from_slice(id);
+        let [_, rest @ ..] = &mut bytes;
+        *rest = *id;
         bytes
     }
 }
@@ -53,7 +55,8 @@ impl Destination {
 /// assert_eq!(Envelope::from_cbor(&envelope.to_cbor())?, envelope);
 /// # Ok::<(), conclave::wire::EnvelopeError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Form<ByteString>")]
 pub struct Envelope {
     /// Made by the sender; sending the same id again changes nothing.
     pub id: EnvelopeId,
@@ -77,8 +80,9 @@ pub struct Envelope {
     pub signature: Option<Bytes<64>>,
 }
 
-/// Why bytes are no envelope.
-#[derive(Debug, thiserror::Error)]
+/// Why bytes are no envelope. Nothing that the sender wrote is repeated in it, so that it may stand
+/// in a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
     /// More bytes than an envelope can have; nothing was parsed.
     #[error("an envelope has at most {limit} bytes")]
@@ -86,15 +90,53 @@ pub enum EnvelopeError {
         /// The limit in bytes.
         limit: usize,
     },
-    /// Not JSON, or not an envelope's JSON.
-    #[error("not an envelope in JSON: {0}")]
-    Json(#[from] serde_json::Error),
-    /// Not CBOR, or not an envelope's CBOR.
-    #[error("not an envelope in CBOR: {0}")]
-    Cbor(#[from] ciborium::de::Error<std::io::Error>),
+    /// Not JSON, or not an envelope's JSON: a field is missing, unknown, twice there or malformed.
+    #[error("not an envelope in JSON, line {line}, column {column}")]
+    Json {
+        /// The line where that was seen, from 1.
+        line: usize,
+        /// The column there, in bytes.
+        column: usize,
+    },
+    /// Not CBOR, or not an envelope's CBOR: a field is missing, unknown, twice there or malformed.
+    #[error("not an envelope in CBOR")]
+    Cbor,
     /// Bytes are left after the envelope.
     #[error("trailing bytes after the envelope")]
     Trailing,
+    /// An envelope of another version.
+    #[error("unknown envelope version {version}")]
+    UnknownVersion {
+        /// The version that stood there.
+        version: u8,
+    },
+    /// The payload is over its limit.
+    #[error("a payload has at most {limit} bytes")]
+    PayloadTooLong {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// Neither `room_id` nor `mailbox` stands there, or both do.
+    #[error("exactly one of room_id and mailbox is needed")]
+    Destination,
+    /// One of `recipient_id` and `recipient_device` stands there without the other.
+    #[error("recipient_id and recipient_device stand together")]
+    Recipient,
+}
+
+impl EnvelopeError {
+    /// The code that stands for it where errors cross a boundary.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::TooLong { .. } => ErrorCode::EnvelopeTooLong,
+            Self::Json { .. } | Self::Cbor | Self::Trailing | Self::Destination | Self::Recipient => {
+                ErrorCode::EnvelopeMalformed
+            }
+            Self::UnknownVersion { .. } => ErrorCode::EnvelopeVersionUnknown,
+            Self::PayloadTooLong { .. } => ErrorCode::PayloadTooLong,
+        }
+    }
 }
 
 impl Envelope {
@@ -106,17 +148,25 @@ impl Envelope {
 
     /// The JSON form.
     #[must_use]
+    #[expect(
+        clippy::expect_used,
+        clippy::missing_panics_doc,
+        reason = "no field's `Serialize` gives an error, the one map has texts as its keys, and memory takes every byte"
+    )]
     pub fn to_json(&self) -> Vec<u8> {
-        // Writing plain fields into memory cannot fail; an empty answer parses as no envelope.
-        serde_json::to_vec(self).unwrap_or_default()
+        serde_json::to_vec(self).expect("an envelope has a JSON form")
     }
 
     /// The CBOR form.
     #[must_use]
+    #[expect(
+        clippy::expect_used,
+        clippy::missing_panics_doc,
+        reason = "no field's `Serialize` gives an error, and memory takes every byte"
+    )]
     pub fn to_cbor(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.payload.0.len() + 512);
-        // As above: the writer is memory.
-        ciborium::into_writer(self, &mut bytes).unwrap_or_default();
+        ciborium::into_writer(self, &mut bytes).expect("an envelope has a CBOR form");
         bytes
     }
 
@@ -125,7 +175,9 @@ impl Envelope {
     /// # Errors
     /// [`EnvelopeError`]; nothing past [`ENVELOPE_BYTES_MAX`] is looked at.
     pub fn from_json(bytes: &[u8]) -> Result<Self, EnvelopeError> {
-        Ok(serde_json::from_slice(bounded(bytes)?)?)
+        let form: Form<ByteString> = serde_json::from_slice(bounded(bytes)?)
+            .map_err(|error| EnvelopeError::Json { line: error.line(), column: error.column() })?;
+        form.try_into()
     }
 
     /// Parses the CBOR form.
@@ -134,8 +186,8 @@ impl Envelope {
     /// [`EnvelopeError`]; nothing past [`ENVELOPE_BYTES_MAX`] is looked at.
     pub fn from_cbor(bytes: &[u8]) -> Result<Self, EnvelopeError> {
         let mut rest = bounded(bytes)?;
-        let envelope = ciborium::from_reader(&mut rest)?;
-        if rest.is_empty() { Ok(envelope) } else { Err(EnvelopeError::Trailing) }
+        let form: Form<ByteString> = ciborium::from_reader(&mut rest).map_err(|_| EnvelopeError::Cbor)?;
+        if rest.is_empty() { form.try_into() } else { Err(EnvelopeError::Trailing) }
     }
 
     /// The fields that the signature covers, in binary form: version 1, id 16, destination 17,
@@ -230,41 +282,75 @@ impl Serialize for Envelope {
     }
 }
 
-impl<'de> Deserialize<'de> for Envelope {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Form::<ByteString>::deserialize(deserializer)?.into_envelope().map_err(serde::de::Error::custom)
+impl TryFrom<Form<ByteString>> for Envelope {
+    type Error = EnvelopeError;
+
+    fn try_from(form: Form<ByteString>) -> Result<Self, EnvelopeError> {
+        if form.v != Self::VERSION {
+            return Err(EnvelopeError::UnknownVersion { version: form.v });
+        }
+        if form.payload.0.len() > PAYLOAD_BYTES_MAX {
+            return Err(EnvelopeError::PayloadTooLong { limit: PAYLOAD_BYTES_MAX });
+        }
+        let destination = match (form.room_id, form.mailbox) {
+            (Some(room), None) => Destination::Room(room),
+            (None, Some(device)) => Destination::Mailbox(device),
+            (None, None) | (Some(_), Some(_)) => return Err(EnvelopeError::Destination),
+        };
+        let recipient = match (form.recipient_id, form.recipient_device) {
+            (None, None) => None,
+            (Some(account_id), Some(device_id)) => Some(DeviceAddress { account_id, device_id }),
+            (None, Some(_)) | (Some(_), None) => return Err(EnvelopeError::Recipient),
+        };
+        Ok(Self {
+            id: form.id,
+            destination,
+            sender: DeviceAddress { account_id: form.sender_id, device_id: form.sender_device },
+            recipient,
+            key_id: form.key_id,
+            epoch: form.epoch,
+            nonce: form.nonce,
+            timestamp: form.timestamp,
+            payload: form.payload,
+            signature: form.signature,
+        })
     }
 }
 
-impl Form<ByteString> {
-    fn into_envelope(self) -> Result<Envelope, &'static str> {
-        if self.v != Envelope::VERSION {
-            return Err("unknown envelope version");
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    fn with_payload(length: usize) -> Envelope {
+        let address =
+            DeviceAddress { account_id: AccountId::from_bytes([1; 16]), device_id: DeviceId::from_bytes([2; 16]) };
+        Envelope {
+            id: EnvelopeId::from_bytes([3; 16]),
+            destination: Destination::Room(RoomId::from_bytes([4; 16])),
+            sender: address,
+            recipient: Some(address),
+            key_id: KeyId::from_bytes([5; 8]),
+            epoch: Some(u64::MAX),
+            nonce: Bytes([6; 12]),
+            timestamp: Timestamp::from_millis(u64::MAX),
+            payload: ByteString(vec![0xff; length]),
+            signature: Some(Bytes([7; 64])),
         }
-        if self.payload.0.len() > PAYLOAD_BYTES_MAX {
-            return Err("the payload is over its limit");
+    }
+
+    #[test]
+    fn the_largest_payload_fits_into_both_forms_and_one_byte_more_is_refused() {
+        // 4,096 is the size of the CBOR reader's scratch buffer.
+        for length in [0, 1, 4_096, 4_097, PAYLOAD_BYTES_MAX] {
+            let envelope = with_payload(length);
+            assert_eq!(Envelope::from_json(&envelope.to_json()).unwrap(), envelope);
+            assert_eq!(Envelope::from_cbor(&envelope.to_cbor()).unwrap(), envelope);
         }
-        let destination = match (self.room_id, self.mailbox) {
-            (Some(room), None) => Destination::Room(room),
-            (None, Some(device)) => Destination::Mailbox(device),
-            _ => return Err("exactly one of room_id and mailbox is needed"),
-        };
-        let recipient = match (self.recipient_id, self.recipient_device) {
-            (None, None) => None,
-            (Some(account_id), Some(device_id)) => Some(DeviceAddress { account_id, device_id }),
-            _ => return Err("recipient_id and recipient_device stand together"),
-        };
-        Ok(Envelope {
-            id: self.id,
-            destination,
-            sender: DeviceAddress { account_id: self.sender_id, device_id: self.sender_device },
-            recipient,
-            key_id: self.key_id,
-            epoch: self.epoch,
-            nonce: self.nonce,
-            timestamp: self.timestamp,
-            payload: self.payload,
-            signature: self.signature,
-        })
+        let envelope = with_payload(PAYLOAD_BYTES_MAX + 1);
+        let too_long = EnvelopeError::PayloadTooLong { limit: PAYLOAD_BYTES_MAX };
+        assert_eq!(Envelope::from_json(&envelope.to_json()), Err(too_long));
+        assert_eq!(Envelope::from_cbor(&envelope.to_cbor()), Err(too_long));
     }
 }

@@ -61,8 +61,6 @@ error_codes! {
     SignatureUnexpected = "signature_unexpected",
     /// The envelope is for another device.
     NotForThisDevice = "not_for_this_device",
-    /// A session with this device itself was asked for.
-    OwnDevice = "own_device",
     /// The policy does not allow this kind of message.
     OtherPolicy = "other_policy",
     /// There is no session with the device.
@@ -93,6 +91,70 @@ error_codes! {
     TooFarAhead = "too_far_ahead",
     /// Saved state is malformed.
     SavedStateMalformed = "saved_state_malformed",
+    /// A session with this device itself was asked for.
+    OwnDevice = "own_device",
+    /// A bundle is older than one that was seen of its device.
+    StalePrekeys = "stale_prekeys",
+    /// A mistake of the program that answers.
+    Internal = "internal",
+    /// Uploaded prekeys are over a limit, or in a place that their use does not fit.
+    PrekeysMalformed = "prekeys_malformed",
+    /// The bytes are over the limit of an envelope.
+    EnvelopeTooLong = "envelope_too_long",
+    /// The bytes are no envelope.
+    EnvelopeMalformed = "envelope_malformed",
+    /// An envelope of a version that is not known.
+    EnvelopeVersionUnknown = "envelope_version_unknown",
+    /// The envelope's payload is over its limit.
+    PayloadTooLong = "payload_too_long",
+    /// The envelope was stamped too long ago.
+    TimestampTooOld = "timestamp_too_old",
+    /// The envelope is stamped too far in the future.
+    TimestampTooFarAhead = "timestamp_too_far_ahead",
+    /// The keys given are not those of the certificate.
+    IdentityKeysMismatch = "identity_keys_mismatch",
+    /// A scanned code is no safety number.
+    SafetyNumberMalformed = "safety_number_malformed",
+    /// A scanned safety number is of a version that is not known.
+    SafetyNumberVersionUnknown = "safety_number_version_unknown",
+    /// A scanned safety number shows another key of theirs than the one known here.
+    SafetyNumberTheirKey = "safety_number_their_key",
+    /// A scanned safety number shows another key of ours than we have.
+    SafetyNumberOurKey = "safety_number_our_key",
+    /// A scanned safety number is of other accounts.
+    SafetyNumberBothKeys = "safety_number_both_keys",
+    /// The content is over the limit of a vault item.
+    VaultItemTooLong = "vault_item_too_long",
+    /// The bytes are no sealed vault item.
+    VaultItemMalformed = "vault_item_malformed",
+    /// The vault item does not open: altered, or of another key, place or version.
+    VaultItemDoesNotOpen = "vault_item_does_not_open",
+    /// The passphrase is empty.
+    PassphraseEmpty = "passphrase_empty",
+    /// The passphrase is over its limit.
+    PassphraseTooLong = "passphrase_too_long",
+    /// A cost of Argon2id is below its floor.
+    KeystoreCostTooLow = "keystore_cost_too_low",
+    /// A cost of Argon2id is above its ceiling.
+    KeystoreCostTooHigh = "keystore_cost_too_high",
+    /// The content is over the limit of a keystore.
+    KeystoreTooLong = "keystore_too_long",
+    /// The bytes are no keystore.
+    KeystoreMalformed = "keystore_malformed",
+    /// The keystore does not open: altered, or another passphrase.
+    KeystoreDoesNotOpen = "keystore_does_not_open",
+    /// A text has not as many characters as a recovery key.
+    RecoveryKeyLength = "recovery_key_length",
+    /// A text has a character that no recovery key has.
+    RecoveryKeyCharacter = "recovery_key_character",
+    /// A recovery key has a typing error.
+    RecoveryKeyChecksum = "recovery_key_checksum",
+    /// The bytes are no backup.
+    BackupMalformed = "backup_malformed",
+    /// The backup does not open: altered, or another recovery key or account.
+    BackupDoesNotOpen = "backup_does_not_open",
+    /// There is not as much memory as is needed.
+    OutOfMemory = "out_of_memory",
 
     /// The request's body, path or query is not what the call takes.
     MalformedRequest = "malformed_request",
@@ -110,8 +172,6 @@ error_codes! {
     RateLimited = "rate_limited",
     /// The node cannot answer now: it is stopping, or its store is not available.
     Unavailable = "unavailable",
-    /// A fault of the node.
-    Internal = "internal",
 
     /// The call needs an access token.
     TokenMissing = "token_missing",
@@ -139,8 +199,6 @@ error_codes! {
     RootKeyChanged = "root_key_changed",
     /// The device has published no prekeys.
     NoPrekeys = "no_prekeys",
-    /// A KEM prekey is signed for another use than the one it is published for.
-    PrekeyUseMismatch = "prekey_use_mismatch",
     /// The device has more one-time prekeys than the node keeps.
     TooManyPrekeys = "too_many_prekeys",
 }

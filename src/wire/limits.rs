@@ -8,8 +8,9 @@ pub const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of one envelope in either form: the payload in base64 (four thirds), and the other fields.
 pub const ENVELOPE_BYTES_MAX: usize = PAYLOAD_BYTES_MAX / 3 * 4 + 2 * 1024;
 
-/// How old an envelope may be when it is admitted. Together with [`TIMESTAMP_AHEAD_MAX`] it is as
-/// long as nonces are remembered, so that an envelope that is still fresh is still remembered.
+/// How old an envelope may be when it is admitted; a node that remembers nonces for longer admits no
+/// older ones. Together with [`TIMESTAMP_AHEAD_MAX`] it is as long as nonces are remembered, so that
+/// an envelope that is still fresh is still remembered.
 pub const TIMESTAMP_AGE_MAX: Duration = Duration::from_secs(270);
 
 /// How far an envelope's time may be ahead of the node's: clocks differ.

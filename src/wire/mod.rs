@@ -1,5 +1,6 @@
 //! What crosses a boundary: the forms that client and node exchange. No secret key is in them; the
-//! tokens and codes of sign-in are [`SecretText`].
+//! tokens and codes of sign-in are [`SecretText`]. Saved state, which does hold secrets, is no such
+//! form; it only uses the same [`Reader`] and [`Writer`].
 //!
 //! A value of these types is *parsed*, not *verified*: lengths and encodings hold, keys and
 //! signatures are only bytes. `protocol::public` turns them into verified types.
@@ -16,6 +17,7 @@ mod directory;
 mod envelope;
 mod error_code;
 pub mod limits;
+mod list;
 mod policy;
 mod prekeys;
 mod problem;

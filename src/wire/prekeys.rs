@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::bytes::Bytes;
+use super::limits::ONE_TIME_PREKEYS_MAX;
+use super::list;
 use super::timestamp::Timestamp;
 use crate::ids::{DeviceAddress, KeyId};
 
@@ -68,11 +70,19 @@ pub struct PrekeyPublication {
     /// Takes the place of the last-resort KEM prekey.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_resort_kem_prekey: Option<KemPrekey>,
-    /// Added to the one-time prekeys.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    /// Added to the one-time prekeys; at most [`ONE_TIME_PREKEYS_MAX`].
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        default,
+        deserialize_with = "list::at_most::<ONE_TIME_PREKEYS_MAX, _, _>"
+    )]
     pub one_time_prekeys: Vec<OneTimePrekey>,
-    /// Added to the one-time KEM prekeys.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    /// Added to the one-time KEM prekeys; at most [`ONE_TIME_PREKEYS_MAX`].
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        default,
+        deserialize_with = "list::at_most::<ONE_TIME_PREKEYS_MAX, _, _>"
+    )]
     pub one_time_kem_prekeys: Vec<KemPrekey>,
 }
 

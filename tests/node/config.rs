@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use conclave::node::clock::Clock;
-use conclave::node::config::{Environ, PublicAddress, Settings};
+use conclave::node::config::{Environ, PublicAddress, Settings, WebAddress};
 use conclave::node::lifecycle::{Node, StartError};
 
 use crate::server::DataFolder;
@@ -77,7 +77,7 @@ fn environment_comes_before_the_file() {
     assert_eq!(settings.server.address, SocketAddr::from(([127, 0, 0, 1], 2)));
     assert_eq!((settings.server.workers.value(), settings.limits.claims_per_minute.value()), (3, 7));
     assert!(!settings.sign_in.development);
-    let redirects: Vec<_> = settings.sign_in.redirect_urls.iter().map(|url| url.as_str()).collect();
+    let redirects: Vec<_> = settings.sign_in.redirect_urls.iter().map(WebAddress::as_str).collect();
     assert_eq!(redirects, ["https://a.example/b", "https://c.example/d"]);
 }
 

@@ -164,7 +164,7 @@ async fn prekeys_that_others_would_refuse_are_refused() {
         (altered(|keys| keys.one_time_prekeys[3].key_id = keys.one_time_prekeys[4].key_id), ErrorCode::KeyIdMismatch),
         (altered(|keys| keys.one_time_prekeys[3].public_key = Bytes([0; 32])), ErrorCode::KeyUnacceptable),
         (altered(|keys| keys.one_time_kem_prekeys[0].public_key.0 = [0xff; 1568]), ErrorCode::KeyUnacceptable),
-        (altered(|keys| keys.one_time_kem_prekeys[0].usage = KemPrekeyUse::LastResort), ErrorCode::PrekeyUseMismatch),
+        (altered(|keys| keys.one_time_kem_prekeys[0].usage = KemPrekeyUse::LastResort), ErrorCode::PrekeysMalformed),
     ];
 
     for (publication, code) in cases {

@@ -1,7 +1,7 @@
 //! The machine's limits, each at its last good value and one past it.
 
 use conclave::ids::{AccountId, DeviceAddress, OpeningId};
-use conclave::protocol::machine::{Input, MachineError, Place, RecordKey, Repair};
+use conclave::protocol::machine::{Input, MachineError, Place, PrekeyKind, RecordKey, Repair};
 use conclave::protocol::public::limits;
 use conclave::protocol::ratchet::RatchetError;
 use conclave::protocol::session::SessionError;
@@ -21,15 +21,15 @@ fn count(device: &Device, is_counted: impl Fn(&RecordKey) -> bool) -> usize {
 }
 
 fn one_time(device: &Device) -> usize {
-    count(device, |key| matches!(key, RecordKey::OneTimePrekey(_)))
+    count(device, |key| matches!(key, RecordKey::Prekey(PrekeyKind::OneTime, _)))
 }
 
 fn one_time_kem(device: &Device) -> usize {
-    count(device, |key| matches!(key, RecordKey::OneTimeKemPrekey(_)))
+    count(device, |key| matches!(key, RecordKey::Prekey(PrekeyKind::OneTimeKem, _)))
 }
 
 fn signed(device: &Device) -> usize {
-    count(device, |key| matches!(key, RecordKey::SignedPrekey(_)))
+    count(device, |key| matches!(key, RecordKey::Prekey(PrekeyKind::Signed, _)))
 }
 
 fn used_openings(device: &Device) -> usize {
@@ -75,7 +75,7 @@ fn late_messages_of_all_sessions_with_a_device_share_one_limit() {
     let late_on_new = lose(&mut a, &mut directory, &account, limits::SKIPPED_KEYS_MAX - 1);
     let message = a.write(&mut directory, &account, b"");
     b.read(&directory, &message[0]).unwrap();
-    assert_eq!(b.machine.sessions(a.address()), 2);
+    assert_eq!(b.machine.session_count(a.address()), 2);
     b.restart();
 
     // 2,002 are late: the two oldest of the session that is out of use are given up.
@@ -106,8 +106,8 @@ fn a_fifth_session_takes_the_place_of_the_one_longest_out_of_use() {
         late.extend(lose(&mut a, &mut directory, &account, 1));
         let message = a.write(&mut directory, &account, b"");
         b.read(&directory, &message[0]).unwrap();
-        assert_eq!(b.machine.sessions(a.address()), number.min(limits::SESSIONS_PER_DEVICE_MAX));
-        assert_eq!(a.machine.sessions(b.address()), number.min(limits::SESSIONS_PER_DEVICE_MAX));
+        assert_eq!(b.machine.session_count(a.address()), number.min(limits::SESSIONS_PER_DEVICE_MAX));
+        assert_eq!(a.machine.session_count(b.address()), number.min(limits::SESSIONS_PER_DEVICE_MAX));
     }
     let is_session = |key: &RecordKey| matches!(key, RecordKey::Session(..));
     assert_eq!(count(&a, is_session), limits::SESSIONS_PER_DEVICE_MAX);
@@ -135,50 +135,62 @@ fn a_used_opening_is_remembered_until_its_signed_prekey_is_gone() {
     // Without its session, so that the memory alone stands against it.
     b.records.retain(|key, _| !matches!(key, RecordKey::Session(..)));
     b.restart();
+    b.now = START.plus(limits::SIGNED_PREKEY_ROTATION);
+    b.maintain(&mut directory);
     b.now = START.plus(limits::SIGNED_PREKEY_KEPT);
     b.maintain(&mut directory);
-    assert_eq!((used_openings(&b), signed(&b)), (1, 2));
+    assert_eq!((used_openings(&b), signed(&b)), (1, 3));
     assert_eq!(b.read(&directory, &sent[0]), Err(MachineError::OpeningReplayed));
 
     b.now = b.now.plus(MILLISECOND);
     b.maintain(&mut directory);
-    assert_eq!((used_openings(&b), signed(&b)), (0, 1));
+    assert_eq!((used_openings(&b), signed(&b)), (0, 2));
     let error = b.read(&directory, &sent[0]).unwrap_err();
     assert!(matches!(error, MachineError::PrekeyGone { .. }), "{error}");
-    assert_eq!(b.machine.sessions(a.address()), 0);
+    assert_eq!(b.machine.session_count(a.address()), 0);
     drop(alice);
 }
 
-/// Fills the memory of used openings up to `count`, as if `account` had opened that many sessions;
-/// then one first message must be refused, and be read when one of them is forgotten.
-fn openings_are_refused_at(count: usize, account: impl Fn(&Device) -> AccountId) {
+/// Whether a first message opens a session where so many openings of its sender and so many of
+/// others are remembered.
+fn opens_beside(of_sender: usize, of_others: usize) -> bool {
     let (mut directory, _, mut a, bob, mut b) = two_devices(104);
     let sent = a.write(&mut directory, &[bob.root.account_id()], b"first");
     let signed_prekey = directory.prekeys[&b.address()].signed.clone().unwrap().key_id;
-    let record = [&[1][..], signed_prekey.as_bytes(), account(&a).as_bytes()].concat();
-    for number in 0..count as u128 {
-        let id = OpeningId::from_bytes(number.to_be_bytes());
-        b.records.insert(RecordKey::UsedOpening(id), record.clone());
+    for number in 0..of_sender + of_others {
+        let other = AccountId::from_bytes([7; 16]);
+        let account = if number < of_sender { a.address().account_id } else { other };
+        let record = [&[1][..], signed_prekey.as_bytes(), account.as_bytes()].concat();
+        let id = OpeningId::from_bytes((number as u128).to_be_bytes());
+        b.records.insert(RecordKey::UsedOpening(id), record);
     }
     b.restart();
-    let error = b.read(&directory, &sent[0]).unwrap_err();
-    let expected = MachineError::TooManyOpenings { account: a.address().account_id };
-    assert_eq!((error, error.repair()), (expected, Repair::Wait));
-
-    b.records.remove(&RecordKey::UsedOpening(OpeningId::from_bytes([0; 16])));
-    b.restart();
-    assert_eq!(b.read(&directory, &sent[0]).unwrap(), b"first");
-    assert_eq!(used_openings(&b), count);
-}
-
-#[test]
-fn openings_are_refused_when_no_more_can_be_remembered() {
-    openings_are_refused_at(limits::USED_OPENINGS_MAX, |_| AccountId::from_bytes([7; 16]));
+    match b.read(&directory, &sent[0]) {
+        Ok(plaintext) => {
+            assert_eq!((plaintext, used_openings(&b)), (b"first".to_vec(), of_sender + of_others + 1));
+            true
+        }
+        Err(error) => {
+            let expected = MachineError::TooManyOpenings { account: a.address().account_id };
+            assert_eq!((error, error.repair()), (expected, Repair::Wait));
+            assert_eq!(b.held(), b.records);
+            false
+        }
+    }
 }
 
 #[test]
 fn openings_of_one_account_are_refused_before_they_take_all_the_room() {
-    openings_are_refused_at(limits::USED_OPENINGS_PER_ACCOUNT_MAX, |a| a.address().account_id);
+    assert!(opens_beside(limits::USED_OPENINGS_PER_ACCOUNT_MAX - 1, 0));
+    assert!(!opens_beside(limits::USED_OPENINGS_PER_ACCOUNT_MAX, 0));
+}
+
+#[test]
+fn openings_are_refused_when_no_more_can_be_remembered_but_for_a_few_of_each_account() {
+    let reserved = limits::USED_OPENINGS_RESERVED;
+    assert!(opens_beside(reserved, limits::USED_OPENINGS_MAX - reserved - 1));
+    assert!(!opens_beside(reserved, limits::USED_OPENINGS_MAX - reserved));
+    assert!(opens_beside(reserved - 1, limits::USED_OPENINGS_MAX - reserved + 1));
 }
 
 #[test]
@@ -216,7 +228,7 @@ fn the_signed_prekey_is_rotated_after_7_days_and_kept_for_30() {
     let first = directory.prekeys[&b.address()].clone();
     let sent = a.write(&mut directory, &[bob.root.account_id()], b"under way for 30 days");
 
-    b.now = START.plus(limits::SIGNED_PREKEY_ROTATION - MILLISECOND);
+    b.now = START.plus(limits::SIGNED_PREKEY_ROTATION.saturating_sub(MILLISECOND));
     b.maintain(&mut directory);
     assert_eq!(directory.prekeys[&b.address()].signed, first.signed);
     b.now = START.plus(limits::SIGNED_PREKEY_ROTATION);
@@ -224,7 +236,7 @@ fn the_signed_prekey_is_rotated_after_7_days_and_kept_for_30() {
     assert_ne!(directory.prekeys[&b.address()].signed, first.signed);
     assert_ne!(directory.prekeys[&b.address()].last_resort, first.last_resort);
     assert_eq!(signed(&b), 2);
-    assert_eq!(count(&b, |key| matches!(key, RecordKey::LastResortKemPrekey(_))), 2);
+    assert_eq!(count(&b, |key| matches!(key, RecordKey::Prekey(PrekeyKind::LastResortKem, _))), 2);
 
     let kept = b.copy(1);
     for (age, is_kept) in [(limits::SIGNED_PREKEY_KEPT, true), (limits::SIGNED_PREKEY_KEPT + MILLISECOND, false)] {
@@ -240,11 +252,23 @@ fn the_signed_prekey_is_rotated_after_7_days_and_kept_for_30() {
 }
 
 #[test]
-fn the_newest_signed_prekey_outlives_a_long_sleep() {
+fn a_signed_prekey_outlives_a_long_sleep_until_its_successor_is_long_published() {
     let (mut directory, _, mut a, bob, mut b) = two_devices(107);
     b.now = START.plus(10 * limits::SIGNED_PREKEY_KEPT);
+    // Nobody had another key to use in all that time.
+    let sent = a.write(&mut directory, &[bob.root.account_id()], b"asleep");
     b.maintain(&mut directory);
-    assert_eq!(signed(&b), 1, "the old one is forgotten once there is a new one");
+    assert_eq!(signed(&b), 2);
+    assert_eq!(b.read(&directory, &sent[0]).unwrap(), b"asleep");
+
+    let awake = b.now;
+    for (age, is_kept) in [(Duration::ZERO, true), (MILLISECOND, false)] {
+        b.now = awake.plus(limits::SIGNED_PREKEY_SUCCEEDED_KEPT).plus(age);
+        b.maintain(&mut directory);
+        // A third was due meanwhile.
+        assert_eq!(signed(&b), if is_kept { 3 } else { 2 });
+    }
+    start(&mut a, &mut directory, b.address());
     let sent = a.write(&mut directory, &[bob.root.account_id()], b"awake");
     assert_eq!(b.read(&directory, &sent[0]).unwrap(), b"awake");
 }

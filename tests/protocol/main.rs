@@ -5,9 +5,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod codes;
+mod envelope;
 mod limits;
+mod matrix;
 mod pair;
+mod properties;
+mod publication;
 mod ratchet;
 mod ratchet_properties;
+mod saved;
 mod secrecy;
+mod secrets;
 mod stories;

@@ -3,14 +3,14 @@
 use conclave::ids::{AccountId, DeviceId};
 use conclave::protocol::agreement::ResponderPrekeys;
 use conclave::protocol::identity::{AccountRoot, DeviceIdentity, DeviceKeys};
-use conclave::protocol::public::{VerifiedPrekeyBundle, agreement_key_id, kem_key_id};
+use conclave::protocol::public::VerifiedPrekeyBundle;
 use conclave::protocol::ratchet::SealedMessage;
 use conclave::protocol::secret::{AgreementSecretKey, KemSecretKey};
 use conclave::protocol::session::{MessageContext, PairwiseMessage, PairwiseSession, SessionError};
 use conclave::wire::{Destination, Timestamp};
 use rand_chacha::ChaCha20Rng;
 
-use crate::support::{POLICY, ROOM, START, rng};
+use crate::support::{POLICY, ROOM, START, rng, signed_bundle};
 
 /// Where the messages of these sessions stand.
 pub(crate) const CONTEXT: MessageContext = MessageContext { destination: Destination::Room(ROOM), policy: POLICY };
@@ -43,15 +43,8 @@ impl Responder {
     }
 
     pub(crate) fn bundle(&self) -> VerifiedPrekeyBundle {
-        let one_time = self.one_time.public_key();
-        VerifiedPrekeyBundle {
-            device: self.identity.device().clone(),
-            signed_prekey: self.signed.public_key(),
-            signed_prekey_id: agreement_key_id(&self.signed.public_key()),
-            kem_prekey: self.kem.public_key(),
-            kem_prekey_id: kem_key_id(&self.kem.public_key()),
-            one_time_prekey: Some((agreement_key_id(&one_time), one_time)),
-        }
+        let Self { identity, signed, one_time, kem } = self;
+        signed_bundle(identity, &signed.public_key(), &kem.public_key(), &one_time.public_key())
     }
 
     pub(crate) fn respond(
@@ -91,31 +84,31 @@ impl Pair {
     }
 
     /// A message from `a`, sealed and not yet opened.
-    pub(crate) fn from_a(&mut self, plaintext: &[u8]) -> SealedMessage {
+    pub(crate) fn a_writes(&mut self, plaintext: &[u8]) -> SealedMessage {
         seal(&mut self.a, plaintext, &mut self.rng)
     }
 
-    pub(crate) fn from_b(&mut self, plaintext: &[u8]) -> SealedMessage {
+    pub(crate) fn b_writes(&mut self, plaintext: &[u8]) -> SealedMessage {
         seal(&mut self.b, plaintext, &mut self.rng)
     }
 
-    pub(crate) fn to_a(&mut self, message: &SealedMessage) -> Result<Vec<u8>, SessionError> {
+    pub(crate) fn a_reads(&mut self, message: &SealedMessage) -> Result<Vec<u8>, SessionError> {
         open(&mut self.a, message, self.now)
     }
 
-    pub(crate) fn to_b(&mut self, message: &SealedMessage) -> Result<Vec<u8>, SessionError> {
+    pub(crate) fn b_reads(&mut self, message: &SealedMessage) -> Result<Vec<u8>, SessionError> {
         open(&mut self.b, message, self.now)
     }
 
     /// `a` seals messages that do not arrive (yet).
     pub(crate) fn lose(&mut self, count: usize) -> Vec<SealedMessage> {
-        (0..count).map(|number| self.from_a(&number.to_be_bytes())).collect()
+        (0..count).map(|number| self.a_writes(&number.to_be_bytes())).collect()
     }
 
     /// `b` writes and `a` reads it: `a`'s next message begins a new chain.
     pub(crate) fn answer(&mut self) {
-        let message = self.from_b(b"answer");
-        assert_eq!(self.to_a(&message).unwrap(), b"answer");
+        let message = self.b_writes(b"answer");
+        assert_eq!(self.a_reads(&message).unwrap(), b"answer");
     }
 }
 

@@ -22,37 +22,46 @@ fn ratchet(error: RatchetError) -> Result<Vec<u8>, SessionError> {
 fn a_message_may_run_2000_ahead_and_not_2001() {
     let mut pair = Pair::new(1);
     pair.lose(SKIP_MAX);
-    let ahead = pair.from_a(b"2,000 ahead");
-    let too_far = pair.from_a(b"2,001 ahead");
-    assert_eq!(pair.to_b(&too_far), ratchet(RatchetError::TooFarAhead));
-    assert_eq!(pair.to_b(&ahead).unwrap(), b"2,000 ahead");
+    let ahead = pair.a_writes(b"2,000 ahead");
+    let too_far = pair.a_writes(b"2,001 ahead");
+    assert_eq!(pair.b_reads(&too_far), ratchet(RatchetError::TooFarAhead));
+    assert_eq!(pair.b_reads(&ahead).unwrap(), b"2,000 ahead");
     assert_eq!(pair.b.ratchet().skipped_keys(), SKIP_MAX);
-    assert_eq!(pair.to_b(&too_far).unwrap(), b"2,001 ahead", "it was only early");
+    assert_eq!(pair.b_reads(&too_far).unwrap(), b"2,001 ahead", "it was only early");
 }
 
 #[test]
-fn a_message_on_a_new_chain_may_run_2000_ahead_over_both_chains() {
-    for (old, new) in [(0, SKIP_MAX), (1, SKIP_MAX - 1), (1_200, 800), (SKIP_MAX, 0)] {
-        let mut pair = Pair::new(2);
+fn a_message_on_a_new_chain_may_run_2000_ahead_and_not_2001() {
+    let mut pair = Pair::new(2);
+    pair.answer();
+    pair.lose(SKIP_MAX);
+    let ahead = pair.a_writes(b"2,000 ahead");
+    let too_far = pair.a_writes(b"2,001 ahead");
+    assert_eq!(pair.b_reads(&too_far), ratchet(RatchetError::TooFarAhead));
+    assert_eq!(pair.b_reads(&ahead).unwrap(), b"2,000 ahead");
+}
+
+/// A message that brings a new chain leaves room for at most 2,000 keys over both chains; what is
+/// lost at the end of the old one beyond that is given up, and does not stand against the new one.
+#[test]
+fn late_messages_of_the_chain_before_have_the_room_that_the_new_one_leaves() {
+    for (old, new) in [(0, SKIP_MAX), (1, SKIP_MAX - 1), (1_200, 800), (SKIP_MAX, 0), (SKIP_MAX + 1, 0), (1, SKIP_MAX)]
+    {
+        let mut pair = Pair::new(3);
         let lost = pair.lose(old);
         pair.answer();
         pair.lose(new);
-        let ahead = pair.from_a(b"2,000 ahead");
-        let too_far = pair.from_a(b"2,001 ahead");
-        assert_eq!(ahead.header.previous_chain_length as usize, old + 1);
-        assert_eq!(pair.to_b(&too_far), ratchet(RatchetError::TooFarAhead));
-        assert_eq!(pair.to_b(&ahead).unwrap(), b"2,000 ahead");
-        for message in lost {
-            pair.to_b(&message).unwrap();
+        let message = pair.a_writes(b"on a new chain");
+        assert_eq!(message.header.previous_chain_length as usize, old + 1);
+        assert_eq!(pair.b_reads(&message).unwrap(), b"on a new chain");
+        let kept = old.min(SKIP_MAX - new);
+        assert_eq!(pair.b.ratchet().skipped_keys(), new + kept);
+        for message in &lost[..kept] {
+            pair.b_reads(message).unwrap();
         }
-    }
-    for (old, new) in [(SKIP_MAX + 1, 0), (1, SKIP_MAX)] {
-        let mut pair = Pair::new(3);
-        pair.lose(old);
-        pair.answer();
-        pair.lose(new);
-        let too_far = pair.from_a(b"2,001 ahead");
-        assert_eq!(pair.to_b(&too_far), ratchet(RatchetError::TooFarAhead));
+        for message in &lost[kept..] {
+            assert_eq!(pair.b_reads(message), ratchet(RatchetError::ChainGone));
+        }
     }
 }
 
@@ -60,17 +69,17 @@ fn a_message_on_a_new_chain_may_run_2000_ahead_over_both_chains() {
 fn the_oldest_of_2001_late_messages_is_given_up() {
     let mut pair = Pair::new(4);
     let late = pair.lose(limits::SKIPPED_KEYS_MAX);
-    let message = pair.from_a(b"");
-    pair.to_b(&message).unwrap();
+    let message = pair.a_writes(b"");
+    pair.b_reads(&message).unwrap();
     assert_eq!(pair.b.ratchet().skipped_keys(), limits::SKIPPED_KEYS_MAX);
 
     let one_more = pair.lose(1);
-    let message = pair.from_a(b"");
-    pair.to_b(&message).unwrap();
+    let message = pair.a_writes(b"");
+    pair.b_reads(&message).unwrap();
     assert_eq!(pair.b.ratchet().skipped_keys(), limits::SKIPPED_KEYS_MAX);
-    assert_eq!(pair.to_b(&late[0]), ratchet(RatchetError::KeyGone));
-    assert_eq!(pair.to_b(&late[1]).unwrap(), 1_usize.to_be_bytes());
-    assert_eq!(pair.to_b(&one_more[0]).unwrap(), 0_usize.to_be_bytes());
+    assert_eq!(pair.b_reads(&late[0]), ratchet(RatchetError::KeyGone));
+    assert_eq!(pair.b_reads(&late[1]).unwrap(), 1_usize.to_be_bytes());
+    assert_eq!(pair.b_reads(&one_more[0]).unwrap(), 0_usize.to_be_bytes());
     assert_eq!(pair.b.ratchet().skipped_keys(), limits::SKIPPED_KEYS_MAX - 2);
 }
 
@@ -80,14 +89,14 @@ fn the_oldest_goes_first_over_chains_too() {
     let on_first_chain = pair.lose(2);
     pair.answer();
     let on_second_chain = pair.lose(limits::SKIPPED_KEYS_MAX - 2);
-    let message = pair.from_a(b"");
-    pair.to_b(&message).unwrap();
+    let message = pair.a_writes(b"");
+    pair.b_reads(&message).unwrap();
     pair.lose(1);
-    let message = pair.from_a(b"");
-    pair.to_b(&message).unwrap();
-    assert_eq!(pair.to_b(&on_first_chain[0]), ratchet(RatchetError::KeyGone));
-    pair.to_b(&on_first_chain[1]).unwrap();
-    pair.to_b(&on_second_chain[0]).unwrap();
+    let message = pair.a_writes(b"");
+    pair.b_reads(&message).unwrap();
+    assert_eq!(pair.b_reads(&on_first_chain[0]), ratchet(RatchetError::KeyGone));
+    pair.b_reads(&on_first_chain[1]).unwrap();
+    pair.b_reads(&on_second_chain[0]).unwrap();
 }
 
 #[test]
@@ -96,14 +105,14 @@ fn late_messages_of_five_chains_are_read_and_of_a_sixth_not() {
     let mut late = Vec::new();
     for _ in 0..=limits::RECEIVING_CHAINS_MAX {
         late.extend(pair.lose(1));
-        let message = pair.from_a(b"");
-        pair.to_b(&message).unwrap();
+        let message = pair.a_writes(b"");
+        pair.b_reads(&message).unwrap();
         pair.answer();
     }
     // Its chain is unknown now, so it looks like one to come.
-    assert_eq!(pair.to_b(&late[0]), ratchet(RatchetError::Open));
+    assert_eq!(pair.b_reads(&late[0]), ratchet(RatchetError::Open));
     for message in &late[1..] {
-        pair.to_b(message).unwrap();
+        pair.b_reads(message).unwrap();
     }
 }
 
@@ -111,29 +120,29 @@ fn late_messages_of_five_chains_are_read_and_of_a_sixth_not() {
 fn the_key_of_a_late_message_is_kept_for_30_days_and_no_millisecond_longer() {
     let mut pair = Pair::new(7);
     let late = pair.lose(2);
-    let message = pair.from_a(b"");
-    pair.to_b(&message).unwrap();
+    let message = pair.a_writes(b"");
+    pair.b_reads(&message).unwrap();
 
     let last_moment = pair.now.plus(limits::SKIPPED_KEY_KEPT);
     pair.b.expire(last_moment);
     assert_eq!(pair.b.ratchet().skipped_keys(), 2);
     pair.now = last_moment;
-    pair.to_b(&late[0]).unwrap();
+    pair.b_reads(&late[0]).unwrap();
     pair.b.expire(last_moment.plus(MILLISECOND));
     assert_eq!(pair.b.ratchet().skipped_keys(), 0);
-    assert_eq!(pair.to_b(&late[1]), ratchet(RatchetError::KeyGone));
+    assert_eq!(pair.b_reads(&late[1]), ratchet(RatchetError::KeyGone));
 }
 
 #[test]
 fn opening_another_message_gives_up_what_is_over_30_days_old() {
     let mut pair = Pair::new(8);
     let late = pair.lose(1);
-    let message = pair.from_a(b"");
-    pair.to_b(&message).unwrap();
+    let message = pair.a_writes(b"");
+    pair.b_reads(&message).unwrap();
     pair.now = pair.now.plus(limits::SKIPPED_KEY_KEPT).plus(MILLISECOND);
-    let message = pair.from_a(b"");
-    pair.to_b(&message).unwrap();
-    assert_eq!(pair.to_b(&late[0]), ratchet(RatchetError::KeyGone));
+    let message = pair.a_writes(b"");
+    pair.b_reads(&message).unwrap();
+    assert_eq!(pair.b_reads(&late[0]), ratchet(RatchetError::KeyGone));
 }
 
 #[test]
@@ -141,7 +150,7 @@ fn a_chain_ends_after_2_to_the_32_less_one_messages() {
     const NEXT_AT: usize = 1 + 16 + 32 + 1 + 32 + 1 + 96;
     let mut pair = Pair::new(9);
     pair.answer();
-    let first = pair.from_a(b"the first of its chain");
+    let first = pair.a_writes(b"the first of its chain");
     let mut saved = pair.a.save();
     assert_eq!(saved[NEXT_AT..NEXT_AT + 4], 1_u32.to_be_bytes(), "the place of the counter");
     saved[NEXT_AT..NEXT_AT + 4].copy_from_slice(&(u32::MAX - 1).to_be_bytes());
@@ -154,8 +163,8 @@ fn a_chain_ends_after_2_to_the_32_less_one_messages() {
     assert_eq!(error, SessionError::Ratchet(RatchetError::ChainExhausted));
     assert_eq!(a.save(), before);
     // An answer begins a new chain.
-    pair.to_b(&first).unwrap();
-    let answer = pair.from_b(b"answer");
+    pair.b_reads(&first).unwrap();
+    let answer = pair.b_writes(b"answer");
     open(&mut a, &answer, pair.now).unwrap();
     a.seal(b"on a new chain", &CONTEXT, &mut pair.rng).unwrap();
 }
@@ -164,8 +173,8 @@ fn a_chain_ends_after_2_to_the_32_less_one_messages() {
 fn the_longest_message_is_sealed_and_one_byte_more_is_not() {
     let mut pair = Pair::new(10);
     let longest = vec![7; limits::MESSAGE_BYTES_MAX];
-    let message = pair.from_a(&longest);
-    assert_eq!(pair.to_b(&message).unwrap(), longest);
+    let message = pair.a_writes(&longest);
+    assert_eq!(pair.b_reads(&message).unwrap(), longest);
     let before = pair.a.save();
     let error = pair.a.seal(&vec![7; limits::MESSAGE_BYTES_MAX + 1], &CONTEXT, &mut pair.rng).unwrap_err();
     assert_eq!(error, SessionError::Ratchet(RatchetError::TooLong));
@@ -180,15 +189,15 @@ fn a_forged_header_leaves_the_ratchet_unchanged() {
         if is_new_chain {
             pair.answer();
         }
-        let message = pair.from_a(b"genuine");
+        let message = pair.a_writes(b"genuine");
         for bit in 0..Header::LENGTH * 8 {
             let mut bytes = message.header.to_bytes();
             bytes[bit / 8] ^= 1 << (bit % 8);
             let header = Header::read(&mut conclave::wire::Reader::new(&bytes)).unwrap();
             // `open` compares the saved forms.
-            pair.to_b(&SealedMessage { header, ..message.clone() }).unwrap_err();
+            pair.b_reads(&SealedMessage { header, ..message.clone() }).unwrap_err();
         }
-        assert_eq!(pair.to_b(&message).unwrap(), b"genuine");
+        assert_eq!(pair.b_reads(&message).unwrap(), b"genuine");
     }
 }
 
@@ -196,18 +205,18 @@ fn a_forged_header_leaves_the_ratchet_unchanged() {
 fn a_forged_ciphertext_leaves_the_ratchet_unchanged() {
     let mut pair = Pair::new(12);
     pair.answer();
-    let message = pair.from_a(b"genuine");
+    let message = pair.a_writes(b"genuine");
     for index in 0..message.ciphertext.len() {
         let mut forged = message.clone();
         forged.ciphertext[index] ^= 0x80;
-        assert_eq!(pair.to_b(&forged), ratchet(RatchetError::Open));
+        assert_eq!(pair.b_reads(&forged), ratchet(RatchetError::Open));
         forged.ciphertext.truncate(index);
-        assert_eq!(pair.to_b(&forged), ratchet(RatchetError::Open));
+        assert_eq!(pair.b_reads(&forged), ratchet(RatchetError::Open));
     }
     let mut longer = message.clone();
     longer.ciphertext.push(0);
-    assert_eq!(pair.to_b(&longer), ratchet(RatchetError::Open));
-    assert_eq!(pair.to_b(&message).unwrap(), b"genuine");
+    assert_eq!(pair.b_reads(&longer), ratchet(RatchetError::Open));
+    assert_eq!(pair.b_reads(&message).unwrap(), b"genuine");
 }
 
 /// The same key in another guise gives the same secret, so only the associated data can tell.
@@ -215,7 +224,7 @@ fn a_forged_ciphertext_leaves_the_ratchet_unchanged() {
 fn a_ratchet_key_of_mixed_order_does_not_open_in_place_of_its_equal() {
     let mut pair = Pair::new(13);
     pair.answer();
-    let message = pair.from_a(b"genuine");
+    let message = pair.a_writes(b"genuine");
     let genuine = RatchetPublicKey::parse(&message.header.ratchet_key).unwrap();
     let point = MontgomeryPoint(message.header.ratchet_key).to_edwards(0).unwrap();
     let anybody = AgreementSecretKey::generate(&mut pair.rng);
@@ -228,9 +237,9 @@ fn a_ratchet_key_of_mixed_order_does_not_open_in_place_of_its_equal() {
         );
         let mut forged = message.clone();
         forged.header.ratchet_key = guise;
-        assert_eq!(pair.to_b(&forged), ratchet(RatchetError::Open));
+        assert_eq!(pair.b_reads(&forged), ratchet(RatchetError::Open));
     }
-    assert_eq!(pair.to_b(&message).unwrap(), b"genuine");
+    assert_eq!(pair.b_reads(&message).unwrap(), b"genuine");
 }
 
 /// Ratchet keys that are no good, and what is wrong with them.
@@ -259,13 +268,13 @@ fn bad_ratchet_keys() -> Vec<([u8; 32], KeyError)> {
 fn a_bad_ratchet_key_is_refused_by_name() {
     let mut pair = Pair::new(14);
     pair.answer();
-    let message = pair.from_a(b"genuine");
+    let message = pair.a_writes(b"genuine");
     for (key, error) in bad_ratchet_keys() {
         let mut forged = message.clone();
         forged.header.ratchet_key = key;
-        assert_eq!(pair.to_b(&forged), ratchet(RatchetError::RatchetKey(error)), "{key:02x?}");
+        assert_eq!(pair.b_reads(&forged), ratchet(RatchetError::RatchetKey(error)), "{key:02x?}");
     }
-    assert_eq!(pair.to_b(&message).unwrap(), b"genuine");
+    assert_eq!(pair.b_reads(&message).unwrap(), b"genuine");
 }
 
 #[test]
@@ -287,8 +296,8 @@ fn a_bad_ratchet_key_in_a_first_message_makes_no_session() {
 fn a_saved_session_in_order_is_below_one_kibibyte() {
     let mut pair = Pair::new(16);
     for _ in 0..2 * limits::RECEIVING_CHAINS_MAX {
-        let message = pair.from_a(b"");
-        pair.to_b(&message).unwrap();
+        let message = pair.a_writes(b"");
+        pair.b_reads(&message).unwrap();
         pair.answer();
     }
     assert!(pair.a.save().len() < 1024 && pair.b.save().len() < 1024);
@@ -298,8 +307,8 @@ fn a_saved_session_in_order_is_below_one_kibibyte() {
 fn a_saved_session_is_refused_when_it_is_cut_or_lengthened() {
     let mut pair = Pair::new(17);
     pair.lose(3);
-    let message = pair.from_a(b"");
-    pair.to_b(&message).unwrap();
+    let message = pair.a_writes(b"");
+    pair.b_reads(&message).unwrap();
     let saved = pair.b.save();
     assert_eq!(PairwiseSession::load(&saved).unwrap().save(), saved);
     for length in 0..saved.len() {

@@ -69,7 +69,8 @@ enum Verdict {
     Opens,
     KeyGone,
     TooFarAhead,
-    /// Its chain is no longer kept, so that it looks like one of a chain to come.
+    /// Its chain is no longer kept, so that it looks like one of a chain to come; or the end of it was
+    /// given up.
     ChainGone,
 }
 
@@ -94,17 +95,18 @@ impl Model {
             } else if message_number - chain.next > limits::SKIP_MAX {
                 return Verdict::TooFarAhead;
             } else {
-                assert!(chain.is_open, "nobody writes past the length that was announced");
+                if !chain.is_open {
+                    return Verdict::ChainGone;
+                }
                 chain.skip_to(message_number, now);
                 chain.next = message_number + 1;
             }
         } else {
-            let missing = self.chains.last().map_or(0, |newest| previous_chain_length - newest.next);
-            if missing + message_number > limits::SKIP_MAX {
+            if message_number > limits::SKIP_MAX {
                 return Verdict::TooFarAhead;
             }
             if let Some(newest) = self.chains.last_mut() {
-                newest.skip_to(previous_chain_length, now);
+                newest.skip_to(previous_chain_length.min(newest.next + limits::SKIP_MAX - message_number), now);
                 newest.is_open = false;
             }
             if self.chains.len() == limits::RECEIVING_CHAINS_MAX {

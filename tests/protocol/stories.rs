@@ -1,5 +1,6 @@
 //! Single stories, told step by step.
 
+use conclave::protocol::identity::AccountRoot;
 use conclave::protocol::machine::{Input, MachineError, Repair};
 
 use crate::support::{Account, Device, Directory, rng, two_devices};
@@ -67,7 +68,7 @@ fn all_devices_of_a_user_can_read_and_a_removed_one_cannot() {
     }
     bob.remove_device(&mut directory, phones[1].address());
     a.learn(&directory, bob.root.account_id()).unwrap();
-    assert_eq!(a.machine.sessions(phones[1].address()), 0);
+    assert_eq!(a.machine.session_count(phones[1].address()), 0);
     let sent = a.write(&mut directory, &[bob.root.account_id()], b"to two");
     assert_eq!(sent.len(), 2);
     // What the removed device still sends is refused.
@@ -86,7 +87,7 @@ fn a_new_identity_blocks_until_it_is_accepted() {
     assert_eq!(b.read(&directory, &sent[0]).unwrap(), b"before");
     let old_list = directory.lists[&account].clone();
 
-    bob.root = conclave::protocol::identity::AccountRoot::generate(account, &mut rng(12));
+    bob.root = AccountRoot::generate(account, &mut rng(12));
     bob.certificates.clear();
     let mut b2 = bob.add_device(&mut directory, 13);
     let outputs = a.learn(&directory, account).unwrap();
@@ -108,4 +109,38 @@ fn a_new_identity_blocks_until_it_is_accepted() {
     assert_eq!(b2.read(&directory, &sent[0]).unwrap(), b"after");
     let outputs = a.handle(Input::DeviceList(&old_list)).unwrap();
     assert_eq!(outputs.identity_changed, Some(account), "the old identity is now the foreign one");
+}
+
+#[test]
+fn a_waiting_identity_cannot_be_rolled_back() {
+    let (mut directory, _alice, mut a, mut bob, mut b) = two_devices(21);
+    let account = bob.root.account_id();
+    let sent = a.write(&mut directory, &[account], b"before");
+    b.read(&directory, &sent[0]).unwrap();
+
+    bob.root = AccountRoot::generate(account, &mut rng(22));
+    bob.certificates.clear();
+    let removed = bob.add_device(&mut directory, 23);
+    let with_removed = directory.lists[&account].clone();
+    bob.remove_device(&mut directory, removed.address());
+    a.learn(&directory, account).unwrap();
+    let held = a.held();
+    let error = a.handle(Input::DeviceList(&with_removed)).unwrap_err();
+    let (known, given) = (directory.lists[&account].version, with_removed.version);
+    assert_eq!(error, MachineError::StaleDeviceList { known, given });
+    assert_eq!(a.held(), held);
+}
+
+#[test]
+fn a_forgotten_account_leaves_nothing_but_its_used_openings() {
+    let (mut directory, alice, mut a, bob, mut b) = two_devices(24);
+    let sent = a.write(&mut directory, &[bob.root.account_id()], b"hello");
+    b.read(&directory, &sent[0]).unwrap();
+    b.handle(Input::ForgetAccount(alice.root.account_id())).unwrap();
+    assert!(b.machine.device_list(alice.root.account_id()).is_none());
+    assert_eq!(b.machine.session_count(a.address()), 0);
+    assert_eq!(b.read(&directory, &sent[0]), Err(MachineError::OpeningReplayed));
+    b.restart();
+    let again = b.write(&mut directory, &[alice.root.account_id()], b"who are you?");
+    assert_eq!(a.read(&directory, &again[0]).unwrap(), b"who are you?");
 }

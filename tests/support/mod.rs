@@ -10,9 +10,13 @@ use std::collections::BTreeMap;
 use conclave::ids::{AccountId, DeviceAddress, DeviceId, OpeningId, RoomId};
 use conclave::protocol::identity::{AccountRoot, DeviceIdentity, DeviceKeys};
 use conclave::protocol::machine::{Encrypt, Input, Machine, MachineError, Outputs, Place, RecordKey};
+use conclave::protocol::public::{
+    AgreementPublicKey, KemPublicKey, VerifiedPrekeyBundle, agreement_key_id, kem_key_id, kem_prekey_signed_bytes,
+    signed_prekey_signed_bytes, verify_prekey_bundle,
+};
 use conclave::wire::{
-    Custody, DeviceCertificate, DeviceList, Envelope, KemPrekey, OneTimePrekey, PrekeyBundle, PrekeyPublication,
-    Protection, RoomPolicy, Signatures, SignedPrekey, Timestamp,
+    Custody, DeviceCertificate, DeviceList, Envelope, KemPrekey, KemPrekeyUse, OneTimePrekey, PrekeyBundle,
+    PrekeyPublication, Protection, RoomPolicy, Signatures, SignedPrekey, Timestamp,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -33,7 +37,7 @@ pub fn rng(seed: u64) -> ChaCha20Rng {
 }
 
 /// What a node knows of devices: their lists and their prekeys.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Directory {
     pub lists: BTreeMap<AccountId, DeviceList>,
     pub prekeys: BTreeMap<DeviceAddress, Stock>,
@@ -178,7 +182,8 @@ impl Device {
     /// Tells the machine what the directory has left, and publishes what it has to publish.
     pub fn refill(&mut self, directory: &mut Directory) {
         let stock = directory.prekeys.entry(self.address()).or_default();
-        let (one_time, one_time_kem) = (stock.one_time.len() as u32, stock.one_time_kem.len() as u32);
+        let one_time = stock.one_time.len().try_into().unwrap();
+        let one_time_kem = stock.one_time_kem.len().try_into().unwrap();
         let outputs = self.handle(Input::PrekeysLeft { one_time, one_time_kem }).unwrap();
         self.publish(directory, outputs);
     }
@@ -209,7 +214,7 @@ impl Device {
         plaintext: &[u8],
     ) -> Result<Vec<Envelope>, MachineError> {
         for account in accounts {
-            if self.machine.devices(*account).is_none() {
+            if self.machine.device_list(*account).is_none() {
                 self.learn(directory, *account)?;
             }
         }
@@ -244,9 +249,41 @@ impl Device {
     }
 }
 
+/// Signs a device's prekeys, and verifies them as whoever claimed them does.
+pub fn signed_bundle(
+    owner: &DeviceIdentity,
+    signed_prekey: &AgreementPublicKey,
+    kem_prekey: &KemPublicKey,
+    one_time_prekey: &AgreementPublicKey,
+) -> VerifiedPrekeyBundle {
+    let (signed_key, kem_key, usage) = (signed_prekey.to_wire(), kem_prekey.to_wire(), KemPrekeyUse::OneTime);
+    let sign = |message: Vec<u8>| owner.keys().signing.sign(&message);
+    let bundle = PrekeyBundle {
+        device: owner.address(),
+        signed_prekey: SignedPrekey {
+            key_id: agreement_key_id(signed_prekey),
+            public_key: signed_key,
+            created_at: START,
+            signature: sign(signed_prekey_signed_bytes(owner.address(), &signed_key, START)),
+        },
+        kem_prekey: KemPrekey {
+            key_id: kem_key_id(kem_prekey),
+            usage,
+            signature: sign(kem_prekey_signed_bytes(owner.address(), usage, &kem_key, START)),
+            public_key: kem_key,
+            created_at: START,
+        },
+        one_time_prekey: Some(OneTimePrekey {
+            key_id: agreement_key_id(one_time_prekey),
+            public_key: one_time_prekey.to_wire(),
+        }),
+    };
+    verify_prekey_bundle(&bundle, owner.device()).unwrap()
+}
+
 /// Loads a machine from saved records.
 pub fn load(records: &BTreeMap<RecordKey, Vec<u8>>) -> Result<Machine, MachineError> {
-    Machine::load(&records[&RecordKey::Identity], records.iter().map(|(key, value)| (*key, value.as_slice())))
+    Machine::load(records.iter().map(|(key, value)| (*key, value.as_slice())))
 }
 
 /// Two accounts with a device each, that have not met.

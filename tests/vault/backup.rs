@@ -1,7 +1,10 @@
+use conclave::ids::DeviceId;
 use conclave::protocol::backup::{
     AccountSecrets, Backup, BackupError, OpenedBackup, RecoveryKey, RecoveryKeyError, open_backup, seal_backup,
 };
-use conclave::wire::WireError;
+use conclave::protocol::identity::{AccountRoot, DeviceIdentity, DeviceKeys, IdentityError};
+use conclave::protocol::public::verify_device_list;
+use conclave::wire::{Timestamp, WireError};
 use proptest::prelude::*;
 
 use super::{account, assert_wiped_on_drop, rng, with_each_byte_changed};
@@ -11,11 +14,11 @@ fn recovery_key() -> RecoveryKey {
 }
 
 fn secrets() -> AccountSecrets {
-    AccountSecrets::generate(&mut rng(2))
+    AccountSecrets::generate(account(1), &mut rng(2))
 }
 
 fn backup() -> Backup {
-    seal_backup(&recovery_key(), account(1), 5, &secrets(), &mut rng(3)).unwrap()
+    seal_backup(&recovery_key(), 5, &secrets(), &mut rng(3)).unwrap()
 }
 
 #[test]
@@ -29,9 +32,55 @@ fn a_written_key_and_a_stored_backup_bring_the_account_back() {
         open_backup(&key, account(1), &Backup::parse(&stored).unwrap()).unwrap();
     assert_eq!(generation, 5);
     assert_eq!(*opened.encode_secret(), *secrets().encode_secret());
-    let (root_key, vault_key) = opened.into_parts();
-    assert_eq!(root_key.public_key(), secrets().root_key().public_key());
-    assert!(vault_key == *secrets().vault_key());
+    assert_eq!(opened.account_id(), account(1));
+    assert_eq!(opened.root().public_key(), secrets().root().public_key());
+    assert!(opened.vault_key() == secrets().vault_key());
+}
+
+/// The same object certifies before it is backed up, and its copy out of the backup afterwards; what
+/// either signs holds under one root key.
+#[test]
+fn a_restored_account_goes_on_certifying() {
+    let secrets = secrets();
+    let keys = DeviceKeys::generate(&mut rng(4));
+    let certify = |secrets: &AccountSecrets, keys: &DeviceKeys| {
+        let (signing_key, agreement_key) = (keys.signing.public_key(), keys.agreement.public_key());
+        let device_id = DeviceId::generate(&mut rng(5));
+        secrets.root().certify(device_id, &signing_key, &agreement_key, Timestamp::from_millis(7))
+    };
+    let list = secrets.root().sign_device_list(1, vec![certify(&secrets, &keys)]);
+    let root_key = verify_device_list(&list).unwrap().root_key().clone();
+    let backup = seal_backup(&recovery_key(), 1, &secrets, &mut rng(3)).unwrap();
+    drop((secrets, keys));
+
+    let restored = open_backup(&recovery_key(), account(1), &backup).unwrap().secrets;
+    // The new device keeps its keys over a restart while it waits.
+    let saved = DeviceKeys::generate(&mut rng(6)).save();
+    let keys = DeviceKeys::load(&saved).unwrap();
+    let certificate = certify(&restored, &keys);
+    let identity = DeviceIdentity::new(keys, &certificate).unwrap();
+    assert_eq!(identity.device().root_key(), &root_key);
+    let list = restored.root().sign_device_list(2, vec![certificate]);
+    assert_eq!(verify_device_list(&list).unwrap().root_key(), &root_key);
+    // And what was generated as a root alone is backed up, too.
+    let secrets = AccountSecrets::with_root(AccountRoot::generate(account(2), &mut rng(7)), &mut rng(8));
+    let backup = seal_backup(&recovery_key(), 1, &secrets, &mut rng(3)).unwrap();
+    let restored = open_backup(&recovery_key(), account(2), &backup).unwrap().secrets;
+    assert_eq!(restored.root().public_key(), secrets.root().public_key());
+}
+
+#[test]
+fn device_keys_of_any_other_form_are_refused() {
+    let mut bytes = DeviceKeys::generate(&mut rng(4)).save().to_vec();
+    assert_eq!(bytes.len(), 65);
+    for length in 0..bytes.len() {
+        assert_eq!(DeviceKeys::load(&bytes[..length]).err(), Some(WireError::Truncated), "{length} bytes");
+    }
+    assert_eq!(DeviceIdentity::load(&bytes).err(), Some(IdentityError::Saved(WireError::Truncated)));
+    bytes.push(0);
+    assert_eq!(DeviceKeys::load(&bytes).err(), Some(WireError::Trailing));
+    bytes[0] = 2;
+    assert_eq!(DeviceKeys::load(&bytes).err(), Some(WireError::UnknownVersion { version: 2 }));
 }
 
 #[test]
@@ -71,12 +120,12 @@ fn account_secrets_of_any_other_form_are_refused() {
     let mut bytes = secrets().encode_secret().to_vec();
     assert_eq!(bytes.len(), AccountSecrets::ENCODED_LENGTH);
     for length in 0..bytes.len() {
-        assert_eq!(AccountSecrets::decode(&bytes[..length]).err(), Some(WireError::Truncated));
+        assert_eq!(AccountSecrets::decode(account(1), &bytes[..length]).err(), Some(WireError::Truncated));
     }
     bytes.push(0);
-    assert_eq!(AccountSecrets::decode(&bytes).err(), Some(WireError::Trailing));
+    assert_eq!(AccountSecrets::decode(account(1), &bytes).err(), Some(WireError::Trailing));
     bytes[0] = 9;
-    assert_eq!(AccountSecrets::decode(&bytes).err(), Some(WireError::UnknownVersion { version: 9 }));
+    assert_eq!(AccountSecrets::decode(account(1), &bytes).err(), Some(WireError::UnknownVersion { version: 9 }));
 }
 
 #[test]
@@ -142,7 +191,7 @@ fn any_single_typing_error_is_noticed() {
 fn debug_shows_no_secret() {
     assert_eq!(format!("{:?}", recovery_key()), "RecoveryKey(..)");
     let secrets_shown = "AccountSecrets(root: Bytes<32>(ROOT..), ..)";
-    let root = secrets().root_key().public_key().to_wire();
+    let root = secrets().root().public_key().to_wire();
     let start = data_encoding::BASE64URL_NOPAD.encode(&root.0[..8]);
     assert_eq!(format!("{:?}", secrets()), secrets_shown.replace("ROOT", &start));
     let opened = open_backup(&recovery_key(), account(1), &backup()).unwrap();
@@ -154,6 +203,9 @@ fn debug_shows_no_secret() {
 fn secrets_are_wiped() {
     assert_wiped_on_drop::<RecoveryKey>();
     assert_wiped_on_drop::<AccountSecrets>();
+    assert_wiped_on_drop::<AccountRoot>();
+    assert_wiped_on_drop::<DeviceKeys>();
+    assert_wiped_on_drop::<DeviceIdentity>();
 }
 
 proptest! {

@@ -1,11 +1,12 @@
-//! Sealed forms that another implementation made (`frozen.py`): they open as long as version 1 is
+//! Sealed forms that another implementation made (`tests/python/frozen_vault.py`): they open as long as version 1 is
 //! known.
 
 use conclave::ids::{AccountId, ItemId};
 use conclave::protocol::backup::{AccountSecrets, Backup, RecoveryKey, open_backup};
+use conclave::protocol::identity::DeviceKeys;
 use conclave::protocol::keystore::{Passphrase, open_keystore};
 use conclave::protocol::public::SigningPublicKey;
-use conclave::protocol::safety_number::SafetyNumber;
+use conclave::protocol::safety_number::{AccountKey, SafetyNumber, Sides};
 use conclave::protocol::vault::{ItemContext, SealedItem};
 use data_encoding::HEXLOWER;
 use serde_json::Value;
@@ -30,10 +31,9 @@ fn account_id(value: &Value) -> AccountId {
 #[test]
 fn a_vault_item_opens() {
     let case = frozen("vault");
-    let secrets = AccountSecrets::decode(&bytes(&case["account_secrets"])).unwrap();
-    let key = secrets
-        .vault_key()
-        .collection_key(account_id(&case["account_id"]), &text(&case["collection"]).parse().unwrap());
+    let account_id = account_id(&case["account_id"]);
+    let secrets = AccountSecrets::decode(account_id, &bytes(&case["account_secrets"])).unwrap();
+    let key = secrets.vault_key().collection_key(account_id, &text(&case["collection"]).parse().unwrap());
     let context = ItemContext {
         item_id: ItemId::try_from(bytes(&case["item_id"]).as_slice()).unwrap(),
         item_type: text(&case["item_type"]).parse().unwrap(),
@@ -67,10 +67,19 @@ fn a_safety_number_has_its_digits_and_code() {
     let side = |index: usize| {
         let side = &case["sides"][index];
         let root_key = SigningPublicKey::parse(&bytes(&side["root_key"]).try_into().unwrap()).unwrap();
-        (account_id(&side["account_id"]), root_key, bytes(&side["fingerprint"]))
+        (AccountKey { account_id: account_id(&side["account_id"]), root_key }, bytes(&side["fingerprint"]))
     };
-    let ((ada, ada_key, ada_fingerprint), (bob, bob_key, bob_fingerprint)) = (side(0), side(1));
-    let number = SafetyNumber::of((&bob, &bob_key), (&ada, &ada_key));
+    let ((ada, ada_fingerprint), (bob, bob_fingerprint)) = (side(0), side(1));
+    let number = SafetyNumber::of(&Sides { ours: bob, theirs: ada });
     assert_eq!(number.to_string(), text(&case["number"]));
     assert_eq!(number.qr_bytes().to_vec(), [vec![1], bob_fingerprint, ada_fingerprint].concat());
+}
+
+#[test]
+fn device_keys_load() {
+    let case = frozen("device_keys");
+    let keys = DeviceKeys::load(&bytes(&case["saved"])).unwrap();
+    assert_eq!(keys.signing.public_key().as_bytes().to_vec(), bytes(&case["signing_key"]));
+    assert_eq!(keys.agreement.public_bytes().to_vec(), bytes(&case["agreement_key"]));
+    assert_eq!(*keys.save(), bytes(&case["saved"]));
 }

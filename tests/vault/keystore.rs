@@ -1,7 +1,8 @@
 //! Argon2id takes a fifth of a second at its floor, so few of these tests run it.
 
 use conclave::protocol::keystore::{
-    Argon2Parameter, Argon2Parameters, KeystoreError, Passphrase, keystore_parameters, open_keystore, seal_keystore,
+    Argon2Costs, Argon2Parameter, Argon2Parameters, KeystoreError, Passphrase, keystore_parameters, open_keystore,
+    seal_keystore,
 };
 use conclave::protocol::public::limits::{KEYSTORE_BYTES_MAX, PASSPHRASE_BYTES_MAX};
 use conclave::wire::WireError;
@@ -13,6 +14,10 @@ fn passphrase(text: &str) -> Passphrase {
     Passphrase::new(text.to_owned()).unwrap()
 }
 
+fn parameters(memory_kib: u32, iterations: u32, lanes: u32) -> Result<Argon2Parameters, KeystoreError> {
+    Argon2Costs { memory_kib, iterations, lanes }.try_into()
+}
+
 /// A header of version 1 with these parameters and zeros after it: enough to be looked at.
 fn unopenable(memory_kib: u32, iterations: u32, lanes: u32, body_length: usize) -> Vec<u8> {
     let parameters = [memory_kib, iterations, lanes].map(u32::to_be_bytes).concat();
@@ -21,7 +26,7 @@ fn unopenable(memory_kib: u32, iterations: u32, lanes: u32, body_length: usize) 
 
 #[test]
 fn the_right_passphrase_opens_and_nothing_else_does() {
-    let parameters = Argon2Parameters::new(64 * 1024, 3, 2).unwrap();
+    let parameters = parameters(64 * 1024, 3, 2).unwrap();
     let keystore = seal_keystore(&passphrase("tea"), parameters, b"", &mut rng(1)).unwrap();
     assert_eq!(keystore.len(), 77);
     assert_eq!(keystore_parameters(&keystore), Ok(parameters));
@@ -62,13 +67,13 @@ fn weak_and_ruinous_parameters_are_refused_in_settings_and_in_files() {
         ((65_536, 3, 9), above(Lanes, 9, 8)),
     ];
     for ((memory_kib, iterations, lanes), error) in cases {
-        assert_eq!(Argon2Parameters::new(memory_kib, iterations, lanes), Err(error));
+        assert_eq!(parameters(memory_kib, iterations, lanes), Err(error));
         let file = unopenable(memory_kib, iterations, lanes, 48);
         assert_eq!(keystore_parameters(&file), Err(error));
         assert_eq!(open_keystore(&passphrase("tea"), &file), Err(error));
     }
-    assert!(Argon2Parameters::new(65_536, 3, 1).is_ok());
-    assert!(Argon2Parameters::new(1_048_576, 16, 8).is_ok());
+    assert!(parameters(65_536, 3, 1).is_ok());
+    assert!(parameters(1_048_576, 16, 8).is_ok());
 }
 
 #[test]
@@ -120,9 +125,9 @@ proptest! {
         version in prop_oneof![Just(1_u8), any::<u8>()],
     ) {
         if let Ok(parameters) = keystore_parameters(&[&[version], &bytes[..]].concat()) {
-            prop_assert!((65_536..=1_048_576).contains(&parameters.memory_kib()));
-            prop_assert!((3..=16).contains(&parameters.iterations()));
-            prop_assert!((1..=8).contains(&parameters.lanes()));
+            prop_assert!((65_536..=1_048_576).contains(&parameters.costs().memory_kib));
+            prop_assert!((3..=16).contains(&parameters.costs().iterations));
+            prop_assert!((1..=8).contains(&parameters.costs().lanes));
         }
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod backup;
+mod codes;
 mod frozen;
 mod keystore;
 mod safety_number;

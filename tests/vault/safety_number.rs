@@ -1,5 +1,5 @@
 use conclave::protocol::public::SigningPublicKey;
-use conclave::protocol::safety_number::{SafetyNumber, SafetyNumberError};
+use conclave::protocol::safety_number::{AccountKey, SafetyNumber, SafetyNumberError, Sides};
 use conclave::protocol::secret::SigningSecretKey;
 
 use super::{account, rng};
@@ -8,8 +8,11 @@ fn root_key(seed: u64) -> SigningPublicKey {
     SigningSecretKey::generate(&mut rng(seed)).public_key()
 }
 
+/// The number of two sides, each given as an account and a seed of its root key.
 fn number(ours: (u8, u64), theirs: (u8, u64)) -> SafetyNumber {
-    SafetyNumber::of((&account(ours.0), &root_key(ours.1)), (&account(theirs.0), &root_key(theirs.1)))
+    let [ours, theirs] =
+        [ours, theirs].map(|(id, seed)| AccountKey { account_id: account(id), root_key: root_key(seed) });
+    SafetyNumber::of(&Sides { ours, theirs })
 }
 
 #[test]
@@ -40,9 +43,9 @@ fn scanning_confirms_the_same_keys_and_says_which_differ() {
     assert_eq!(scan_of((2, 2), (1, 1)), Ok(()));
     assert_eq!(scan_of((2, 3), (1, 1)), Err(SafetyNumberError::TheirKey));
     assert_eq!(scan_of((2, 2), (1, 3)), Err(SafetyNumberError::OurKey));
-    assert_eq!(scan_of((3, 3), (4, 4)), Err(SafetyNumberError::OtherAccounts));
+    assert_eq!(scan_of((3, 3), (4, 4)), Err(SafetyNumberError::BothKeys));
     // One's own code is no confirmation.
-    assert_eq!(at_ada.verify_qr(&at_ada.qr_bytes()), Err(SafetyNumberError::OtherAccounts));
+    assert_eq!(at_ada.verify_qr(&at_ada.qr_bytes()), Err(SafetyNumberError::BothKeys));
 }
 
 #[test]

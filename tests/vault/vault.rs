@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::{account, assert_wiped_on_drop, rng, with_each_byte_changed};
 
 fn secrets() -> AccountSecrets {
-    AccountSecrets::generate(&mut rng(1))
+    AccountSecrets::generate(account(1), &mut rng(1))
 }
 
 fn key(account_id: AccountId, collection: &str) -> CollectionKey {
@@ -45,7 +45,7 @@ fn an_item_is_refused_in_every_other_place() {
     for other in &other_contexts {
         assert_eq!(memories().open(other, &sealed), Err(VaultError::Open), "{other:?}");
     }
-    let other_vault = AccountSecrets::generate(&mut rng(9));
+    let other_vault = AccountSecrets::generate(account(1), &mut rng(9));
     let other_vault = other_vault.vault_key().collection_key(account(1), &"memories".parse().unwrap());
     for other in [key(account(2), "memories"), key(account(1), "memorie"), other_vault] {
         assert_eq!(other.open(&context(), &sealed), Err(VaultError::Open), "{other:?}");

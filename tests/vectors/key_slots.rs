@@ -1,17 +1,20 @@
-//! Every place where somebody else's public key can arrive, fed with every bad key: each is refused
-//! there, for what is wrong with that key, with everything around it in order.
+//! The places in published structures where somebody else's public key can arrive, fed with every bad
+//! key: each is refused there, for what is wrong with that key, with everything around it in order.
+//! The places in pairwise messages are those of `message_slots`.
 //!
-//! A structure that carries a key has its slots in one of the three lists below.
+//! A published structure that carries a key has its slots in one of the three lists below.
 
 use conclave::ids::{AccountId, DeviceId, KeyId};
+use conclave::protocol::identity::{DeviceIdentity, DeviceKeys};
 use conclave::protocol::public::{
     KeyError, VerifiedDevice, VerifyError, agreement_key_id, certificate_signed_bytes, check_one_time_prekey,
     kem_key_id, kem_prekey_signed_bytes, labels, list_signed_bytes, signed_prekey_signed_bytes, verify_device,
-    verify_device_list, verify_kem_prekey, verify_prekey_bundle, verify_signed_prekey,
+    verify_device_list, verify_kem_prekey, verify_prekey_bundle, verify_prekey_publication, verify_signed_prekey,
 };
 use conclave::protocol::secret::{AgreementSecretKey, KemSecretKey, SigningSecretKey};
 use conclave::wire::{
-    Bytes, DeviceCertificate, DeviceList, KemPrekey, KemPrekeyUse, OneTimePrekey, PrekeyBundle, SignedPrekey, Timestamp,
+    Bytes, DeviceCertificate, DeviceList, KemPrekey, KemPrekeyUse, OneTimePrekey, PrekeyBundle, PrekeyPublication,
+    SignedPrekey, Timestamp,
 };
 use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
@@ -21,7 +24,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{BadKey, ed25519, ml_kem, x25519};
 
-const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
 /// A place where a key can arrive.
 struct Slot<const N: usize> {
@@ -58,6 +61,11 @@ fn agreement_slots() -> Vec<Slot<32>> {
             offer: |sender, key| sender.offer_bundle(|bundle| bundle.signed_prekey = sender.signed_prekey(key)),
         },
         Slot {
+            name: "signed prekey in a publication",
+            field: "signed prekey",
+            offer: |sender, key| sender.offer_publication(|it| it.signed_prekey = Some(sender.signed_prekey(key))),
+        },
+        Slot {
             name: "one-time prekey",
             field: "one-time prekey",
             offer: |_, key| check_one_time_prekey(&one_time_prekey(key)).map(drop),
@@ -66,6 +74,11 @@ fn agreement_slots() -> Vec<Slot<32>> {
             name: "one-time prekey in a bundle",
             field: "one-time prekey",
             offer: |sender, key| sender.offer_bundle(|bundle| bundle.one_time_prekey = Some(one_time_prekey(key))),
+        },
+        Slot {
+            name: "one-time prekey in a publication",
+            field: "one-time prekey",
+            offer: |sender, key| sender.offer_publication(|it| it.one_time_prekeys.push(one_time_prekey(key))),
         },
     ]
 }
@@ -125,19 +138,35 @@ fn kem_slots() -> Vec<Slot<1568>> {
                 sender.offer_bundle(|bundle| bundle.kem_prekey = sender.kem_prekey(&key, KemPrekeyUse::OneTime))
             },
         },
+        Slot {
+            name: "one-time KEM prekey in a publication",
+            field: "KEM prekey",
+            offer: |sender, key| {
+                let prekey = sender.kem_prekey(&key, KemPrekeyUse::OneTime);
+                sender.offer_publication(|publication| publication.one_time_kem_prekeys.push(prekey))
+            },
+        },
+        Slot {
+            name: "last-resort KEM prekey in a publication",
+            field: "KEM prekey",
+            offer: |sender, key| {
+                let prekey = sender.kem_prekey(&key, KemPrekeyUse::LastResort);
+                sender.offer_publication(|publication| publication.last_resort_kem_prekey = Some(prekey))
+            },
+        },
     ]
 }
 
 /// Somebody with good keys, who signs whatever is put before them.
-struct Sender {
+pub(crate) struct Sender {
     root: SigningSecretKey,
     signing: SigningSecretKey,
-    agreement: AgreementSecretKey,
-    kem: KemSecretKey,
+    pub(crate) agreement: AgreementSecretKey,
+    pub(crate) kem: KemSecretKey,
 }
 
 impl Sender {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             root: SigningSecretKey::from_seed(&[1; 32]),
             signing: SigningSecretKey::from_seed(&[2; 32]),
@@ -147,7 +176,7 @@ impl Sender {
     }
 
     /// A certificate with one thing changed before it is signed.
-    fn certify(&self, change: impl FnOnce(&mut DeviceCertificate)) -> DeviceCertificate {
+    pub(crate) fn certify(&self, change: impl FnOnce(&mut DeviceCertificate)) -> DeviceCertificate {
         let mut certificate = DeviceCertificate {
             account_id: AccountId::from_bytes([5; 16]),
             root_key: self.root.public_key().to_wire(),
@@ -162,7 +191,13 @@ impl Sender {
         certificate
     }
 
-    fn device(&self) -> VerifiedDevice {
+    /// The device itself; its keys are the same in every sender.
+    pub(crate) fn identity(&self) -> DeviceIdentity {
+        let Self { signing, agreement, .. } = Self::new();
+        DeviceIdentity::new(DeviceKeys { signing, agreement }, &self.certify(|_| ())).unwrap()
+    }
+
+    pub(crate) fn device(&self) -> VerifiedDevice {
         verify_device(&self.certify(|_| ())).unwrap()
     }
 
@@ -195,7 +230,7 @@ impl Sender {
         KemPrekey { key_id, usage, public_key: Box::new(*public_key), created_at: NOW, signature }
     }
 
-    fn bundle(&self) -> PrekeyBundle {
+    pub(crate) fn bundle(&self) -> PrekeyBundle {
         let agreement_key = self.agreement.public_key().to_wire();
         PrekeyBundle {
             device: self.device().address(),
@@ -209,6 +244,12 @@ impl Sender {
         let mut bundle = self.bundle();
         change(&mut bundle);
         verify_prekey_bundle(&bundle, &self.device()).map(drop)
+    }
+
+    fn offer_publication(&self, change: impl FnOnce(&mut PrekeyPublication)) -> Result<(), VerifyError> {
+        let mut publication = PrekeyPublication::default();
+        change(&mut publication);
+        verify_prekey_publication(&publication, &self.device())
     }
 }
 
@@ -240,7 +281,7 @@ fn refuse_everywhere<const N: usize>(slots: &[Slot<N>], good: Bytes<N>, bad: &[B
 fn every_bad_agreement_key_is_refused_in_every_slot() {
     let good = Sender::new().agreement.public_key().to_wire();
     // 468 of Wycheproof, 19 of low order, 28 in another guise.
-    assert_eq!(refuse_everywhere(&agreement_slots(), good, &x25519::bad_keys()), 6 * 515);
+    assert_eq!(refuse_everywhere(&agreement_slots(), good, &x25519::bad_keys()), 8 * 515);
 }
 
 #[test]
@@ -253,7 +294,7 @@ fn every_bad_signing_key_is_refused_in_every_slot() {
 fn every_bad_kem_key_is_refused_in_every_slot() {
     let good = *Sender::new().kem.public_key().to_wire();
     // 116 of Wycheproof, 21 with one coefficient out of range.
-    assert_eq!(refuse_everywhere(&kem_slots(), good, &ml_kem::bad_keys()), 3 * 137);
+    assert_eq!(refuse_everywhere(&kem_slots(), good, &ml_kem::bad_keys()), 5 * 137);
 }
 
 /// The ids that these tests make are the package's, so that no key was refused for its id.

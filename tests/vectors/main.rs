@@ -2,7 +2,8 @@
 //! the bytes as they arrive, through the check where they are parsed, to their use.
 //!
 //! Each file counts what it ran, by outcome, so that no case is left out unseen. `key_slots` feeds
-//! every bad key of the other files into every place where a key can arrive. ChaCha20-Poly1305, HKDF
+//! every bad key of the other files into every published structure that carries one, `message_slots`
+//! into pairwise messages. ChaCha20-Poly1305, HKDF
 //! and HMAC are internal: their vectors run as unit tests in `protocol::seal::aead` and
 //! `protocol::derive`. `SOURCE.md` says where each vector is from.
 
@@ -11,6 +12,7 @@
 mod ed25519;
 mod key_slots;
 mod low_order;
+mod message_slots;
 mod ml_kem;
 mod x25519;
 

@@ -95,6 +95,7 @@ impl ResponseError for ApiError {
 }
 
 /// The status and the title of each code. Those that only a client meets have a common one.
+#[expect(clippy::too_many_lines, reason = "a table: a line for each code, so that a new one is not forgotten")]
 const fn shape(code: ErrorCode) -> (u16, &'static str) {
     use ErrorCode as Code;
     match code {
@@ -126,7 +127,7 @@ const fn shape(code: ErrorCode) -> (u16, &'static str) {
         Code::DeviceListMalformed => (422, "The device list is over its limit or out of order."),
         Code::KeyUnacceptable => (422, "A public key is not canonical, or of low or mixed order."),
         Code::KeyIdMismatch => (422, "A key id is not that of the key beside it."),
-        Code::PrekeyUseMismatch => (422, "A KEM prekey is signed for another use."),
+        Code::PrekeysMalformed => (422, "The prekeys are over a limit, or a KEM prekey is of another use."),
         Code::SignatureInvalid => (422, "A signature does not hold."),
         Code::RateLimited => (429, "Too many requests. Wait, then try again."),
         Code::Internal => (500, "The node made a mistake."),
@@ -152,7 +153,36 @@ const fn shape(code: ErrorCode) -> (u16, &'static str) {
         | Code::ChainGone
         | Code::ChainExhausted
         | Code::TooFarAhead
-        | Code::SavedStateMalformed => (422, "It cannot be carried out."),
+        | Code::SavedStateMalformed
+        | Code::StalePrekeys
+        | Code::EnvelopeTooLong
+        | Code::EnvelopeMalformed
+        | Code::EnvelopeVersionUnknown
+        | Code::PayloadTooLong
+        | Code::TimestampTooOld
+        | Code::TimestampTooFarAhead
+        | Code::IdentityKeysMismatch
+        | Code::SafetyNumberMalformed
+        | Code::SafetyNumberVersionUnknown
+        | Code::SafetyNumberTheirKey
+        | Code::SafetyNumberOurKey
+        | Code::SafetyNumberBothKeys
+        | Code::VaultItemTooLong
+        | Code::VaultItemMalformed
+        | Code::VaultItemDoesNotOpen
+        | Code::PassphraseEmpty
+        | Code::PassphraseTooLong
+        | Code::KeystoreCostTooLow
+        | Code::KeystoreCostTooHigh
+        | Code::KeystoreTooLong
+        | Code::KeystoreMalformed
+        | Code::KeystoreDoesNotOpen
+        | Code::RecoveryKeyLength
+        | Code::RecoveryKeyCharacter
+        | Code::RecoveryKeyChecksum
+        | Code::BackupMalformed
+        | Code::BackupDoesNotOpen
+        | Code::OutOfMemory => (422, "It cannot be carried out."),
     }
 }
 

@@ -9,7 +9,7 @@ use super::extract::SignedIn;
 use super::state::NodeState;
 use crate::ids::{AccountId, DeviceAddress, DeviceId};
 use crate::node::audit::{self, Event};
-use crate::node::store::{PrekeysLeft, PublicationError, VerifiedPublication};
+use crate::node::store::{PrekeysLeft, VerifiedPublication};
 use crate::protocol::public::{VerifiedDevice, verify_device};
 use crate::wire::limits::PREKEYS_JSON_BYTES_MAX;
 use crate::wire::{ErrorCode, PrekeyBundle, PrekeyPublication, PrekeyStatus};
@@ -72,17 +72,6 @@ async fn own_device(state: &NodeState, device: DeviceAddress) -> Result<Verified
 async fn verified(publication: PrekeyPublication, device: VerifiedDevice) -> Result<VerifiedPublication, ApiError> {
     let verified = web::block(move || VerifiedPublication::verify(publication, &device)).await;
     Ok(verified.map_err(|error| ApiError::unavailable(&error))??)
-}
-
-impl From<PublicationError> for ApiError {
-    fn from(error: PublicationError) -> Self {
-        let code = match error {
-            PublicationError::Verify(error) => error.code(),
-            PublicationError::OtherUse { .. } => ErrorCode::PrekeyUseMismatch,
-            PublicationError::TooMany { .. } => ErrorCode::TooManyPrekeys,
-        };
-        Self::with_detail(code, error.to_string())
-    }
 }
 
 impl From<PrekeysLeft> for PrekeyStatus {

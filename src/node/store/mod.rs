@@ -42,7 +42,7 @@ pub use directory::DeviceListChange;
 pub use error::StoreError;
 pub use flows::{CodeGrant, Flow};
 pub use prekeys::PrekeysLeft;
-pub use publication::{PublicationError, VerifiedPublication};
+pub use publication::VerifiedPublication;
 pub use sessions::{EndedSession, NewSession, NewTokens, Rotation, Session, SessionInfo};
 pub use writer::WriteCounts;
 

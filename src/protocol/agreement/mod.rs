@@ -23,6 +23,11 @@ mod pqxdh;
 #[cfg(test)]
 mod x3dh_test_mode;
 
+#[cfg(test)]
+pub(in crate::protocol) use pqxdh::Agreements;
+#[cfg(test)]
+pub(in crate::protocol) use x3dh_test_mode::x3dh_secret;
+
 pub use opening::{Opening, OpeningError};
 pub use pqxdh::{
     Agreed, AgreementError, Initiated, ResponderPrekeys, SessionBinding, SessionSecret, initiate, respond,

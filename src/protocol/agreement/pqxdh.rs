@@ -5,7 +5,6 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::opening::Opening;
-use crate::ids::KeyId;
 use crate::protocol::derive;
 use crate::protocol::identity::DeviceIdentity;
 use crate::protocol::public::{KemPublicKey, KeyError, VerifiedDevice, VerifiedPrekeyBundle, labels};
@@ -14,7 +13,7 @@ use crate::wire::{DeviceCertificate, Writer};
 
 symmetric_key! {
     /// What an agreement yields: the ratchet's first root key.
-    SessionSecret
+    pub SessionSecret
 }
 
 /// What every message of a session is bound to: SHA-256 over the label, both device certificates
@@ -28,12 +27,10 @@ pub enum AgreementError {
     /// An agreement gave no secret; the peer sent a bad key.
     #[error("an agreement was not contributory: {0}")]
     NonContributory(#[from] KeyError),
-    /// The opening names a prekey that is not the one given; a mistake of the caller.
-    #[error("the opening is for another prekey")]
-    OtherPrekey {
-        /// The prekey that the opening names.
-        key_id: KeyId,
-    },
+    /// A one-time prekey was given where the opening names none, or the other way round; a mistake of
+    /// the caller.
+    #[error("a one-time prekey is given exactly if the opening names one")]
+    OneTimePrekey,
 }
 
 /// The outcome of an agreement, on either side.
@@ -84,7 +81,7 @@ pub fn initiate(
     Ok(Initiated { agreed: Agreed { secret: agreements.secret(&kem_secret), binding }, opening })
 }
 
-/// The secret prekeys that an opening names, found by the responder.
+/// The secret prekeys that an opening names; the responder finds them by their ids.
 #[derive(Debug)]
 pub struct ResponderPrekeys<'a> {
     /// The signed prekey.
@@ -100,7 +97,7 @@ pub struct ResponderPrekeys<'a> {
 /// A false opening gives a secret that nobody else has: the message that came with it will not open.
 ///
 /// # Errors
-/// [`AgreementError::NonContributory`] if an agreement yields no secret, [`AgreementError::OtherPrekey`] if a
+/// [`AgreementError::NonContributory`] if an agreement yields no secret, [`AgreementError::OneTimePrekey`] if a
 /// one-time prekey is missing or given without need.
 pub fn respond(
     identity: &DeviceIdentity,
@@ -110,8 +107,7 @@ pub fn respond(
 ) -> Result<Agreed, AgreementError> {
     let ResponderPrekeys { signed_prekey, one_time_prekey, kem_prekey } = prekeys;
     if one_time_prekey.is_some() != opening.one_time_prekey_id.is_some() {
-        let key_id = opening.one_time_prekey_id.unwrap_or(opening.signed_prekey_id);
-        return Err(AgreementError::OtherPrekey { key_id });
+        return Err(AgreementError::OneTimePrekey);
     }
     let agreements = Agreements {
         dh1: signed_prekey.agree(initiator.agreement_key())?,
@@ -149,11 +145,11 @@ impl SessionBinding {
 }
 
 /// The three or four X25519 agreements, named as in the source.
-pub(super) struct Agreements {
-    pub(super) dh1: SharedSecret,
-    pub(super) dh2: SharedSecret,
-    pub(super) dh3: SharedSecret,
-    pub(super) dh4: Option<SharedSecret>,
+pub(in crate::protocol) struct Agreements {
+    pub(in crate::protocol) dh1: SharedSecret,
+    pub(in crate::protocol) dh2: SharedSecret,
+    pub(in crate::protocol) dh3: SharedSecret,
+    pub(in crate::protocol) dh4: Option<SharedSecret>,
 }
 
 impl Agreements {
@@ -161,7 +157,7 @@ impl Agreements {
     const F: [u8; 32] = [0xff; 32];
 
     /// `SK` of PQXDH.
-    pub(super) fn secret(&self, kem_secret: &KemSharedSecret) -> SessionSecret {
+    pub(in crate::protocol) fn secret(&self, kem_secret: &KemSharedSecret) -> SessionSecret {
         self.derive(kem_secret.as_bytes(), labels::PQXDH_SECRET)
     }
 

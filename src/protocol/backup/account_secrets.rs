@@ -5,20 +5,22 @@ use core::fmt;
 use rand_core::CryptoRng;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
+use crate::ids::AccountId;
+use crate::protocol::identity::AccountRoot;
 use crate::protocol::secret::SigningSecretKey;
 use crate::protocol::vault::VaultKey;
 use crate::wire::{Reader, WireError, Writer};
 
 const VERSION: u8 = 1;
 
-/// The secrets of an account: the root key that certifies its devices, and the key of its vault.
+/// The secrets of an account: the root that certifies its devices, and the key of its vault.
+///
+/// One object from the account's first moment to its recovery: it certifies, signs lists, is saved,
+/// and is backed up with [`seal_backup`](super::seal_backup).
 pub struct AccountSecrets {
-    root_key: SigningSecretKey,
+    root: AccountRoot,
     vault_key: VaultKey,
 }
-
-// Both fields wipe themselves.
-impl ZeroizeOnDrop for AccountSecrets {}
 
 impl AccountSecrets {
     /// Length of the encoding in bytes.
@@ -26,20 +28,26 @@ impl AccountSecrets {
 
     /// Draws the secrets of a new account.
     #[must_use]
-    pub fn generate(rng: &mut impl CryptoRng) -> Self {
-        Self::new(SigningSecretKey::generate(rng), VaultKey::generate(rng))
+    pub fn generate(account_id: AccountId, rng: &mut impl CryptoRng) -> Self {
+        Self::with_root(AccountRoot::generate(account_id, rng), rng)
     }
 
-    /// Joins secrets that exist.
+    /// Takes a root that there is, and draws a vault key beside it.
     #[must_use]
-    pub const fn new(root_key: SigningSecretKey, vault_key: VaultKey) -> Self {
-        Self { root_key, vault_key }
+    pub fn with_root(root: AccountRoot, rng: &mut impl CryptoRng) -> Self {
+        Self { root, vault_key: VaultKey::generate(rng) }
     }
 
-    /// The key that certifies the account's devices.
+    /// The account.
     #[must_use]
-    pub const fn root_key(&self) -> &SigningSecretKey {
-        &self.root_key
+    pub const fn account_id(&self) -> AccountId {
+        self.root.account_id()
+    }
+
+    /// The root, which certifies the account's devices and signs their list.
+    #[must_use]
+    pub const fn root(&self) -> &AccountRoot {
+        &self.root
     }
 
     /// The key of the account's vault.
@@ -48,40 +56,39 @@ impl AccountSecrets {
         &self.vault_key
     }
 
-    /// The two keys.
-    #[must_use]
-    pub fn into_parts(self) -> (SigningSecretKey, VaultKey) {
-        let Self { root_key, vault_key } = self;
-        (root_key, vault_key)
-    }
-
-    /// The secrets in the clear, to be sealed: version 1, root signing seed 32, vault key 32.
+    /// The secrets in the clear, to be sealed: version 1, root signing seed 32, vault key 32. Whose
+    /// they are is for the seal to bind: the account's id is not among them.
     #[must_use]
     pub fn encode_secret(&self) -> Zeroizing<Vec<u8>> {
-        let Self { root_key, vault_key } = self;
+        let Self { root, vault_key } = self;
         Writer::with_capacity(Self::ENCODED_LENGTH)
             .u8(VERSION)
-            .bytes(root_key.seed())
+            .bytes(root.seed())
             .bytes(vault_key.as_bytes())
             .finish_secret()
     }
 
-    /// Reads what [`encode_secret`](Self::encode_secret) wrote; the caller wipes `bytes`.
+    /// Reads what [`encode_secret`](Self::encode_secret) wrote for this account; the caller wipes
+    /// `bytes`.
     ///
     /// # Errors
     /// [`WireError::UnknownVersion`], [`WireError::Truncated`] or [`WireError::Trailing`].
-    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+    pub fn decode(account_id: AccountId, bytes: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new(bytes);
         reader.version(VERSION)?;
         let (seed, vault_key) = (reader.array()?, reader.array()?);
         reader.end()?;
-        Ok(Self::new(SigningSecretKey::from_seed(seed), VaultKey::from_bytes(vault_key)))
+        let root = AccountRoot::from_key(account_id, SigningSecretKey::from_seed(seed));
+        Ok(Self { root, vault_key: VaultKey::from_bytes(vault_key) })
     }
 }
 
+// Root and vault key wipe themselves.
+impl ZeroizeOnDrop for AccountSecrets {}
+
 impl fmt::Debug for AccountSecrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { root_key, vault_key: _ } = self;
-        write!(f, "AccountSecrets(root: {:?}, ..)", root_key.public_key().to_wire())
+        let Self { root, vault_key: _ } = self;
+        write!(f, "AccountSecrets(root: {:?}, ..)", root.public_key().to_wire())
     }
 }

@@ -1,6 +1,6 @@
 //! Why a recovery key is not read, or a backup not sealed or opened.
 
-use crate::wire::WireError;
+use crate::wire::{ErrorCode, WireError};
 
 /// Why a text is no recovery key. None of it says anything about the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +24,18 @@ pub enum RecoveryKeyError {
     Checksum,
 }
 
+impl RecoveryKeyError {
+    /// The code that stands for it where errors cross a boundary.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Length { .. } => ErrorCode::RecoveryKeyLength,
+            Self::Character { .. } => ErrorCode::RecoveryKeyCharacter,
+            Self::Checksum => ErrorCode::RecoveryKeyChecksum,
+        }
+    }
+}
+
 /// Why a backup is not sealed or not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BackupError {
@@ -36,4 +48,16 @@ pub enum BackupError {
     /// Our bug: account secrets did not fit.
     #[error("account secrets did not fit into a backup")]
     Internal,
+}
+
+impl BackupError {
+    /// The code that stands for it where errors cross a boundary.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Malformed(_) => ErrorCode::BackupMalformed,
+            Self::Open => ErrorCode::BackupDoesNotOpen,
+            Self::Internal => ErrorCode::Internal,
+        }
+    }
 }

@@ -20,8 +20,6 @@ use crate::protocol::public::labels;
 /// A key of 256 bits that opens an account's backup; drawn by the program, kept on paper.
 pub struct RecoveryKey(Zeroizing<[u8; KEY_BYTES]>);
 
-impl ZeroizeOnDrop for RecoveryKey {}
-
 impl RecoveryKey {
     /// Characters of the written form, without its hyphens.
     pub const CHARACTERS: usize = WRITTEN_BYTES * 8 / 5;
@@ -62,10 +60,9 @@ impl RecoveryKey {
     #[must_use]
     pub fn to_written(&self) -> Zeroizing<String> {
         let mut written = Zeroizing::new([0; WRITTEN_BYTES]);
-        let key = self.as_bytes();
-        for (to, from) in written.iter_mut().zip(key.iter().chain(checksum(key).iter())) {
-            *to = *from;
-        }
+        let (key, checksum_place) = written.split_at_mut(KEY_BYTES);
+        key.copy_from_slice(self.as_bytes());
+        checksum_place.copy_from_slice(&*checksum(self.as_bytes()));
         encode(&written)
     }
 
@@ -73,6 +70,9 @@ impl RecoveryKey {
         &self.0
     }
 }
+
+// `Zeroizing` wipes the key.
+impl ZeroizeOnDrop for RecoveryKey {}
 
 impl PartialEq for RecoveryKey {
     fn eq(&self, other: &Self) -> bool {
@@ -91,9 +91,8 @@ impl fmt::Debug for RecoveryKey {
 fn checksum(key: &[u8; KEY_BYTES]) -> Zeroizing<[u8; CHECKSUM_BYTES]> {
     let mut digest = Sha256::new().chain_update(labels::RECOVERY_CHECKSUM).chain_update(key).finalize();
     let mut checksum = Zeroizing::new([0; CHECKSUM_BYTES]);
-    for (to, from) in checksum.iter_mut().zip(digest.iter()) {
-        *to = *from;
-    }
+    let (start, _) = digest.split_at(CHECKSUM_BYTES);
+    checksum.copy_from_slice(start);
     digest.as_mut_slice().zeroize();
     checksum
 }
@@ -132,13 +131,12 @@ fn decode(text: &str) -> Result<Zeroizing<[u8; WRITTEN_BYTES]>, RecoveryKeyError
         return Err(RecoveryKeyError::Length { expected: RecoveryKey::CHARACTERS, actual });
     }
     let mut written = Zeroizing::new([0; WRITTEN_BYTES]);
-    for (bytes, group) in written.chunks_mut(5).zip(symbols.chunks(8)) {
+    // Eight characters are 40 bits: the last five of a `u64`'s bytes.
+    for (bytes, group) in written.as_chunks_mut().0.iter_mut().zip(symbols.as_chunks::<8>().0) {
         let bits = Zeroizing::new(group.iter().fold(0_u64, |bits, symbol| bits << 5 | u64::from(*symbol)));
-        let mut group_bytes = bits.to_be_bytes();
-        for (to, from) in bytes.iter_mut().zip(group_bytes.iter().skip(3)) {
-            *to = *from;
-        }
-        group_bytes.zeroize();
+        let group_bytes = Zeroizing::new(bits.to_be_bytes());
+        let [_, _, _, five_bytes @ ..] = &*group_bytes;
+        *bytes = *five_bytes;
     }
     Ok(written)
 }

@@ -70,14 +70,13 @@ pub struct OpenedBackup {
 /// use conclave::protocol::backup::{AccountSecrets, RecoveryKey, open_backup, seal_backup};
 /// # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 /// # let mut rng = ChaCha20Rng::seed_from_u64(1);
-/// let account_id = AccountId::generate(&mut rng);
-/// let secrets = AccountSecrets::generate(&mut rng);
+/// let secrets = AccountSecrets::generate(AccountId::generate(&mut rng), &mut rng);
 /// let recovery_key = RecoveryKey::generate(&mut rng);
 ///
-/// let backup = seal_backup(&recovery_key, account_id, 1, &secrets, &mut rng)?;
-/// let opened = open_backup(&recovery_key, account_id, &backup)?;
+/// let backup = seal_backup(&recovery_key, 1, &secrets, &mut rng)?;
+/// let opened = open_backup(&recovery_key, secrets.account_id(), &backup)?;
 /// assert_eq!(opened.generation, 1);
-/// assert_eq!(opened.secrets.root_key().public_key(), secrets.root_key().public_key());
+/// assert_eq!(opened.secrets.root().public_key(), secrets.root().public_key());
 /// # Ok::<(), conclave::protocol::backup::BackupError>(())
 /// ```
 ///
@@ -85,12 +84,11 @@ pub struct OpenedBackup {
 /// [`BackupError::Internal`] alone, which is a bug.
 pub fn seal_backup(
     recovery_key: &RecoveryKey,
-    account_id: AccountId,
     generation: u64,
     secrets: &AccountSecrets,
     rng: &mut impl CryptoRng,
 ) -> Result<Backup, BackupError> {
-    let place = place(account_id, generation);
+    let place = place(secrets.account_id(), generation);
     let sealed = one_use::seal(recovery_key.as_bytes(), purpose(&place), &secrets.encode_secret(), rng)
         .map_err(|_| BackupError::Internal)?;
     Ok(Backup { generation, sealed })
@@ -109,7 +107,7 @@ pub fn open_backup(
     let Backup { generation, sealed } = backup;
     let place = place(account_id, *generation);
     let content = one_use::open(recovery_key.as_bytes(), purpose(&place), sealed).map_err(|_| BackupError::Open)?;
-    Ok(OpenedBackup { generation: *generation, secrets: AccountSecrets::decode(&content)? })
+    Ok(OpenedBackup { generation: *generation, secrets: AccountSecrets::decode(account_id, &content)? })
 }
 
 fn place(account_id: AccountId, generation: u64) -> Vec<u8> {

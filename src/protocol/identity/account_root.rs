@@ -1,6 +1,7 @@
 //! The root key of an account.
 
 use rand_core::CryptoRng;
+use zeroize::ZeroizeOnDrop;
 
 use crate::ids::{AccountId, DeviceId};
 use crate::protocol::public::{AgreementPublicKey, SigningPublicKey, certificate_signed_bytes, list_signed_bytes};
@@ -8,6 +9,9 @@ use crate::protocol::secret::SigningSecretKey;
 use crate::wire::{Bytes, DeviceCertificate, DeviceList, Timestamp};
 
 /// An account's root key: it says which devices are the account's.
+///
+/// It is saved and backed up as a part of [`AccountSecrets`](crate::protocol::backup::AccountSecrets),
+/// which takes it or draws it.
 #[derive(Debug)]
 pub struct AccountRoot {
     account_id: AccountId,
@@ -39,10 +43,9 @@ impl AccountRoot {
         self.key.public_key()
     }
 
-    /// The secret key, for sealed storage and backups.
-    #[must_use]
-    pub const fn secret_key(&self) -> &SigningSecretKey {
-        &self.key
+    /// The secret key's seed, for sealed storage and backups.
+    pub(in crate::protocol) fn seed(&self) -> &[u8; 32] {
+        self.key.seed()
     }
 
     /// Certifies a device's keys as this account's.
@@ -82,3 +85,6 @@ impl AccountRoot {
         list
     }
 }
+
+// The key wipes itself; the account's id is public.
+impl ZeroizeOnDrop for AccountRoot {}

@@ -1,43 +1,11 @@
-//! The keys of this device, before and after the account's root has certified them.
+//! This device as its account's root has certified it.
 
-use rand_core::CryptoRng;
-use zeroize::Zeroizing;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
+use super::{DeviceKeys, IdentityError};
 use crate::ids::DeviceAddress;
-use crate::protocol::public::{VerifiedDevice, VerifyError, verify_device};
-use crate::protocol::secret::{AgreementSecretKey, SigningSecretKey};
-use crate::wire::{DeviceCertificate, Reader, WireError, Writer};
-
-/// A device's secret identity keys, not yet certified.
-#[derive(Debug)]
-pub struct DeviceKeys {
-    /// Ed25519: signs prekeys and envelopes.
-    pub signing: SigningSecretKey,
-    /// X25519: agrees in PQXDH.
-    pub agreement: AgreementSecretKey,
-}
-
-impl DeviceKeys {
-    /// Makes the keys of a new device.
-    #[must_use]
-    pub fn generate(rng: &mut impl CryptoRng) -> Self {
-        Self { signing: SigningSecretKey::generate(rng), agreement: AgreementSecretKey::generate(rng) }
-    }
-}
-
-/// Why keys and a certificate make no identity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum IdentityError {
-    /// The certificate does not hold.
-    #[error(transparent)]
-    Certificate(#[from] VerifyError),
-    /// The certificate is for other keys than these.
-    #[error("the certificate is for other keys")]
-    OtherKeys,
-    /// The saved form is malformed.
-    #[error("the saved identity is malformed: {0}")]
-    Saved(#[from] WireError),
-}
+use crate::protocol::public::{VerifiedDevice, verify_device};
+use crate::wire::{DeviceCertificate, Reader, Writer};
 
 /// This device: its secret keys and the certificate that makes them the account's.
 #[derive(Debug)]
@@ -82,11 +50,9 @@ impl DeviceIdentity {
     /// The saved form: version 1, signing seed 32, agreement secret 32, certificate 200. Secret.
     #[must_use]
     pub fn save(&self) -> Zeroizing<Vec<u8>> {
-        let Self { device, keys: DeviceKeys { signing, agreement } } = self;
-        let writer = Writer::with_capacity(1 + 32 + 32 + DeviceCertificate::LENGTH)
-            .u8(Self::SAVED_VERSION)
-            .bytes(signing.seed())
-            .bytes(agreement.secret_bytes());
+        let Self { device, keys } = self;
+        let capacity = 1 + DeviceKeys::SECRETS_LENGTH + DeviceCertificate::LENGTH;
+        let writer = keys.write(Writer::with_capacity(capacity).u8(Self::SAVED_VERSION));
         device.certificate().write(writer).finish_secret()
     }
 
@@ -97,12 +63,12 @@ impl DeviceIdentity {
     pub fn load(saved: &[u8]) -> Result<Self, IdentityError> {
         let mut reader = Reader::new(saved);
         reader.version(Self::SAVED_VERSION)?;
-        let keys = DeviceKeys {
-            signing: SigningSecretKey::from_seed(reader.array()?),
-            agreement: AgreementSecretKey::from_bytes(reader.array()?),
-        };
+        let keys = DeviceKeys::read(&mut reader)?;
         let certificate = DeviceCertificate::read(&mut reader)?;
         reader.end()?;
         Self::new(keys, &certificate)
     }
 }
+
+// The keys wipe themselves; the certificate is public.
+impl ZeroizeOnDrop for DeviceIdentity {}

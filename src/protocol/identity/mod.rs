@@ -6,6 +6,10 @@
 
 mod account_root;
 mod device_identity;
+mod device_keys;
+mod error;
 
 pub use account_root::AccountRoot;
-pub use device_identity::{DeviceIdentity, DeviceKeys, IdentityError};
+pub use device_identity::DeviceIdentity;
+pub use device_keys::DeviceKeys;
+pub use error::IdentityError;

@@ -1,5 +1,7 @@
 //! Argon2id (RFC 9106), with floors and ceilings on its costs, in memory that is wiped.
 
+use core::ops::RangeInclusive;
+
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use zeroize::Zeroizing;
 
@@ -13,78 +15,78 @@ pub(super) const SALT_LENGTH: usize = 16;
 /// Bytes of the output: a key of 256 bits.
 const OUTPUT_LENGTH: usize = 32;
 
+/// Costs of Argon2id as somebody names them: a setting, a file, a server. Not checked yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Argon2Costs {
+    /// Memory in KiB.
+    pub memory_kib: u32,
+    /// Passes over the memory.
+    pub iterations: u32,
+    /// Lanes.
+    pub lanes: u32,
+}
+
 /// Costs of Argon2id that lie between the floors and ceilings in [`limits`].
 ///
 /// The default is the floor: 64 MiB, 3 passes, 1 lane.
+///
+/// ```
+/// use conclave::protocol::keystore::{Argon2Costs, Argon2Parameter, Argon2Parameters, KeystoreError};
+///
+/// let costs = Argon2Costs { memory_kib: 64 * 1024, iterations: 3, lanes: 1 };
+/// assert_eq!(Argon2Parameters::try_from(costs), Ok(Argon2Parameters::default()));
+/// assert_eq!(
+///     Argon2Parameters::try_from(Argon2Costs { memory_kib: 19 * 1024, ..costs }),
+///     Err(KeystoreError::BelowFloor { parameter: Argon2Parameter::MemoryKib, actual: 19_456, floor: 65_536 }),
+/// );
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Argon2Parameters {
-    memory_kib: u32,
-    iterations: u32,
-    lanes: u32,
+pub struct Argon2Parameters(Argon2Costs);
+
+impl Argon2Parameters {
+    /// The costs.
+    #[must_use]
+    pub const fn costs(&self) -> Argon2Costs {
+        self.0
+    }
+
+    pub(super) fn write(&self, writer: Writer) -> Writer {
+        let Argon2Costs { memory_kib, iterations, lanes } = self.0;
+        writer.u32(memory_kib).u32(iterations).u32(lanes)
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, KeystoreError> {
+        Argon2Costs { memory_kib: reader.u32()?, iterations: reader.u32()?, lanes: reader.u32()? }.try_into()
+    }
 }
 
 impl Default for Argon2Parameters {
     fn default() -> Self {
-        Self {
+        Self(Argon2Costs {
             memory_kib: limits::ARGON2_MEMORY_KIB_MIN,
             iterations: limits::ARGON2_ITERATIONS_MIN,
             lanes: limits::ARGON2_LANES_MIN,
-        }
+        })
     }
 }
 
-impl Argon2Parameters {
-    /// Takes parameters, whoever names them: a setting, a file, a server.
-    ///
-    /// ```
-    /// use conclave::protocol::keystore::{Argon2Parameter, Argon2Parameters, KeystoreError};
-    ///
-    /// assert_eq!(Argon2Parameters::new(64 * 1024, 3, 1), Ok(Argon2Parameters::default()));
-    /// assert_eq!(
-    ///     Argon2Parameters::new(19 * 1024, 3, 1),
-    ///     Err(KeystoreError::BelowFloor { parameter: Argon2Parameter::MemoryKib, actual: 19_456, floor: 65_536 }),
-    /// );
-    /// ```
-    ///
-    /// # Errors
-    /// [`KeystoreError::BelowFloor`] or [`KeystoreError::AboveCeiling`], naming the first that is.
-    pub fn new(memory_kib: u32, iterations: u32, lanes: u32) -> Result<Self, KeystoreError> {
+/// Fails with [`KeystoreError::BelowFloor`] or [`KeystoreError::AboveCeiling`], naming the first cost
+/// that is.
+impl TryFrom<Argon2Costs> for Argon2Parameters {
+    type Error = KeystoreError;
+
+    fn try_from(costs: Argon2Costs) -> Result<Self, KeystoreError> {
         use Argon2Parameter::{Iterations, Lanes, MemoryKib};
-        check(MemoryKib, memory_kib, limits::ARGON2_MEMORY_KIB_MIN, limits::ARGON2_MEMORY_KIB_MAX)?;
-        check(Iterations, iterations, limits::ARGON2_ITERATIONS_MIN, limits::ARGON2_ITERATIONS_MAX)?;
-        check(Lanes, lanes, limits::ARGON2_LANES_MIN, limits::ARGON2_LANES_MAX)?;
-        Ok(Self { memory_kib, iterations, lanes })
-    }
-
-    /// Memory in KiB.
-    #[must_use]
-    pub const fn memory_kib(&self) -> u32 {
-        self.memory_kib
-    }
-
-    /// Passes over the memory.
-    #[must_use]
-    pub const fn iterations(&self) -> u32 {
-        self.iterations
-    }
-
-    /// Lanes.
-    #[must_use]
-    pub const fn lanes(&self) -> u32 {
-        self.lanes
-    }
-
-    pub(super) fn write(&self, writer: Writer) -> Writer {
-        let Self { memory_kib, iterations, lanes } = self;
-        writer.u32(*memory_kib).u32(*iterations).u32(*lanes)
-    }
-
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, KeystoreError> {
-        Self::new(reader.u32()?, reader.u32()?, reader.u32()?)
+        let Argon2Costs { memory_kib, iterations, lanes } = costs;
+        check(MemoryKib, memory_kib, limits::ARGON2_MEMORY_KIB_MIN..=limits::ARGON2_MEMORY_KIB_MAX)?;
+        check(Iterations, iterations, limits::ARGON2_ITERATIONS_MIN..=limits::ARGON2_ITERATIONS_MAX)?;
+        check(Lanes, lanes, limits::ARGON2_LANES_MIN..=limits::ARGON2_LANES_MAX)?;
+        Ok(Self(costs))
     }
 }
 
-fn check(parameter: Argon2Parameter, actual: u32, floor: u32, ceiling: u32) -> Result<(), KeystoreError> {
+fn check(parameter: Argon2Parameter, actual: u32, allowed: RangeInclusive<u32>) -> Result<(), KeystoreError> {
+    let (floor, ceiling) = allowed.into_inner();
     if actual < floor {
         return Err(KeystoreError::BelowFloor { parameter, actual, floor });
     }
@@ -100,7 +102,7 @@ pub(super) fn stretch(
     salt: &[u8; SALT_LENGTH],
     parameters: Argon2Parameters,
 ) -> Result<Zeroizing<[u8; 32]>, KeystoreError> {
-    let Argon2Parameters { memory_kib, iterations, lanes } = parameters;
+    let Argon2Costs { memory_kib, iterations, lanes } = parameters.costs();
     let params =
         Params::new(memory_kib, iterations, lanes, Some(OUTPUT_LENGTH)).map_err(|_| KeystoreError::Internal)?;
     run(&Argon2::new(Algorithm::Argon2id, Version::V0x13, params), passphrase.as_bytes(), salt)

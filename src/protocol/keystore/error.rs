@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::wire::WireError;
+use crate::wire::{ErrorCode, WireError};
 
 /// One of Argon2id's costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,4 +82,22 @@ pub enum KeystoreError {
     /// Our bug: Argon2id refused what was checked before.
     #[error("Argon2id refused checked parameters")]
     Internal,
+}
+
+impl KeystoreError {
+    /// The code that stands for it where errors cross a boundary.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::PassphraseEmpty => ErrorCode::PassphraseEmpty,
+            Self::PassphraseTooLong { .. } => ErrorCode::PassphraseTooLong,
+            Self::BelowFloor { .. } => ErrorCode::KeystoreCostTooLow,
+            Self::AboveCeiling { .. } => ErrorCode::KeystoreCostTooHigh,
+            Self::TooLong { .. } => ErrorCode::KeystoreTooLong,
+            Self::Malformed(_) => ErrorCode::KeystoreMalformed,
+            Self::Open => ErrorCode::KeystoreDoesNotOpen,
+            Self::OutOfMemory { .. } => ErrorCode::OutOfMemory,
+            Self::Internal => ErrorCode::Internal,
+        }
+    }
 }

@@ -27,7 +27,7 @@ mod error;
 mod passphrase;
 mod sealed;
 
-pub use argon2id::Argon2Parameters;
+pub use argon2id::{Argon2Costs, Argon2Parameters};
 pub use error::{Argon2Parameter, KeystoreError};
 pub use passphrase::Passphrase;
 pub use sealed::{keystore_parameters, open_keystore, seal_keystore};

@@ -11,8 +11,6 @@ use crate::protocol::public::limits;
 /// normalisation). Wiped when dropped. How hard it is to guess is for the application to judge.
 pub struct Passphrase(Zeroizing<String>);
 
-impl ZeroizeOnDrop for Passphrase {}
-
 impl Passphrase {
     /// Takes a passphrase; it is wiped also when it is refused.
     ///
@@ -32,6 +30,9 @@ impl Passphrase {
         self.0.as_bytes()
     }
 }
+
+// `Zeroizing` wipes the text.
+impl ZeroizeOnDrop for Passphrase {}
 
 impl fmt::Debug for Passphrase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,12 +6,12 @@ use zeroize::Zeroizing;
 use super::argon2id::{SALT_LENGTH, stretch};
 use super::{Argon2Parameters, KeystoreError, Passphrase};
 use crate::protocol::public::{labels, limits};
-use crate::protocol::seal::one_use::{OneUseKey, Purpose};
+use crate::protocol::seal::aead::TAG_LENGTH;
+use crate::protocol::seal::one_use::{COMMITMENT_LENGTH, OneUseKey, Purpose};
 use crate::wire::{Reader, WireError, Writer};
 
 const VERSION: u8 = 1;
 pub(super) const HEADER_LENGTH: usize = 1 + 3 * 4 + SALT_LENGTH;
-const COMMITMENT_AND_TAG_LENGTH: usize = 32 + 16;
 
 /// Seals `content`, at most [`limits::KEYSTORE_BYTES_MAX`] bytes, under a passphrase: 77 bytes are
 /// added. It takes as long and as much memory as `parameters` say.
@@ -79,7 +79,7 @@ fn parse(keystore: &[u8]) -> Result<Parts<'_>, KeystoreError> {
     reader.version(VERSION)?;
     let parameters = Argon2Parameters::read(&mut reader)?;
     let salt = reader.array()?;
-    match body.len().checked_sub(COMMITMENT_AND_TAG_LENGTH) {
+    match body.len().checked_sub(COMMITMENT_LENGTH + TAG_LENGTH) {
         None => Err(WireError::Truncated.into()),
         Some(length) if length > limits::KEYSTORE_BYTES_MAX => {
             Err(WireError::OverLimit { field: "keystore content", limit: limits::KEYSTORE_BYTES_MAX }.into())

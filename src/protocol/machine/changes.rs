@@ -14,20 +14,38 @@ use crate::ids::{AccountId, DeviceAddress, KeyId, OpeningId};
 pub enum RecordKey {
     /// This device's secret identity keys and its certificate.
     Identity,
-    /// The secret half of a signed prekey.
-    SignedPrekey(KeyId),
-    /// The seed of a last-resort KEM prekey.
-    LastResortKemPrekey(KeyId),
-    /// The secret half of a one-time prekey.
-    OneTimePrekey(KeyId),
-    /// The seed of a one-time KEM prekey.
-    OneTimeKemPrekey(KeyId),
+    /// The secret half of a prekey.
+    Prekey(PrekeyKind, KeyId),
     /// A first message that was used.
     UsedOpening(OpeningId),
     /// An account: its device list, and a new identity that waits to be accepted.
     Contact(AccountId),
     /// One session with one device.
     Session(DeviceAddress, OpeningId),
+}
+
+/// The kinds of prekey that a device keeps the secret halves of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PrekeyKind {
+    /// X25519, signed; its secret half is saved.
+    Signed,
+    /// ML-KEM-1024, handed out when no one-time key is left; its seed is saved.
+    LastResortKem,
+    /// X25519, handed out once.
+    OneTime,
+    /// ML-KEM-1024, handed out once.
+    OneTimeKem,
+}
+
+impl PrekeyKind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Signed => "signed-prekey",
+            Self::LastResortKem => "last-resort-kem-prekey",
+            Self::OneTime => "one-time-prekey",
+            Self::OneTimeKem => "one-time-kem-prekey",
+        }
+    }
 }
 
 /// A text that names no record.
@@ -39,10 +57,7 @@ impl fmt::Display for RecordKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Identity => f.write_str("identity"),
-            Self::SignedPrekey(id) => write!(f, "signed-prekey/{id}"),
-            Self::LastResortKemPrekey(id) => write!(f, "last-resort-kem-prekey/{id}"),
-            Self::OneTimePrekey(id) => write!(f, "one-time-prekey/{id}"),
-            Self::OneTimeKemPrekey(id) => write!(f, "one-time-kem-prekey/{id}"),
+            Self::Prekey(kind, id) => write!(f, "{}/{id}", kind.as_str()),
             Self::UsedOpening(id) => write!(f, "used-opening/{id}"),
             Self::Contact(account) => write!(f, "contact/{account}"),
             Self::Session(device, id) => write!(f, "session/{device}/{id}"),
@@ -60,10 +75,10 @@ impl FromStr for RecordKey {
         let parts: Vec<&str> = text.split('/').collect();
         Ok(match parts[..] {
             ["identity"] => Self::Identity,
-            ["signed-prekey", key] => Self::SignedPrekey(id(key)?),
-            ["last-resort-kem-prekey", key] => Self::LastResortKemPrekey(id(key)?),
-            ["one-time-prekey", key] => Self::OneTimePrekey(id(key)?),
-            ["one-time-kem-prekey", key] => Self::OneTimeKemPrekey(id(key)?),
+            ["signed-prekey", key] => Self::Prekey(PrekeyKind::Signed, id(key)?),
+            ["last-resort-kem-prekey", key] => Self::Prekey(PrekeyKind::LastResortKem, id(key)?),
+            ["one-time-prekey", key] => Self::Prekey(PrekeyKind::OneTime, id(key)?),
+            ["one-time-kem-prekey", key] => Self::Prekey(PrekeyKind::OneTimeKem, id(key)?),
             ["used-opening", opening] => Self::UsedOpening(id(opening)?),
             ["contact", account] => Self::Contact(id(account)?),
             ["session", account, device, opening] => {

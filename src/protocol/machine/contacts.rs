@@ -1,5 +1,6 @@
 //! The accounts that this machine knows: their pinned root keys and newest device lists.
 
+use core::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
@@ -8,17 +9,22 @@ use super::Machine;
 use super::changes::{Changes, RecordKey};
 use super::error::MachineError;
 use super::io::Outputs;
-use crate::ids::{AccountId, DeviceAddress};
+use super::load::Malformed;
+use crate::ids::{AccountId, DeviceAddress, DeviceId};
 use crate::protocol::public::{SigningPublicKey, VerifiedDevice, VerifiedDeviceList, limits, verify_device_list};
-use crate::wire::{DeviceList, Reader, WireError, Writer};
+use crate::wire::limits::DEVICES_MAX;
+use crate::wire::{DeviceList, Reader, Timestamp, WireError, Writer};
 
-/// One account. Saved form: version 1, device list, new identity 1 and then its device list.
+/// One account. Saved form: version 1, device list, new identity 1 and then its device list, number
+/// of devices `u32` and for each its id 16 and a time `u64`.
 #[derive(Debug)]
 pub(super) struct Contact {
     /// The newest list under the pinned root key.
     pub(super) list: VerifiedDeviceList,
     /// A list under another root key, which waits to be accepted.
     pub(super) changed_to: Option<VerifiedDeviceList>,
+    /// When the newest signed prekey that was seen of a device was made.
+    signed_prekeys: BTreeMap<DeviceId, Timestamp>,
 }
 
 /// All accounts, and this device's own.
@@ -60,6 +66,24 @@ impl Contacts {
         })
     }
 
+    /// Whether a signed prekey is as new as the newest that was seen of its device: an older one could
+    /// be of a state that was stolen since.
+    pub(super) fn check_signed_prekey(&self, device: DeviceAddress, made_at: Timestamp) -> Result<(), MachineError> {
+        let contact = self.get(device.account_id);
+        match contact.and_then(|contact| contact.signed_prekeys.get(&device.device_id)) {
+            Some(newest) if made_at < *newest => Err(MachineError::StalePrekeys { device }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Remembers when a device's signed prekey was made.
+    pub(super) fn saw_signed_prekey(&mut self, device: DeviceAddress, made_at: Timestamp, changes: &mut Changes) {
+        if let Some(contact) = self.by_account.get_mut(&device.account_id) {
+            contact.signed_prekeys.insert(device.device_id, made_at);
+            changes.put(RecordKey::Contact(device.account_id), contact.save());
+        }
+    }
+
     /// What a list is to those that are known. Changes nothing.
     fn weigh(&self, list: &VerifiedDeviceList) -> Result<Weight, MachineError> {
         let account = list.account_id();
@@ -73,16 +97,14 @@ impl Contacts {
                 Err(MachineError::TooManyAccounts)
             };
         };
-        if *list.root_key() != *contact.list.root_key() {
-            return Ok(Weight::OtherIdentity);
+        if *list.root_key() == *contact.list.root_key() {
+            return Ok(if compare(list, &contact.list)?.is_gt() { Weight::Newer } else { Weight::Same });
         }
-        if list.version() < contact.list.version() {
-            return Err(MachineError::StaleDeviceList { known: contact.list.version(), given: list.version() });
-        }
-        if list.version() > contact.list.version() {
-            return Ok(Weight::Newer);
-        }
-        if list.list() == contact.list.list() { Ok(Weight::Same) } else { Err(MachineError::ForkedDeviceList) }
+        match &contact.changed_to {
+            Some(waiting) if *list.root_key() == *waiting.root_key() => compare(list, waiting)?,
+            _ => Ordering::Greater,
+        };
+        Ok(Weight::OtherIdentity)
     }
 
     fn put(&mut self, contact: Contact, changes: &mut Changes) {
@@ -97,13 +119,23 @@ impl Contacts {
         }
     }
 
-    pub(super) fn load(&mut self, account: AccountId, saved: &[u8]) -> Result<(), MachineError> {
+    pub(super) fn load(&mut self, account: AccountId, saved: &[u8]) -> Result<(), Malformed> {
         let contact = Contact::load(saved)?;
         if contact.list.account_id() != account {
-            return Err(WireError::Invalid { field: "account id" }.into());
+            return Err(Malformed);
         }
         self.by_account.insert(account, contact);
         Ok(())
+    }
+}
+
+/// How a list stands to a known one under the same root key: `Greater` if it is newer, `Equal` if it
+/// is the same.
+fn compare(given: &VerifiedDeviceList, known: &VerifiedDeviceList) -> Result<Ordering, MachineError> {
+    match given.version().cmp(&known.version()) {
+        Ordering::Less => Err(MachineError::StaleDeviceList { known: known.version(), given: given.version() }),
+        Ordering::Equal if given.list() != known.list() => Err(MachineError::ForkedDeviceList),
+        order => Ok(order),
     }
 }
 
@@ -118,16 +150,19 @@ impl Contact {
     const SAVED_VERSION: u8 = 1;
 
     fn save(&self) -> Zeroizing<Vec<u8>> {
-        let Self { list, changed_to } = self;
+        let Self { list, changed_to, signed_prekeys } = self;
         let writer = list.list().write(Writer::default().u8(Self::SAVED_VERSION));
-        match changed_to {
+        let writer = match changed_to {
             None => writer.u8(0),
             Some(list) => list.list().write(writer.u8(1)),
-        }
-        .finish_secret()
+        };
+        let write = |writer: Writer, (device, made_at): (&DeviceId, &Timestamp)| {
+            writer.bytes(device.as_bytes()).u64(made_at.as_millis())
+        };
+        writer.length(signed_prekeys.len()).each(signed_prekeys, write).finish_secret()
     }
 
-    fn load(saved: &[u8]) -> Result<Self, MachineError> {
+    fn load(saved: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(saved);
         reader.version(Self::SAVED_VERSION)?;
         let list = verify_device_list(&DeviceList::read(&mut reader)?)?;
@@ -136,8 +171,10 @@ impl Contact {
         } else {
             None
         };
+        let read = |reader: &mut Reader<'_>| Ok((reader.device_id()?, Timestamp::from_millis(reader.u64()?)));
+        let signed_prekeys = reader.list::<_, WireError>("signed prekeys", DEVICES_MAX, read)?;
         reader.end()?;
-        Ok(Self { list, changed_to })
+        Ok(Self { list, changed_to, signed_prekeys: signed_prekeys.into_iter().collect() })
     }
 }
 
@@ -151,8 +188,8 @@ impl Machine {
             Weight::Newer => self.adopt(list, &mut outputs.changes),
             Weight::Same => {
                 // The pinned identity is shown again: what waited to be accepted is not the account's.
-                if self.contacts.get(list.account_id()).is_some_and(|contact| contact.changed_to.is_some()) {
-                    self.contacts.put(Contact { list, changed_to: None }, &mut outputs.changes);
+                if let Some(contact) = self.contacts.by_account.remove(&list.account_id()) {
+                    self.contacts.put(Contact { changed_to: None, ..contact }, &mut outputs.changes);
                 }
             }
             Weight::OtherIdentity => {
@@ -183,9 +220,30 @@ impl Machine {
         }
     }
 
-    /// Puts a list in its place. Sessions with devices that are not on it are forgotten.
+    /// Forgets what is known of an account. Its used openings stay: they guard against replays.
+    pub(super) fn forget_account(&mut self, account: AccountId) -> Outputs {
+        let mut outputs = Outputs::default();
+        self.peers.remove_all(account, |_| true, &mut outputs.changes);
+        if self.contacts.by_account.remove(&account).is_some() {
+            outputs.changes.delete(RecordKey::Contact(account));
+        }
+        outputs
+    }
+
+    /// Puts a list in its place. Sessions with devices that are not on it, or stand on it with another
+    /// certificate, are forgotten: whoever has the old keys is not written to any more.
     fn adopt(&mut self, list: VerifiedDeviceList, changes: &mut Changes) {
-        self.peers.remove_all(list.account_id(), |device| list.device(device.device_id).is_none(), changes);
-        self.contacts.put(Contact { list, changed_to: None }, changes);
+        let known = self.contacts.by_account.remove(&list.account_id());
+        let certificate = |list: &VerifiedDeviceList, device: DeviceAddress| {
+            list.device(device.device_id).map(|device| device.certificate().clone())
+        };
+        let is_another = |device| {
+            let before = known.as_ref().and_then(|contact| certificate(&contact.list, device));
+            certificate(&list, device).is_none_or(|now| before.is_some_and(|before| before != now))
+        };
+        self.peers.remove_all(list.account_id(), is_another, changes);
+        let mut signed_prekeys = known.map(|contact| contact.signed_prekeys).unwrap_or_default();
+        signed_prekeys.retain(|device, _| list.device(*device).is_some());
+        self.contacts.put(Contact { list, changed_to: None, signed_prekeys }, changes);
     }
 }

@@ -6,7 +6,7 @@ use super::Machine;
 use super::error::MachineError;
 use super::io::{Encrypt, Outputs};
 use crate::ids::{DeviceAddress, EnvelopeId};
-use crate::protocol::public::{VerifiedDevice, envelope_signed_bytes, signing_key_id};
+use crate::protocol::public::{VerifiedDevice, envelope_signed_bytes, signing_key_id, verify_envelope};
 use crate::protocol::session::{MessageContext, SessionStep};
 use crate::wire::{ByteString, Bytes, Custody, Envelope, Protection, RoomPolicy, Signatures, Timestamp};
 
@@ -34,10 +34,7 @@ impl Machine {
             steps.push((recipient, step));
         }
         for (recipient, step) in steps {
-            if let Some(session) = self.peers.in_use_mut(recipient) {
-                session.advance(step);
-            }
-            self.peers.save_in_use(recipient, &mut outputs.changes);
+            self.peers.sealed(recipient, step, now, &mut outputs.changes)?;
         }
         Ok(outputs)
     }
@@ -66,25 +63,43 @@ impl Machine {
         let destination = place.destination(recipient);
         let session = self.peers.in_use(recipient).ok_or(MachineError::NoSession { device: recipient })?;
         let (payload, step) = session.prepare(plaintext, &MessageContext { destination, policy }, rng)?;
-        let mut nonce = [0; 12];
-        rng.fill_bytes(&mut nonce);
-        let mut envelope = Envelope {
+        let envelope = Envelope {
             id: EnvelopeId::generate(rng),
             destination,
             sender: self.identity.address(),
             recipient: Some(recipient),
             key_id: signing_key_id(self.identity.device().signing_key()),
             epoch: None,
-            nonce: Bytes(nonce),
+            nonce: Bytes([0; 12]),
             timestamp: now,
             payload: ByteString(payload),
             signature: None,
         };
-        if policy.signatures == Signatures::On {
-            let signature = self.identity.keys().signing.sign(&envelope_signed_bytes(&envelope, policy));
-            envelope.signature = Some(signature);
-        }
-        Ok((envelope, step))
+        Ok((self.stamp(envelope, policy, now, rng), step))
+    }
+
+    /// Stamps an envelope of this device anew, with its id and payload as they are: one that waited
+    /// until it was too old to be admitted.
+    pub(super) fn restamp(
+        &self,
+        envelope: &Envelope,
+        policy: RoomPolicy,
+        now: Timestamp,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Outputs, MachineError> {
+        verify_envelope(envelope, policy, self.identity.device())?;
+        Ok(Outputs { send: vec![self.stamp(envelope.clone(), policy, now, rng)], ..Outputs::default() })
+    }
+
+    /// Gives an envelope its time and nonce, and signs it if the policy asks for that.
+    fn stamp(&self, mut envelope: Envelope, policy: RoomPolicy, now: Timestamp, rng: &mut impl CryptoRng) -> Envelope {
+        rng.fill_bytes(&mut envelope.nonce.0);
+        envelope.timestamp = now;
+        envelope.signature = match policy.signatures {
+            Signatures::On => Some(self.identity.keys().signing.sign(&envelope_signed_bytes(&envelope, policy))),
+            Signatures::Off => None,
+        };
+        envelope
     }
 }
 

@@ -1,11 +1,12 @@
 //! Why the machine refused, and what repairs it.
 
+use super::changes::RecordKey;
 use crate::ids::{AccountId, DeviceAddress, KeyId};
-use crate::protocol::identity::IdentityError;
+use crate::protocol::agreement::{AgreementError, OpeningError};
 use crate::protocol::public::VerifyError;
 use crate::protocol::ratchet::RatchetError;
 use crate::protocol::session::SessionError;
-use crate::wire::{ErrorCode, RoomPolicy, WireError};
+use crate::wire::{ErrorCode, RoomPolicy};
 
 /// Why the machine refused an input. Its state is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,8 +67,8 @@ pub enum MachineError {
         /// The device.
         device: DeviceAddress,
     },
-    /// The first message has opened a session before.
-    #[error("the first message was used before")]
+    /// The first message has opened a session before, and that session is gone.
+    #[error("the first message was used before, and its session is gone")]
     OpeningReplayed,
     /// The first message uses a prekey that is gone.
     #[error("prekey {key_id} is gone")]
@@ -75,9 +76,15 @@ pub enum MachineError {
         /// The prekey.
         key_id: KeyId,
     },
+    /// The bundle is older than one that was seen: its prekeys may have been stolen since.
+    #[error("an old bundle of device {device} was given")]
+    StalePrekeys {
+        /// The device.
+        device: DeviceAddress,
+    },
     /// The session refused the message.
     #[error(transparent)]
-    Session(SessionError),
+    Session(#[from] SessionError),
     /// Too many first messages of an account; room comes back as signed prekeys age.
     #[error("too many first messages of account {account} are remembered")]
     TooManyOpenings {
@@ -87,21 +94,21 @@ pub enum MachineError {
     /// A session with this device itself was asked for.
     #[error("a device has no session with itself")]
     OwnDevice,
-    /// Too many accounts are known.
+    /// Too many accounts are known; [`ForgetAccount`](super::Input::ForgetAccount) makes room.
     #[error("too many accounts are known")]
     TooManyAccounts,
-    /// Saved state is malformed or incomplete.
-    #[error("the saved state is malformed: {0}")]
-    Saved(#[from] WireError),
-    /// The saved identity is malformed.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-}
-
-impl From<SessionError> for MachineError {
-    fn from(error: SessionError) -> Self {
-        Self::Session(error)
-    }
+    /// A saved record is malformed, or missing.
+    #[error("the saved record {record} is malformed or missing")]
+    Saved {
+        /// The record.
+        record: RecordKey,
+    },
+    /// A mistake of this program: to be reported.
+    #[error("a bug in the machine: {what}")]
+    Internal {
+        /// What should not have been possible.
+        what: &'static str,
+    },
 }
 
 /// What the client does about an error.
@@ -113,9 +120,12 @@ pub enum Repair {
     Refuse,
     /// Fetch the account's device list, then try again.
     FetchDevices,
-    /// Start a new session with the device, and ask it to send the message again.
+    /// Start a new session with the device, and ask it to send the message again. Without
+    /// signatures a node can bring this about at will: not more often than a few times a day for a
+    /// device.
     NewSession,
-    /// Ask the device to send the message again.
+    /// Ask the device to send the message again. Asking is a message of ours, which the device answers
+    /// with a new chain; that is what brings a session back into step.
     AskAgain,
     /// Ask the user whether the new identity is to be accepted.
     AskUser,
@@ -125,6 +135,10 @@ pub enum Repair {
     Restore,
     /// Wait: room comes back with time.
     Wait,
+    /// Forget accounts that are not needed any more.
+    ForgetAccounts,
+    /// Report it: a mistake of this program.
+    Report,
 }
 
 impl MachineError {
@@ -134,14 +148,18 @@ impl MachineError {
         match self {
             Self::UnknownAccount { .. } | Self::UnknownDevice { .. } => Repair::FetchDevices,
             Self::IdentityChanged { .. } => Repair::AskUser,
-            Self::NotForThisDevice | Self::OpeningReplayed => Repair::Nothing,
-            Self::OwnRootChanged | Self::StaleDeviceList { .. } | Self::ForkedDeviceList | Self::Verify(_) => {
-                Repair::Refuse
-            }
-            Self::NoSession { .. } | Self::PrekeyGone { .. } => Repair::NewSession,
+            Self::NotForThisDevice => Repair::Nothing,
+            Self::OwnRootChanged
+            | Self::StaleDeviceList { .. }
+            | Self::ForkedDeviceList
+            | Self::StalePrekeys { .. }
+            | Self::Verify(_) => Repair::Refuse,
+            Self::NoSession { .. } | Self::PrekeyGone { .. } | Self::OpeningReplayed => Repair::NewSession,
             Self::OtherPolicy { .. } | Self::NoSuchIdentity { .. } | Self::OwnDevice => Repair::CorrectCall,
-            Self::TooManyOpenings { .. } | Self::TooManyAccounts => Repair::Wait,
-            Self::Saved(_) | Self::Identity(_) => Repair::Restore,
+            Self::TooManyOpenings { .. } => Repair::Wait,
+            Self::TooManyAccounts => Repair::ForgetAccounts,
+            Self::Internal { .. } => Repair::Report,
+            Self::Saved { .. } => Repair::Restore,
             Self::Session(error) => repair_session(error),
         }
     }
@@ -164,21 +182,26 @@ impl MachineError {
             Self::OpeningReplayed => ErrorCode::OpeningReplayed,
             Self::PrekeyGone { .. } => ErrorCode::PrekeyGone,
             Self::OwnDevice => ErrorCode::OwnDevice,
+            Self::StalePrekeys { .. } => ErrorCode::StalePrekeys,
             Self::Session(error) => session_code(error),
             Self::TooManyOpenings { .. } => ErrorCode::TooManyOpenings,
             Self::TooManyAccounts => ErrorCode::TooManyAccounts,
-            Self::Saved(_) | Self::Identity(_) => ErrorCode::SavedStateMalformed,
+            Self::Saved { .. } => ErrorCode::SavedStateMalformed,
+            Self::Internal { .. } => ErrorCode::Internal,
         }
     }
 }
 
 const fn repair_session(error: &SessionError) -> Repair {
     match error {
-        SessionError::Agreement(_) | SessionError::Opening(_) | SessionError::Form(_) => Repair::Refuse,
+        SessionError::Agreement(AgreementError::OneTimePrekey) => Repair::Report,
+        SessionError::Agreement(AgreementError::NonContributory(_))
+        | SessionError::Opening(_)
+        | SessionError::Form(_) => Repair::Refuse,
         SessionError::Ratchet(error) => match error {
-            RatchetError::Open | RatchetError::ChainGone | RatchetError::ChainExhausted => Repair::NewSession,
+            RatchetError::Open | RatchetError::ChainExhausted => Repair::NewSession,
             RatchetError::KeyGone => Repair::Nothing,
-            RatchetError::TooFarAhead => Repair::AskAgain,
+            RatchetError::ChainGone | RatchetError::TooFarAhead => Repair::AskAgain,
             RatchetError::RatchetKey(_) => Repair::Refuse,
             RatchetError::TooLong => Repair::CorrectCall,
             RatchetError::Saved(_) => Repair::Restore,
@@ -189,7 +212,8 @@ const fn repair_session(error: &SessionError) -> Repair {
 const fn session_code(error: &SessionError) -> ErrorCode {
     match error {
         SessionError::Agreement(_) => ErrorCode::AgreementFailed,
-        SessionError::Opening(_) | SessionError::Form(_) => ErrorCode::MessageMalformed,
+        SessionError::Opening(OpeningError::EphemeralKey(_)) => ErrorCode::KeyUnacceptable,
+        SessionError::Opening(OpeningError::Form(_)) | SessionError::Form(_) => ErrorCode::MessageMalformed,
         SessionError::Ratchet(error) => match error {
             RatchetError::Open => ErrorCode::DoesNotOpen,
             RatchetError::KeyGone => ErrorCode::MessageKeyGone,

@@ -10,8 +10,8 @@ use crate::wire::{Destination, DeviceList, Envelope, PrekeyBundle, PrekeyPublica
 /// One thing that happened, or that is asked for.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
-    /// Time has passed: at start, and then at least daily, after waiting messages have been read.
-    /// Makes, rotates and forgets keys; publishes what the node does not have yet.
+    /// Time has passed: at start and when [`Outputs::maintain_at`] says so, each time after waiting
+    /// messages have been read. Makes, rotates and forgets keys; publishes what the node lacks.
     Maintain,
     /// The node says how many one-time prekeys it has left of this device.
     PrekeysLeft {
@@ -31,10 +31,21 @@ pub enum Input<'a> {
         /// The root key that the user was shown.
         root_key: &'a SigningPublicKey,
     },
+    /// Forget an account: its pinned root key, its devices and all sessions with them. The next list
+    /// shown of it is pinned anew.
+    ForgetAccount(AccountId),
     /// A claimed bundle: starts a new session with its device, which is then the one in use.
     Bundle(&'a PrekeyBundle),
     /// Encrypt a message for all devices of some accounts.
     Encrypt(Encrypt<'a>),
+    /// Stamp an envelope of this device anew, which waited too long to be admitted. Its id and payload
+    /// stay, so that it still counts once.
+    Restamp {
+        /// The envelope, as it was to be sent.
+        envelope: &'a Envelope,
+        /// The policy that it was made under.
+        policy: RoomPolicy,
+    },
     /// Open an envelope.
     Open {
         /// The envelope.
@@ -96,6 +107,8 @@ impl Place {
 pub struct Outputs {
     /// To be saved, all or nothing, before anything below is acted on.
     pub changes: Changes,
+    /// When [`Input::Maintain`] is due next; said by each of them. Earlier does no harm.
+    pub maintain_at: Option<Timestamp>,
     /// To be uploaded; then comes [`Input::Published`].
     pub publish: Option<PrekeyPublication>,
     /// Devices without a session: a bundle is to be claimed of each, and the message encrypted again.
@@ -111,7 +124,7 @@ pub struct Outputs {
 
 /// A message that was read.
 pub struct Opened {
-    /// The envelope that it came in.
+    /// The envelope that it came in: with signatures off, an id by the node's word.
     pub envelope_id: EnvelopeId,
     /// Which device wrote it; this is certain.
     pub sender: DeviceAddress,

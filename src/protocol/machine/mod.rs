@@ -75,11 +75,12 @@ mod load;
 mod open;
 mod peer_sessions;
 mod prekey_supply;
+mod prekeys;
 mod used_openings;
 
 use rand_core::CryptoRng;
 
-pub use changes::{Changes, RecordKey, RecordKeyError};
+pub use changes::{Changes, PrekeyKind, RecordKey, RecordKeyError};
 pub use error::{MachineError, Repair};
 pub use io::{Encrypt, Input, Opened, Outputs, Place};
 
@@ -141,16 +142,10 @@ impl Machine {
         self.identity.device()
     }
 
-    /// The root key pinned for an account, if it is known.
+    /// The newest device list known of an account, under its pinned root key.
     #[must_use]
-    pub fn root_key(&self, account: AccountId) -> Option<&SigningPublicKey> {
-        self.contacts.get(account).map(|contact| contact.list.root_key())
-    }
-
-    /// The device list known of an account: its version, and its devices.
-    #[must_use]
-    pub fn devices(&self, account: AccountId) -> Option<(u64, &[VerifiedDevice])> {
-        self.contacts.get(account).map(|contact| (contact.list.version(), contact.list.devices()))
+    pub fn device_list(&self, account: AccountId) -> Option<&VerifiedDeviceList> {
+        self.contacts.get(account).map(|contact| &contact.list)
     }
 
     /// Whether a new identity of this account waits to be accepted, and with which root key.
@@ -161,7 +156,7 @@ impl Machine {
 
     /// How many sessions there are with a device.
     #[must_use]
-    pub fn sessions(&self, device: DeviceAddress) -> usize {
+    pub fn session_count(&self, device: DeviceAddress) -> usize {
         self.peers.sessions(device).len()
     }
 
@@ -180,13 +175,15 @@ impl Machine {
             Input::PrekeysLeft { one_time, one_time_kem } => Ok(self.refill(one_time, one_time_kem, now, rng)),
             Input::Published(publication) => {
                 let mut outputs = Outputs::default();
-                self.supply.published(publication, &mut outputs.changes);
+                self.supply.published(publication, now, &mut outputs.changes);
                 Ok(outputs)
             }
             Input::DeviceList(list) => self.learn_devices(list),
+            Input::ForgetAccount(account) => Ok(self.forget_account(account)),
             Input::AcceptIdentity { account, root_key } => self.accept_identity(account, root_key),
-            Input::Bundle(bundle) => self.start_session(bundle, rng),
+            Input::Bundle(bundle) => self.start_session(bundle, now, rng),
             Input::Encrypt(encrypt) => self.encrypt(encrypt, now, rng),
+            Input::Restamp { envelope, policy } => self.restamp(envelope, policy, now, rng),
             Input::Open { envelope, policy } => self.open(envelope, policy, now),
         }
     }
@@ -197,6 +194,7 @@ impl Machine {
         self.used_openings.forget(&dropped, &mut outputs.changes);
         self.peers.expire(now, &mut outputs.changes);
         outputs.publish = self.supply.publication(&self.identity);
+        outputs.maintain_at = Some(self.supply.due_at(now));
         outputs
     }
 
@@ -207,15 +205,22 @@ impl Machine {
         outputs
     }
 
-    fn start_session(&mut self, bundle: &PrekeyBundle, rng: &mut impl CryptoRng) -> Result<Outputs, MachineError> {
+    fn start_session(
+        &mut self,
+        bundle: &PrekeyBundle,
+        now: Timestamp,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Outputs, MachineError> {
         if bundle.device == self.identity.address() {
             return Err(MachineError::OwnDevice);
         }
-        let device = self.contacts.device(bundle.device)?;
-        let bundle = verify_prekey_bundle(bundle, device)?;
-        let session = PairwiseSession::initiate(&self.identity, &bundle, rng)?;
+        let (device, made_at) = (bundle.device, bundle.signed_prekey.created_at);
+        let verified = verify_prekey_bundle(bundle, self.contacts.device(device)?)?;
+        self.contacts.check_signed_prekey(device, made_at)?;
+        let session = PairwiseSession::initiate(&self.identity, &verified, rng)?;
         let mut outputs = Outputs::default();
-        self.peers.insert(bundle.device.address(), session, &mut outputs.changes);
+        self.contacts.saw_signed_prekey(device, made_at, &mut outputs.changes);
+        self.peers.insert(device, session, now, &mut outputs.changes);
         Ok(outputs)
     }
 }

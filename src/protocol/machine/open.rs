@@ -11,7 +11,7 @@ use super::error::MachineError;
 use super::io::{Opened, Outputs};
 use crate::ids::{DeviceAddress, OpeningId};
 use crate::protocol::agreement::{Opening, ResponderPrekeys};
-use crate::protocol::public::verify_envelope;
+use crate::protocol::public::{signing_key_id, verify_envelope};
 use crate::protocol::ratchet::{RatchetError, SealedMessage};
 use crate::protocol::session::{MessageContext, PairwiseMessage, PairwiseSession, SessionError};
 use crate::wire::{Destination, Envelope, RoomPolicy, Timestamp};
@@ -26,12 +26,19 @@ impl Machine {
     ) -> Result<Outputs, MachineError> {
         check_policy(policy)?;
         let us = self.identity.address();
-        let is_elsewhere = envelope.destination != Destination::Mailbox(us.device_id)
-            && matches!(envelope.destination, Destination::Mailbox(_));
-        if envelope.recipient != Some(us) || is_elsewhere {
+        let is_here = match envelope.destination {
+            Destination::Room(_) => true,
+            Destination::Mailbox(device) => device == us.device_id,
+        };
+        if envelope.recipient != Some(us) || !is_here {
             return Err(MachineError::NotForThisDevice);
         }
-        verify_envelope(envelope, policy, self.contacts.device(envelope.sender)?)?;
+        let sender = self.contacts.device(envelope.sender)?;
+        if envelope.key_id != signing_key_id(sender.signing_key()) {
+            // The device may have been certified anew, with other keys.
+            return Err(MachineError::UnknownDevice { device: envelope.sender });
+        }
+        verify_envelope(envelope, policy, sender)?;
         let message = PairwiseMessage::parse(&envelope.payload.0)?;
         let context = MessageContext { destination: envelope.destination, policy };
         let mut outputs = Outputs::default();
@@ -62,7 +69,7 @@ impl Machine {
             Some(opening) if !is_known(opening.id()) => self.open_first(sender, opening, sealed, context, now, outputs),
             _ => {
                 let (id, plaintext) = self.open_on_known(sender, known, sealed, context, now)?;
-                self.peers.take_into_use(sender, id, &mut outputs.changes);
+                self.peers.opened(sender, id, now, &mut outputs.changes);
                 Ok(plaintext)
             }
         }
@@ -91,7 +98,7 @@ impl Machine {
 
         self.supply.use_up(opening, &mut outputs.changes);
         self.used_openings.remember(opening, sender.account_id, &mut outputs.changes);
-        self.peers.insert(sender, session, &mut outputs.changes);
+        self.peers.insert(sender, session, now, &mut outputs.changes);
         Ok(plaintext)
     }
 

@@ -32,7 +32,9 @@ impl UsedOpenings {
             return Err(MachineError::OpeningReplayed);
         }
         let of_account = self.0.values().filter(|used| used.account == account).count();
-        if of_account >= limits::USED_OPENINGS_PER_ACCOUNT_MAX || self.0.len() >= limits::USED_OPENINGS_MAX {
+        let is_full = self.0.len() >= limits::USED_OPENINGS_MAX;
+        let room = if is_full { limits::USED_OPENINGS_RESERVED } else { limits::USED_OPENINGS_PER_ACCOUNT_MAX };
+        if of_account >= room {
             return Err(MachineError::TooManyOpenings { account });
         }
         Ok(())

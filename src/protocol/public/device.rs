@@ -70,9 +70,7 @@ pub fn verify_device(certificate: &DeviceCertificate) -> Result<VerifiedDevice, 
 /// A device list whose signature and every certificate hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedDeviceList {
-    account_id: AccountId,
     root_key: SigningPublicKey,
-    version: u64,
     devices: Vec<VerifiedDevice>,
     list: DeviceList,
 }
@@ -81,7 +79,7 @@ impl VerifiedDeviceList {
     /// The account.
     #[must_use]
     pub const fn account_id(&self) -> AccountId {
-        self.account_id
+        self.list.account_id
     }
 
     /// The root key that signed the list and certified every device on it.
@@ -93,7 +91,7 @@ impl VerifiedDeviceList {
     /// The list's version; an older one must not take its place.
     #[must_use]
     pub const fn version(&self) -> u64 {
-        self.version
+        self.list.version
     }
 
     /// The devices, in ascending order of id.
@@ -136,7 +134,7 @@ pub fn verify_device_list(list: &DeviceList) -> Result<VerifiedDeviceList, Verif
     if devices.iter().any(|device| device.root_key != root_key || device.address().account_id != list.account_id) {
         return Err(VerifyError::Owner { part: "device certificate" });
     }
-    Ok(VerifiedDeviceList { account_id: list.account_id, root_key, version: list.version, devices, list: list.clone() })
+    Ok(VerifiedDeviceList { root_key, devices, list: list.clone() })
 }
 
 /// What a root key signs to certify a device: label, then 136 bytes of fields.

@@ -22,6 +22,19 @@ pub enum KeyError {
     KemModulus,
 }
 
+impl KeyError {
+    /// The code that stands for it where errors cross a boundary: one for all, as whoever sent such a
+    /// key is at fault whatever is wrong with it.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::NonCanonical | Self::NotOnCurve | Self::LowOrder | Self::MixedOrder | Self::KemModulus => {
+                ErrorCode::KeyUnacceptable
+            }
+        }
+    }
+}
+
 /// Why a signed structure is refused. Nothing in it may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
@@ -60,20 +73,24 @@ pub enum VerifyError {
     /// A list is over its limit, out of order, or names a device twice.
     #[error("the device list is malformed: {0}")]
     List(#[from] WireError),
+    /// Uploaded prekeys are over a limit, or a KEM prekey is in a place that its use does not fit.
+    #[error("the prekeys are malformed: {0}")]
+    Prekeys(WireError),
 }
 
 impl VerifyError {
-    /// The stable code.
+    /// The code that stands for it where errors cross a boundary.
     #[must_use]
     pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::Key { .. } => ErrorCode::KeyUnacceptable,
+            Self::Key { field: _, source } => source.code(),
             Self::Signature { .. } => ErrorCode::SignatureInvalid,
             Self::SignatureMissing => ErrorCode::SignatureMissing,
             Self::SignatureUnexpected => ErrorCode::SignatureUnexpected,
             Self::KeyId { .. } => ErrorCode::KeyIdMismatch,
             Self::Owner { .. } => ErrorCode::OwnerMismatch,
             Self::List(_) => ErrorCode::DeviceListMalformed,
+            Self::Prekeys(_) => ErrorCode::PrekeysMalformed,
         }
     }
 }

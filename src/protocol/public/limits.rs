@@ -7,8 +7,17 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// After how long a device makes a new signed prekey and a new last-resort KEM prekey.
 pub const SIGNED_PREKEY_ROTATION: Duration = Duration::from_secs(7 * DAY.as_secs());
 
-/// How long the secret half of a signed prekey is kept: as long as a first message may be under way.
+/// How long the secret half of a signed prekey is kept, rotated on time: as long as a first message
+/// may be under way.
 pub const SIGNED_PREKEY_KEPT: Duration = Duration::from_secs(30 * DAY.as_secs());
+
+/// How long it is kept after its successor was published, however late that was.
+pub const SIGNED_PREKEY_SUCCEEDED_KEPT: Duration =
+    Duration::from_secs(SIGNED_PREKEY_KEPT.as_secs() - SIGNED_PREKEY_ROTATION.as_secs());
+
+/// How far ahead of now a prekey's date may be. One further ahead was made while the clock was wrong,
+/// and is replaced.
+pub const PREKEY_AHEAD_MAX: Duration = DAY;
 
 /// One-time prekeys of each kind that a full supply holds.
 pub const ONE_TIME_PREKEYS_FULL: usize = 100;
@@ -20,8 +29,8 @@ pub const ONE_TIME_PREKEYS_LOW: usize = 30;
 /// claims the supply is empty again and again can only push out keys it has already been given.
 pub const ONE_TIME_PREKEYS_KEPT_MAX: usize = 400;
 
-/// By how many messages one message may run ahead of its chain. A forged header costs its reader at
-/// most this many chain steps.
+/// By how many messages one message may run ahead of those that arrived. A forged header costs its
+/// reader at most this many chain steps, over both chains that it touches.
 pub const SKIP_MAX: u32 = 2_000;
 
 /// Message keys kept for late messages, over all sessions with one device; the oldest go first.
@@ -36,6 +45,10 @@ pub const SKIPPED_KEY_KEPT: Duration = Duration::from_secs(30 * DAY.as_secs());
 /// Sessions kept with one device. Two are usual when both sides start at once.
 pub const SESSIONS_PER_DEVICE_MAX: usize = 4;
 
+/// How long a session is kept that is out of use. Until then its late messages can be read, and a
+/// thief of its keys might bring it back into use.
+pub const SESSION_UNUSED_KEPT: Duration = SIGNED_PREKEY_ROTATION;
+
 /// Messages that one sending chain may hold: the counter is a `u32`.
 pub const CHAIN_LENGTH_MAX: u32 = u32::MAX;
 
@@ -47,11 +60,16 @@ pub const MESSAGE_PADDED_BYTES_MAX: usize = 60 * 1024;
 pub const MESSAGE_BYTES_MAX: usize = MESSAGE_PADDED_BYTES_MAX - 1;
 
 /// Openings that are remembered while their signed prekeys live. At the limit further openings are
-/// refused, not older ones forgotten: a forgotten one could be replayed.
+/// refused, not older ones forgotten: a forgotten one could be replayed. Accounts with fewer than
+/// [`USED_OPENINGS_RESERVED`] are let past it.
 pub const USED_OPENINGS_MAX: usize = 65_536;
 
 /// Openings that are remembered of one account, so that one account cannot take all the room.
 pub const USED_OPENINGS_PER_ACCOUNT_MAX: usize = 1_024;
+
+/// Openings that are remembered of an account although there is no more room, so that those who
+/// filled it cannot shut others out.
+pub const USED_OPENINGS_RESERVED: usize = 16;
 
 /// Accounts whose devices a machine knows.
 pub const KNOWN_ACCOUNTS_MAX: usize = 65_536;

@@ -26,7 +26,7 @@ pub use kem_key::{KemCiphertext, KemPublicKey};
 pub use key_id::{agreement_key_id, kem_key_id, signing_key_id};
 pub use prekeys::{
     VerifiedPrekeyBundle, check_one_time_prekey, kem_prekey_signed_bytes, signed_prekey_signed_bytes,
-    verify_kem_prekey, verify_prekey_bundle, verify_signed_prekey,
+    verify_kem_prekey, verify_prekey_bundle, verify_prekey_publication, verify_signed_prekey,
 };
 pub use replay_window::{ReplayKey, ReplayWindow, StaleError};
 pub use signing_key::{SignatureBytes, SigningPublicKey};

@@ -1,4 +1,5 @@
-//! Verifying prekeys: the signatures of a claimed bundle, by the device that they belong to.
+//! Verifying prekeys, by the device that they belong to: those of a bundle that somebody claimed, and
+//! those that the device uploads.
 
 use super::agreement_key::AgreementPublicKey;
 use super::device::VerifiedDevice;
@@ -7,23 +8,47 @@ use super::kem_key::KemPublicKey;
 use super::key_id::{agreement_key_id, kem_key_id};
 use super::labels;
 use crate::ids::{DeviceAddress, KeyId};
-use crate::wire::{Bytes, KemPrekey, KemPrekeyUse, OneTimePrekey, PrekeyBundle, SignedPrekey, Timestamp, Writer};
+use crate::wire::limits::ONE_TIME_PREKEYS_MAX;
+use crate::wire::{
+    Bytes, KemPrekey, KemPrekeyUse, OneTimePrekey, PrekeyBundle, PrekeyPublication, SignedPrekey, Timestamp, WireError,
+    Writer,
+};
 
 /// A bundle whose keys and signatures hold, and the device that they belong to.
 #[derive(Clone, Debug)]
 pub struct VerifiedPrekeyBundle {
+    pub(in crate::protocol) device: VerifiedDevice,
+    pub(in crate::protocol) signed_prekey: AgreementPublicKey,
+    pub(in crate::protocol) signed_prekey_id: KeyId,
+    pub(in crate::protocol) kem_prekey: KemPublicKey,
+    pub(in crate::protocol) kem_prekey_id: KeyId,
+    pub(in crate::protocol) one_time_prekey: Option<(KeyId, AgreementPublicKey)>,
+}
+
+impl VerifiedPrekeyBundle {
     /// The device.
-    pub device: VerifiedDevice,
-    /// Its signed prekey.
-    pub signed_prekey: AgreementPublicKey,
-    /// Id of the signed prekey.
-    pub signed_prekey_id: KeyId,
-    /// Its KEM prekey.
-    pub kem_prekey: KemPublicKey,
-    /// Id of the KEM prekey.
-    pub kem_prekey_id: KeyId,
+    #[must_use]
+    pub const fn device(&self) -> &VerifiedDevice {
+        &self.device
+    }
+
+    /// Its signed prekey and that key's id.
+    #[must_use]
+    pub const fn signed_prekey(&self) -> (KeyId, &AgreementPublicKey) {
+        (self.signed_prekey_id, &self.signed_prekey)
+    }
+
+    /// Its KEM prekey and that key's id.
+    #[must_use]
+    pub const fn kem_prekey(&self) -> (KeyId, &KemPublicKey) {
+        (self.kem_prekey_id, &self.kem_prekey)
+    }
+
     /// A one-time prekey and its id, if there was one left.
-    pub one_time_prekey: Option<(KeyId, AgreementPublicKey)>,
+    #[must_use]
+    pub fn one_time_prekey(&self) -> Option<(KeyId, &AgreementPublicKey)> {
+        self.one_time_prekey.as_ref().map(|(id, key)| (*id, key))
+    }
 }
 
 /// Verifies a claimed bundle against the device that it was claimed for.
@@ -47,6 +72,43 @@ pub fn verify_prekey_bundle(
         kem_prekey_id: kem_prekey.key_id,
         one_time_prekey: one_time_prekey.as_ref().map(check_one_time_prekey).transpose()?,
     })
+}
+
+/// Verifies what a device uploads. The counts are looked at first, the keys and signatures after.
+///
+/// # Errors
+/// [`VerifyError::Prekeys`] past [`ONE_TIME_PREKEYS_MAX`] of either kind, or for a KEM prekey whose
+/// signed use is not that of its place; else as for the prekeys one by one.
+pub fn verify_prekey_publication(publication: &PrekeyPublication, device: &VerifiedDevice) -> Result<(), VerifyError> {
+    let PrekeyPublication { signed_prekey, last_resort_kem_prekey, one_time_prekeys, one_time_kem_prekeys } =
+        publication;
+    check_count("one-time prekeys", one_time_prekeys.len())?;
+    check_count("one-time KEM prekeys", one_time_kem_prekeys.len())?;
+    if let Some(prekey) = signed_prekey {
+        verify_signed_prekey(prekey, device)?;
+    }
+    if let Some(prekey) = last_resort_kem_prekey {
+        verify_kem_prekey_for(KemPrekeyUse::LastResort, prekey, device)?;
+    }
+    for prekey in one_time_prekeys {
+        check_one_time_prekey(prekey)?;
+    }
+    for prekey in one_time_kem_prekeys {
+        verify_kem_prekey_for(KemPrekeyUse::OneTime, prekey, device)?;
+    }
+    Ok(())
+}
+
+fn check_count(field: &'static str, count: usize) -> Result<(), VerifyError> {
+    let limit = ONE_TIME_PREKEYS_MAX;
+    if count > limit { Err(VerifyError::Prekeys(WireError::OverLimit { field, limit })) } else { Ok(()) }
+}
+
+fn verify_kem_prekey_for(usage: KemPrekeyUse, prekey: &KemPrekey, device: &VerifiedDevice) -> Result<(), VerifyError> {
+    if prekey.usage != usage {
+        return Err(VerifyError::Prekeys(WireError::Invalid { field: "use of a KEM prekey" }));
+    }
+    verify_kem_prekey(prekey, device).map(drop)
 }
 
 /// Verifies one signed prekey.

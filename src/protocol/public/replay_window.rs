@@ -9,7 +9,7 @@
 use core::time::Duration;
 
 use crate::ids::DeviceAddress;
-use crate::wire::{Bytes, Destination, Envelope, Timestamp, limits};
+use crate::wire::{Bytes, Destination, Envelope, ErrorCode, Timestamp, limits};
 
 /// What a nonce is remembered by: the same nonce of another sender, or elsewhere, is another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +49,17 @@ pub enum StaleError {
     },
 }
 
+impl StaleError {
+    /// The code that stands for it where errors cross a boundary.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::TooOld { .. } => ErrorCode::TimestampTooOld,
+            Self::TooFarAhead { .. } => ErrorCode::TimestampTooFarAhead,
+        }
+    }
+}
+
 /// The timestamp rule.
 ///
 /// ```
@@ -72,7 +83,8 @@ impl Default for ReplayWindow {
 }
 
 impl ReplayWindow {
-    /// The window for a cache that remembers a nonce for `nonce_ttl`.
+    /// The window for a cache that remembers a nonce for `nonce_ttl`. A longer memory than
+    /// [`NONCE_TTL`](limits::NONCE_TTL) makes the window no longer.
     #[must_use]
     pub const fn new(nonce_ttl: Duration) -> Self {
         Self { nonce_ttl }
@@ -92,10 +104,11 @@ impl ReplayWindow {
         limits::TIMESTAMP_AHEAD_MAX.min(self.nonce_ttl)
     }
 
-    /// How old an envelope may be: what `ahead_max` leaves of `nonce_ttl`.
+    /// How old an envelope may be: what `ahead_max` leaves of `nonce_ttl`, and at most
+    /// [`TIMESTAMP_AGE_MAX`](limits::TIMESTAMP_AGE_MAX).
     #[must_use]
     pub fn age_max(&self) -> Duration {
-        self.nonce_ttl.saturating_sub(self.ahead_max())
+        self.nonce_ttl.saturating_sub(self.ahead_max()).min(limits::TIMESTAMP_AGE_MAX)
     }
 
     /// Whether an envelope stamped `timestamp` is fresh at `now`.
@@ -152,6 +165,16 @@ mod tests {
             assert!(last_fresh <= last_remembered);
             assert!(window.check(timestamp, last_remembered.plus(Duration::from_millis(1))).is_err());
         }
+    }
+
+    #[test]
+    fn a_shorter_memory_narrows_the_window_and_a_longer_one_does_not_widen_it() {
+        let window = |ttl_s| {
+            let window = ReplayWindow::new(Duration::from_secs(ttl_s));
+            (window.age_max().as_secs(), window.ahead_max().as_secs())
+        };
+        assert_eq!([0, 10, 30, 31].map(window), [(0, 0), (0, 10), (0, 30), (1, 30)]);
+        assert_eq!([299, 300, 301, 3_600].map(window), [(269, 30), (270, 30), (270, 30), (270, 30)]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::message_key::MessageKey;
 
 symmetric_key! {
     /// The state of a sending or receiving chain (`CK`).
-    ChainKey
+    pub ChainKey
 }
 
 impl ChainKey {

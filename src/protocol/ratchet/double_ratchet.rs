@@ -3,11 +3,11 @@
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::chain_key::ChainKey;
 use super::error::RatchetError;
-use super::header::{Header, SealedMessage};
+use super::header::{Header, SealedMessage, bound};
 use super::receiving_chain::ReceivingChain;
 use super::root_key::RootKey;
+use super::sending_chain::SendingChain;
 use crate::protocol::agreement::SessionSecret;
 use crate::protocol::public::{AgreementPublicKey, RatchetPublicKey, limits};
 use crate::protocol::secret::AgreementSecretKey;
@@ -26,31 +26,16 @@ pub struct DoubleRatchet {
 /// Whose ratchet key is the newest.
 pub(super) enum Turn {
     /// Theirs: our next message brings a new key of ours.
-    Theirs {
-        /// Their newest key.
-        ratchet_key: RatchetPublicKey,
-    },
-    /// Ours, and this is the chain that we send on.
-    Ours {
-        /// Our newest key.
-        ratchet_key: AgreementSecretKey,
-        /// The chain key of the next message.
-        chain_key: ChainKey,
-        /// The number of the next message.
-        next: u32,
-    },
+    Theirs(RatchetPublicKey),
+    /// Ours: we send on.
+    Ours(SendingChain),
 }
 
 /// The change of state that belongs to a prepared message.
-pub struct SendingStep {
-    answer: Option<(RootKey, Turn)>,
-    chain_key: ChainKey,
-}
-
-impl core::fmt::Debug for SendingStep {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("SendingStep(..)")
-    }
+pub(in crate::protocol) struct SendingStep {
+    /// A new root key, if the message brings a new ratchet key.
+    root_key: Option<RootKey>,
+    chain: SendingChain,
 }
 
 impl DoubleRatchet {
@@ -59,7 +44,7 @@ impl DoubleRatchet {
     pub fn initiate(secret: &SessionSecret, their_key: &AgreementPublicKey) -> Self {
         Self {
             root_key: RootKey::from_bytes(secret.as_bytes()),
-            turn: Turn::Theirs { ratchet_key: their_key.as_ratchet_key().clone() },
+            turn: Turn::Theirs(their_key.as_ratchet_key().clone()),
             previous_chain_length: 0,
             receiving: Vec::new(),
         }
@@ -80,7 +65,7 @@ impl DoubleRatchet {
         let (root_key, chain_key) = RootKey::from_bytes(secret.as_bytes()).step(&shared);
         Ok(Self {
             root_key,
-            turn: Turn::Theirs { ratchet_key },
+            turn: Turn::Theirs(ratchet_key),
             previous_chain_length: 0,
             receiving: vec![ReceivingChain::new(*their_key, chain_key)],
         })
@@ -106,45 +91,47 @@ impl DoubleRatchet {
     }
 
     /// As [`seal`](Self::seal), without the change of state: that is the step, for
-    /// [`advance`](Self::advance). For a message to many devices, which is sent to all or to none.
-    ///
-    /// # Errors
-    /// As for [`seal`](Self::seal).
-    pub fn prepare(
+    /// [`advance`](Self::advance). For a message to many devices, which is sent to all or to none. A
+    /// message whose step is not taken must not leave: the next one has the same key.
+    pub(in crate::protocol) fn prepare(
         &self,
         plaintext: &[u8],
         associated_data: &[u8],
         rng: &mut impl CryptoRng,
     ) -> Result<(SealedMessage, SendingStep), RatchetError> {
+        let previous_chain_length = self.previous_chain_length;
         match &self.turn {
-            Turn::Theirs { ratchet_key: theirs } => {
-                let (root_key, turn) = self.answer(theirs, rng)?;
-                let (message, chain_key) = turn.seal(self.previous_chain_length, plaintext, associated_data)?;
-                Ok((message, SendingStep { answer: Some((root_key, turn)), chain_key }))
+            Turn::Theirs(theirs) => {
+                let (root_key, chain) = self.answer(theirs, rng)?;
+                let (message, chain) = chain.seal(previous_chain_length, plaintext, associated_data)?;
+                Ok((message, SendingStep { root_key: Some(root_key), chain }))
             }
-            ours @ Turn::Ours { .. } => {
-                let (message, chain_key) = ours.seal(self.previous_chain_length, plaintext, associated_data)?;
-                Ok((message, SendingStep { answer: None, chain_key }))
+            Turn::Ours(chain) => {
+                let (message, chain) = chain.seal(previous_chain_length, plaintext, associated_data)?;
+                Ok((message, SendingStep { root_key: None, chain }))
             }
         }
     }
 
     /// Moves past the message that was prepared; nothing was sealed or opened in between.
-    pub fn advance(&mut self, step: SendingStep) {
-        let SendingStep { answer, chain_key } = step;
-        if let Some((root_key, turn)) = answer {
+    pub(in crate::protocol) fn advance(&mut self, step: SendingStep) {
+        let SendingStep { root_key, chain } = step;
+        if let Some(root_key) = root_key {
             self.root_key = root_key;
-            self.turn = turn;
         }
-        self.turn.advance(chain_key);
+        self.turn = Turn::Ours(chain);
     }
 
     /// The sending half of a DH ratchet step: a new key of ours, and the chain that it begins.
-    fn answer(&self, theirs: &RatchetPublicKey, rng: &mut impl CryptoRng) -> Result<(RootKey, Turn), RatchetError> {
+    fn answer(
+        &self,
+        theirs: &RatchetPublicKey,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(RootKey, SendingChain), RatchetError> {
         let ratchet_key = AgreementSecretKey::generate(rng);
         let shared = ratchet_key.agree_ratchet(theirs).map_err(RatchetError::RatchetKey)?;
         let (root_key, chain_key) = self.root_key.step(&shared);
-        Ok((root_key, Turn::Ours { ratchet_key, chain_key, next: 0 }))
+        Ok((root_key, SendingChain { ratchet_key, chain_key, next: 0 }))
     }
 
     /// Opens one message (`RatchetDecrypt`) and moves past it; on `Err` the ratchet is unchanged.
@@ -161,7 +148,7 @@ impl DoubleRatchet {
     ) -> Result<Zeroizing<Vec<u8>>, RatchetError> {
         let key = &message.header.ratchet_key;
         let plaintext = match self.receiving.iter_mut().rev().find(|chain| chain.ratchet_key == *key) {
-            Some(chain) => chain.open(message, &bound(associated_data, &message.header), limits::SKIP_MAX, now)?,
+            Some(chain) => chain.open(message, &bound(associated_data, &message.header), now)?,
             None => self.open_on_new_chain(message, associated_data, now)?,
         };
         self.expire(now);
@@ -177,22 +164,23 @@ impl DoubleRatchet {
         now: Timestamp,
     ) -> Result<Zeroizing<Vec<u8>>, RatchetError> {
         // The peer takes a step only after it has seen our newest key.
-        let Turn::Ours { ratchet_key: ours, next: sent, .. } = &self.turn else {
+        let Turn::Ours(ours) = &self.turn else {
             return Err(RatchetError::ChainGone);
         };
-        let sent = *sent;
-        let Header { ratchet_key, previous_chain_length, .. } = &message.header;
+        let Header { ratchet_key, previous_chain_length, message_number } = &message.header;
         let theirs = RatchetPublicKey::parse(ratchet_key).map_err(RatchetError::RatchetKey)?;
+        // The new chain has the first call on the limit. What is then missing at the end of the old one
+        // is given up: refusing the message for it would refuse every message after it too.
+        let room = limits::SKIP_MAX.checked_sub(*message_number).ok_or(RatchetError::TooFarAhead)?;
         let skip = match self.receiving.last() {
-            Some(newest) => newest.skip_to(*previous_chain_length, limits::SKIP_MAX, now)?.keys,
+            Some(newest) => newest.skip_at_most(*previous_chain_length, room, now)?.keys,
             None => Vec::new(),
         };
         // The step's agreement comes after the cheap checks: a forged header costs as little as can be.
-        let shared = ours.agree_ratchet(&theirs).map_err(RatchetError::RatchetKey)?;
+        let shared = ours.ratchet_key.agree_ratchet(&theirs).map_err(RatchetError::RatchetKey)?;
         let (root_key, chain_key) = self.root_key.step(&shared);
         let mut chain = ReceivingChain::new(*ratchet_key, chain_key);
-        let skip_max = limits::SKIP_MAX - u32::try_from(skip.len()).unwrap_or(limits::SKIP_MAX);
-        let plaintext = chain.open(message, &bound(associated_data, &message.header), skip_max, now)?;
+        let plaintext = chain.open(message, &bound(associated_data, &message.header), now)?;
 
         if let Some(newest) = self.receiving.last_mut() {
             newest.close(skip);
@@ -201,9 +189,9 @@ impl DoubleRatchet {
             self.receiving.remove(0);
         }
         self.receiving.push(chain);
+        self.previous_chain_length = ours.next;
         self.root_key = root_key;
-        self.turn = Turn::Theirs { ratchet_key: theirs };
-        self.previous_chain_length = sent;
+        self.turn = Turn::Theirs(theirs);
         Ok(plaintext)
     }
 
@@ -211,6 +199,12 @@ impl DoubleRatchet {
     #[must_use]
     pub fn knows_chain(&self, ratchet_key: &[u8; 32]) -> bool {
         self.receiving.iter().any(|chain| chain.ratchet_key == *ratchet_key)
+    }
+
+    /// Whether the next message that is sealed brings a new ratchet key of ours.
+    #[must_use]
+    pub const fn answers_next(&self) -> bool {
+        matches!(self.turn, Turn::Theirs(_))
     }
 
     /// How many keys of late messages are kept.
@@ -238,49 +232,12 @@ impl DoubleRatchet {
     }
 }
 
-impl Turn {
-    /// Seals the next message of our chain, and gives the chain key after it. Changes nothing.
-    fn seal(
-        &self,
-        previous_chain_length: u32,
-        plaintext: &[u8],
-        associated_data: &[u8],
-    ) -> Result<(SealedMessage, ChainKey), RatchetError> {
-        let Self::Ours { ratchet_key, chain_key, next } = self else {
-            return Err(RatchetError::ChainGone);
-        };
-        if *next == limits::CHAIN_LENGTH_MAX {
-            return Err(RatchetError::ChainExhausted);
-        }
-        let header = Header { ratchet_key: *ratchet_key.public_bytes(), previous_chain_length, message_number: *next };
-        let (message_key, chain_key) = chain_key.step();
-        let ciphertext = message_key.seal(&bound(associated_data, &header), plaintext)?;
-        Ok((SealedMessage { header, ciphertext }, chain_key))
-    }
-
-    /// Moves our chain past the message that was sealed.
-    fn advance(&mut self, after: ChainKey) {
-        if let Self::Ours { chain_key, next, .. } = self {
-            *chain_key = after;
-            *next += 1;
-        }
-    }
-}
-
-/// The associated data of a message: what the caller binds, then the header.
-fn bound(associated_data: &[u8], header: &Header) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(associated_data.len() + Header::LENGTH);
-    bytes.extend_from_slice(associated_data);
-    bytes.extend_from_slice(&header.to_bytes());
-    bytes
-}
-
 impl core::fmt::Debug for DoubleRatchet {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let Self { root_key: _, turn, previous_chain_length, receiving } = self;
         let turn = match turn {
-            Turn::Theirs { .. } => "theirs",
-            Turn::Ours { .. } => "ours",
+            Turn::Theirs(_) => "theirs",
+            Turn::Ours(_) => "ours",
         };
         f.debug_struct("DoubleRatchet")
             .field("turn", &turn)

@@ -30,9 +30,11 @@ impl Header {
     pub fn to_bytes(&self) -> [u8; Self::LENGTH] {
         let Self { ratchet_key, previous_chain_length, message_number } = self;
         let mut bytes = [0; Self::LENGTH];
-        bytes[..32].copy_from_slice(ratchet_key);
-        bytes[32..36].copy_from_slice(&previous_chain_length.to_be_bytes());
-        bytes[36..].copy_from_slice(&message_number.to_be_bytes());
+        let (key, numbers) = bytes.split_at_mut(32);
+        let (previous, number) = numbers.split_at_mut(4);
+        key.copy_from_slice(ratchet_key);
+        previous.copy_from_slice(&previous_chain_length.to_be_bytes());
+        number.copy_from_slice(&message_number.to_be_bytes());
         bytes
     }
 
@@ -52,4 +54,9 @@ pub struct SealedMessage {
     pub header: Header,
     /// Ciphertext and tag.
     pub ciphertext: Vec<u8>,
+}
+
+/// The associated data of a message: what the caller binds, then the header.
+pub(super) fn bound(associated_data: &[u8], header: &Header) -> Vec<u8> {
+    [associated_data, &header.to_bytes()].concat()
 }

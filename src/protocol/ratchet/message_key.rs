@@ -1,7 +1,9 @@
 //! Message keys: each seals one message, or opens it.
 //!
 //! The AEAD key and its nonce both come from the message key. A message key belongs to one place in
-//! one chain and is wiped when it has served, so no nonce is used twice with a key.
+//! one chain, and a chain that has sealed is replaced by the one after it (`SendingChain::seal`), so no
+//! nonce is used twice with a key. That rests on the store: a client that goes back to an older saved
+//! state and sends from it seals under the same key again.
 
 use zeroize::Zeroizing;
 
@@ -16,7 +18,7 @@ const NO_POST_QUANTUM_KEY: [u8; 32] = [0; 32];
 
 symmetric_key! {
     /// The key of one message (`MK`).
-    MessageKey
+    pub MessageKey
 }
 
 impl MessageKey {
@@ -38,7 +40,7 @@ impl MessageKey {
         Ok(buffer)
     }
 
-    fn aead_input(&self) -> AeadInput {
+    pub(super) fn aead_input(&self) -> AeadInput {
         let okm: Zeroizing<[u8; 44]> = derive::hkdf(&NO_POST_QUANTUM_KEY, &[self.as_bytes()], &[labels::RATCHET_SEAL]);
         let mut input = AeadInput { key: Zeroizing::new([0; 32]), nonce: Zeroizing::new([0; 12]) };
         let (key, nonce) = okm.split_at(32);
@@ -48,7 +50,7 @@ impl MessageKey {
     }
 }
 
-struct AeadInput {
-    key: Zeroizing<[u8; 32]>,
-    nonce: Zeroizing<[u8; 12]>,
+pub(super) struct AeadInput {
+    pub(super) key: Zeroizing<[u8; 32]>,
+    pub(super) nonce: Zeroizing<[u8; 12]>,
 }

@@ -21,7 +21,8 @@
 //! stolen state, read until one round trip has passed, and with an active hold on both directions,
 //! stay in the middle.
 //!
-//! Source: The Double Ratchet Algorithm, revision 3, sections 3 and 5.2.
+//! Source: The Double Ratchet Algorithm, revision 3, sections 3 and 5.2; for the place of the
+//! post-quantum key alone, revision 4.
 
 mod chain_key;
 mod double_ratchet;
@@ -31,9 +32,13 @@ mod message_key;
 mod receiving_chain;
 mod root_key;
 mod saved;
+mod sending_chain;
+#[cfg(test)]
+pub(in crate::protocol) mod trace;
 
 pub use chain_key::ChainKey;
-pub use double_ratchet::{DoubleRatchet, SendingStep};
+pub use double_ratchet::DoubleRatchet;
+pub(in crate::protocol) use double_ratchet::SendingStep;
 pub use error::RatchetError;
 pub use header::{Header, SealedMessage};
 pub use message_key::MessageKey;

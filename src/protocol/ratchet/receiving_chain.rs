@@ -34,12 +34,12 @@ impl ReceivingChain {
         Self { ratchet_key, chain_key: Some(chain_key), next: 0, skipped: VecDeque::new() }
     }
 
-    /// Opens a message of this chain; skips at most `skip_max` others. On `Err` the chain is unchanged.
+    /// Opens a message of this chain; skips at most [`SKIP_MAX`](limits::SKIP_MAX) others. On `Err` the
+    /// chain is unchanged.
     pub(super) fn open(
         &mut self,
         message: &SealedMessage,
         associated_data: &[u8],
-        skip_max: u32,
         now: Timestamp,
     ) -> Result<Zeroizing<Vec<u8>>, RatchetError> {
         let number = message.header.message_number;
@@ -47,7 +47,7 @@ impl ReceivingChain {
             return self.open_late(message, associated_data);
         }
         let next = number.checked_add(1).ok_or(RatchetError::ChainExhausted)?;
-        let Skip { keys, chain_key } = self.skip_to(number, skip_max, now)?;
+        let Skip { keys, chain_key } = self.skip_to(number, now)?;
         let (message_key, chain_key) =
             chain_key.as_ref().or(self.chain_key.as_ref()).ok_or(RatchetError::ChainGone)?.step();
         let plaintext = message_key.open(associated_data, &message.ciphertext)?;
@@ -74,13 +74,18 @@ impl ReceivingChain {
 
     /// The keys from here to before message `number`, and the chain key there (`None` if it is the
     /// present one). Changes nothing.
-    pub(super) fn skip_to(&self, number: u32, skip_max: u32, now: Timestamp) -> Result<Skip, RatchetError> {
-        let count = number.saturating_sub(self.next);
-        if count > skip_max {
+    fn skip_to(&self, number: u32, now: Timestamp) -> Result<Skip, RatchetError> {
+        if number.saturating_sub(self.next) > limits::SKIP_MAX {
             return Err(RatchetError::TooFarAhead);
         }
+        self.skip_at_most(number, limits::SKIP_MAX, now)
+    }
+
+    /// As [`skip_to`](Self::skip_to), but no more than the first `count_max` keys.
+    pub(super) fn skip_at_most(&self, number: u32, count_max: u32, now: Timestamp) -> Result<Skip, RatchetError> {
+        let count = number.saturating_sub(self.next).min(count_max);
         let mut skip = Skip { keys: Vec::with_capacity(count as usize), chain_key: None };
-        for number in self.next..number {
+        for number in self.next..self.next + count {
             let chain_key = skip.chain_key.as_ref().or(self.chain_key.as_ref()).ok_or(RatchetError::ChainGone)?;
             let (key, next) = chain_key.step();
             skip.keys.push(SkippedKey { number, skipped_at: now, key: Box::new(key) });

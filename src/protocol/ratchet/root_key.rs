@@ -9,18 +9,16 @@ use crate::protocol::secret::{SharedSecret, symmetric_key};
 
 symmetric_key! {
     /// The state that all chains of a session come from (`RK`).
-    RootKey
+    pub RootKey
 }
 
 impl RootKey {
     /// The next root key and a chain key, from a new agreement (`KDF_RK`).
     pub(super) fn step(&self, shared: &SharedSecret) -> (Self, ChainKey) {
         let okm: Zeroizing<[u8; 64]> = derive::hkdf(self.as_bytes(), &[shared.as_bytes()], &[labels::RATCHET_ROOT]);
-        let mut root_key = Self::from_bytes(&[0; 32]);
-        let mut chain_key = ChainKey::from_bytes(&[0; 32]);
-        let (root, chain) = okm.split_at(32);
-        root_key.as_mut_bytes().copy_from_slice(root);
-        chain_key.as_mut_bytes().copy_from_slice(chain);
-        (root_key, chain_key)
+        let mut keys = Zeroizing::new([[0; 32]; 2]);
+        keys.as_flattened_mut().copy_from_slice(&*okm);
+        let [root_key, chain_key] = &*keys;
+        (Self::from_bytes(root_key), ChainKey::from_bytes(chain_key))
     }
 }

@@ -13,6 +13,7 @@ use super::error::RatchetError;
 use super::message_key::MessageKey;
 use super::receiving_chain::{ReceivingChain, SkippedKey};
 use super::root_key::RootKey;
+use super::sending_chain::SendingChain;
 use crate::protocol::public::{RatchetPublicKey, limits};
 use crate::protocol::secret::AgreementSecretKey;
 use crate::wire::{Reader, Timestamp, WireError, Writer};
@@ -31,8 +32,8 @@ impl DoubleRatchet {
         let Self { root_key, turn, previous_chain_length, receiving } = self;
         let writer = writer.bytes(root_key.as_bytes());
         let writer = match turn {
-            Turn::Theirs { ratchet_key } => writer.u8(1).bytes(ratchet_key.as_bytes()),
-            Turn::Ours { ratchet_key, chain_key, next } => writer
+            Turn::Theirs(ratchet_key) => writer.u8(1).bytes(ratchet_key.as_bytes()),
+            Turn::Ours(SendingChain { ratchet_key, chain_key, next }) => writer
                 .u8(2)
                 .bytes(ratchet_key.secret_bytes())
                 .bytes(ratchet_key.public_bytes())
@@ -55,16 +56,14 @@ impl DoubleRatchet {
 
 fn read_turn(reader: &mut Reader<'_>) -> Result<Turn, RatchetError> {
     match reader.u8()? {
-        1 => Ok(Turn::Theirs {
-            ratchet_key: RatchetPublicKey::parse(reader.array()?).map_err(RatchetError::RatchetKey)?,
-        }),
+        1 => RatchetPublicKey::parse(reader.array()?).map(Turn::Theirs).map_err(RatchetError::RatchetKey),
         2 => {
             let secret = reader.array()?;
-            Ok(Turn::Ours {
+            Ok(Turn::Ours(SendingChain {
                 ratchet_key: AgreementSecretKey::from_saved(secret, *reader.array()?),
                 chain_key: ChainKey::from_bytes(reader.array()?),
                 next: reader.u32()?,
-            })
+            }))
         }
         _ => Err(WireError::Invalid { field: "turn" }.into()),
     }
@@ -84,12 +83,17 @@ fn write_chain(writer: Writer, chain: &ReceivingChain) -> Writer {
 }
 
 fn read_chain(reader: &mut Reader<'_>) -> Result<ReceivingChain, WireError> {
-    Ok(ReceivingChain {
+    let chain = ReceivingChain {
         ratchet_key: *reader.array()?,
         chain_key: if reader.flag("chain key")? { Some(ChainKey::from_bytes(reader.array()?)) } else { None },
         next: reader.u32()?,
         skipped: read_skipped(reader)?,
-    })
+    };
+    // A key that is skipped and still to come would be kept twice, and the keys be out of order.
+    if chain.skipped.back().is_some_and(|last| last.number >= chain.next) {
+        return Err(WireError::Invalid { field: "number of a skipped key" });
+    }
+    Ok(chain)
 }
 
 fn read_skipped(reader: &mut Reader<'_>) -> Result<VecDeque<SkippedKey>, WireError> {

@@ -22,26 +22,25 @@
 //! What an attacker can still do: see lengths (callers pad where that matters), and put back an
 //! older ciphertext of the same context (callers bind a version and compare it).
 //!
-//! Secret intermediates are wiped. `hkdf` drops its last output block unwiped: that is the nonce,
-//! which is why it stands last.
+//! Secret intermediates are wiped. HKDF leaves its last output block in a local of the library
+//! (`protocol::derive`): that is the nonce, which is why it stands last.
 
-use chacha20poly1305::aead::{AeadInOut, KeyInit};
-use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce, Tag};
-use hkdf::Hkdf;
 use rand_core::CryptoRng;
-use sha2::Sha256;
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
+use super::aead::{self, TAG_LENGTH};
+use crate::protocol::derive;
 use crate::protocol::public::limits;
 use crate::wire::{Reader, WireError, Writer};
 
 /// The version byte of the sealed form.
 pub(in crate::protocol) const VERSION: u8 = 1;
 
+/// Length of the commitment in bytes.
+pub(in crate::protocol) const COMMITMENT_LENGTH: usize = 32;
+
 const SALT_LENGTH: usize = 32;
-const COMMITMENT_LENGTH: usize = 32;
-const TAG_LENGTH: usize = 16;
 
 const _: () = assert!(limits::ONE_USE_OVERHEAD_BYTES == 1 + SALT_LENGTH + COMMITMENT_LENGTH + TAG_LENGTH);
 
@@ -135,24 +134,16 @@ pub(in crate::protocol) struct OneUseKey {
     plaintext_bytes_max: usize,
 }
 
-impl ZeroizeOnDrop for OneUseKey {}
-
-impl core::fmt::Debug for OneUseKey {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("OneUseKey(..)")
-    }
-}
-
 impl OneUseKey {
     /// Derives the key. To seal, `salt` must be fresh, or `secret` be derived from what is.
     pub(in crate::protocol) fn derive(salt: &[u8], secret: &[u8; 32], purpose: Purpose<'_>) -> Self {
-        let associated_data = purpose.bytes();
-        let okm: Zeroizing<[u8; COMMITMENT_LENGTH + 32 + 12]> = derive_bytes(Some(salt), secret, &associated_data);
+        let okm: Zeroizing<[u8; COMMITMENT_LENGTH + 32 + 12]> =
+            derive::hkdf(salt, &[secret], &[purpose.label, purpose.context]);
         let mut this = Self {
             key: Zeroizing::new([0; 32]),
             nonce: [0; 12],
             commitment: [0; COMMITMENT_LENGTH],
-            associated_data,
+            associated_data: purpose.bytes(),
             plaintext_bytes_max: purpose.plaintext_bytes_max,
         };
         let (commitment, rest) = okm.split_at(COMMITMENT_LENGTH);
@@ -172,19 +163,11 @@ impl OneUseKey {
         if too_long.actual > too_long.limit {
             return Err(too_long);
         }
-        let start = header.len() + COMMITMENT_LENGTH;
-        // Wiped if sealing fails; until then it holds the plaintext.
-        let mut sealed = Zeroizing::new(Vec::with_capacity(start + plaintext.len() + TAG_LENGTH));
-        sealed.extend_from_slice(header);
-        sealed.extend_from_slice(&self.commitment);
+        // With room for the tag, so that the plaintext is encrypted where it lies and never moved.
+        let mut sealed = Zeroizing::new(Vec::with_capacity(plaintext.len() + TAG_LENGTH));
         sealed.extend_from_slice(plaintext);
-        let (_, content) = sealed.split_at_mut(start);
-        let tag = self
-            .cipher()
-            .encrypt_inout_detached(&Nonce::from(self.nonce), &self.associated_data, content.into())
-            .map_err(|_| too_long)?;
-        sealed.extend_from_slice(&tag);
-        Ok(core::mem::take(&mut sealed))
+        aead::seal_in_place(&self.key, &self.nonce, &self.associated_data, &mut sealed).map_err(|_| too_long)?;
+        Ok([header, &self.commitment, sealed.as_slice()].concat())
     }
 
     /// Opens `commitment 32 ∥ ciphertext ∥ tag 16`.
@@ -196,40 +179,22 @@ impl OneUseKey {
         if !bool::from(commitment.ct_eq(&self.commitment)) {
             return Err(OpenError);
         }
-        let (ciphertext, tag) = rest.split_last_chunk::<TAG_LENGTH>().ok_or(OpenError)?;
-        if ciphertext.len() > self.plaintext_bytes_max {
+        if rest.len() > self.plaintext_bytes_max + TAG_LENGTH {
             return Err(OpenError);
         }
-        let mut plaintext = Zeroizing::new(ciphertext.to_vec());
-        self.cipher()
-            .decrypt_inout_detached(
-                &Nonce::from(self.nonce),
-                &self.associated_data,
-                plaintext.as_mut_slice().into(),
-                &Tag::from(*tag),
-            )
-            .map_err(|_| OpenError)?;
+        let mut plaintext = Zeroizing::new(rest.to_vec());
+        aead::open_in_place(&self.key, &self.nonce, &self.associated_data, &mut plaintext).map_err(|_| OpenError)?;
         Ok(plaintext)
-    }
-
-    fn cipher(&self) -> ChaCha20Poly1305 {
-        ChaCha20Poly1305::new(<&Key>::from(&*self.key))
     }
 }
 
-/// HKDF-SHA-256 (RFC 5869) of `secret` with `info`; without a salt, zeros stand in for it.
-pub(in crate::protocol) fn derive_bytes<const N: usize>(
-    salt: Option<&[u8]>,
-    secret: &[u8; 32],
-    info: &[u8],
-) -> Zeroizing<[u8; N]> {
-    const { assert!(N <= 255 * 32, "HKDF-SHA-256 yields no more (RFC 5869, section 2.3)") };
-    let (mut pseudorandom_key, hkdf) = Hkdf::<Sha256>::extract(salt, secret);
-    pseudorandom_key.as_mut_slice().zeroize();
-    let mut okm = Zeroizing::new([0; N]);
-    #[expect(clippy::expect_used, reason = "the assertion above is the only condition")]
-    hkdf.expand(info, &mut *okm).expect("within HKDF's limit");
-    okm
+// The key wipes itself; nonce, commitment and associated data open nothing without it.
+impl ZeroizeOnDrop for OneUseKey {}
+
+impl core::fmt::Debug for OneUseKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("OneUseKey(..)")
+    }
 }
 
 #[cfg(test)]

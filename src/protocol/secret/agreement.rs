@@ -17,7 +17,8 @@ use crate::protocol::public::{AgreementPublicKey, KeyError, RatchetPublicKey};
 
 /// An X25519 secret key, with its public key computed once.
 ///
-/// `Clone` is for prekeys, which one machine holds and one agreement uses.
+/// `Clone` is for prekeys, which one machine holds and one agreement uses, and for a sending chain's
+/// successor.
 #[derive(Clone)]
 pub struct AgreementSecretKey {
     secret: StaticSecret,
@@ -109,6 +110,9 @@ impl SharedSecret {
         &self.0
     }
 }
+
+// `Zeroizing` wipes the bytes.
+impl ZeroizeOnDrop for SharedSecret {}
 
 impl fmt::Debug for SharedSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

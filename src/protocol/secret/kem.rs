@@ -54,8 +54,6 @@ impl fmt::Debug for KemSeed {
 /// An ML-KEM-1024 secret key, expanded from its seed. `DecapsulationKey` wipes itself when dropped.
 pub struct KemSecretKey(DecapsulationKey);
 
-impl ZeroizeOnDrop for KemSecretKey {}
-
 impl KemSecretKey {
     /// Draws a new key.
     #[must_use]
@@ -94,6 +92,9 @@ impl KemPublicKey {
     }
 }
 
+// `DecapsulationKey` wipes itself.
+impl ZeroizeOnDrop for KemSecretKey {}
+
 impl fmt::Debug for KemSecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KemSecretKey(public: {:?}, ..)", self.public_key())
@@ -116,6 +117,9 @@ impl KemSharedSecret {
         &self.0
     }
 }
+
+// `Zeroizing` wipes the bytes.
+impl ZeroizeOnDrop for KemSharedSecret {}
 
 impl fmt::Debug for KemSharedSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,4 +1,7 @@
 //! Secret keys, one type for each role: wiped when dropped, never printed, never copied silently.
+//!
+//! What is not wiped: what the compiler leaves on the stack when a value is moved, and the copies that
+//! the curve and KEM crates take by value. They last until another call uses the place.
 
 mod agreement;
 mod kem;
@@ -11,12 +14,11 @@ pub use signing::SigningSecretKey;
 /// Defines a symmetric secret of fixed length: wiped on drop, its `Debug` without its value, no
 /// `Copy`, no `Clone`, no `Serialize`, compared in constant time.
 macro_rules! symmetric_key {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $vis:vis $name:ident) => {
         $(#[$doc])*
         #[derive(zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
-        pub struct $name([u8; 32]);
+        $vis struct $name([u8; 32]);
 
-        #[allow(dead_code, reason = "each role uses the part of the same small interface that it needs")]
         impl $name {
             /// Length in bytes.
             pub const LENGTH: usize = 32;
@@ -25,19 +27,6 @@ macro_rules! symmetric_key {
             #[must_use]
             pub(in crate::protocol) const fn from_bytes(bytes: &[u8; 32]) -> Self {
                 Self(*bytes)
-            }
-
-            /// Draws a new secret, uniformly.
-            #[must_use]
-            pub(in crate::protocol) fn generate(rng: &mut impl rand_core::CryptoRng) -> Self {
-                let mut key = Self([0; 32]);
-                rng.fill_bytes(&mut key.0);
-                key
-            }
-
-            /// The place of the secret bytes, for a derivation to write into.
-            pub(in crate::protocol) const fn as_mut_bytes(&mut self) -> &mut [u8; 32] {
-                &mut self.0
             }
 
             /// The secret bytes, for a derivation or for sealed storage.

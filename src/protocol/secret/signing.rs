@@ -12,8 +12,6 @@ use crate::wire::Bytes;
 /// An Ed25519 secret key: a seed of 32 bytes. `SigningKey` wipes itself when it is dropped.
 pub struct SigningSecretKey(SigningKey);
 
-impl ZeroizeOnDrop for SigningSecretKey {}
-
 impl SigningSecretKey {
     /// Length of the seed in bytes.
     pub const LENGTH: usize = 32;
@@ -49,6 +47,9 @@ impl SigningSecretKey {
         self.0.as_bytes()
     }
 }
+
+// `SigningKey` wipes its seed.
+impl ZeroizeOnDrop for SigningSecretKey {}
 
 impl fmt::Debug for SigningSecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -20,7 +20,7 @@ pub struct MessageContext {
 
 impl MessageContext {
     /// The associated data, up to the header.
-    pub(super) fn associated_data(&self, binding: &SessionBinding) -> Vec<u8> {
+    pub(in crate::protocol) fn associated_data(&self, binding: &SessionBinding) -> Vec<u8> {
         let Self { destination, policy } = self;
         let parts: [&[u8]; 5] =
             [labels::PAIRWISE_MESSAGE, &[VERSION], binding.as_bytes(), &policy.to_bytes(), &destination.to_bytes()];

@@ -24,4 +24,5 @@ mod pairwise_session;
 pub use context::MessageContext;
 pub use error::SessionError;
 pub use message::PairwiseMessage;
-pub use pairwise_session::{PairwiseSession, SessionStep};
+pub use pairwise_session::PairwiseSession;
+pub(in crate::protocol) use pairwise_session::SessionStep;

@@ -23,8 +23,7 @@ pub struct PairwiseSession {
 }
 
 /// The change of state that belongs to a prepared message.
-#[derive(Debug)]
-pub struct SessionStep(SendingStep);
+pub(in crate::protocol) struct SessionStep(SendingStep);
 
 impl PairwiseSession {
     /// Version of the saved form.
@@ -108,11 +107,9 @@ impl PairwiseSession {
         Ok(payload)
     }
 
-    /// As [`seal`](Self::seal), without the change of state: that is the step, for [`advance`](Self::advance).
-    ///
-    /// # Errors
-    /// [`SessionError::Ratchet`].
-    pub fn prepare(
+    /// As [`seal`](Self::seal), without the change of state: that is the step, for
+    /// [`advance`](Self::advance). A payload whose step is not taken must not leave.
+    pub(in crate::protocol) fn prepare(
         &self,
         plaintext: &[u8],
         context: &MessageContext,
@@ -123,7 +120,7 @@ impl PairwiseSession {
     }
 
     /// Moves past the message that was prepared; nothing was sealed or opened in between.
-    pub fn advance(&mut self, step: SessionStep) {
+    pub(in crate::protocol) fn advance(&mut self, step: SessionStep) {
         self.ratchet.advance(step.0);
     }
 

@@ -1,6 +1,6 @@
 //! Why a vault item is not sealed or not opened.
 
-use crate::wire::WireError;
+use crate::wire::{ErrorCode, WireError};
 
 /// Why a vault item is not sealed or not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,4 +19,16 @@ pub enum VaultError {
     /// Not authentic here: a wrong key, another place or version, or changed bytes.
     #[error("the item does not open")]
     Open,
+}
+
+impl VaultError {
+    /// The code that stands for it where errors cross a boundary.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::TooLong { .. } => ErrorCode::VaultItemTooLong,
+            Self::Malformed(_) => ErrorCode::VaultItemMalformed,
+            Self::Open => ErrorCode::VaultItemDoesNotOpen,
+        }
+    }
 }

@@ -7,6 +7,7 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::{ItemContext, SealedItem, VaultError};
 use crate::ids::{AccountId, CollectionName};
+use crate::protocol::derive;
 use crate::protocol::public::{labels, limits};
 use crate::protocol::seal::one_use::{self, Purpose};
 use crate::protocol::seal::padding;
@@ -17,16 +18,22 @@ symmetric_key! {
     /// The secret that every collection of one account's vault is sealed under.
     ///
     /// It is a part of [`AccountSecrets`](crate::protocol::backup::AccountSecrets), which makes and saves it.
-    VaultKey
+    pub VaultKey
 }
 
 impl VaultKey {
+    /// Draws a new key, uniformly.
+    pub(in crate::protocol) fn generate(rng: &mut impl CryptoRng) -> Self {
+        let mut key = Self::from_bytes(&[0; Self::LENGTH]);
+        rng.fill_bytes(&mut key.0);
+        key
+    }
+
     /// Derives the key of one collection of `account_id`; the same arguments give the same key.
     #[must_use]
     pub fn collection_key(&self, account_id: AccountId, collection: &CollectionName) -> CollectionKey {
         let place = Writer::default().bytes(account_id.as_bytes()).variable(collection.as_str().as_bytes()).finish();
-        let info = Writer::default().bytes(labels::VAULT_COLLECTION).bytes(&place).finish();
-        let secret = one_use::derive_bytes(None, self.as_bytes(), &info);
+        let secret = derive::hkdf(&[], &[self.as_bytes()], &[labels::VAULT_COLLECTION, &place]);
         CollectionKey { secret, account_id, collection: collection.clone() }
     }
 }
@@ -38,9 +45,6 @@ pub struct CollectionKey {
     account_id: AccountId,
     collection: CollectionName,
 }
-
-// The name and the account are public; the secret wipes itself.
-impl ZeroizeOnDrop for CollectionKey {}
 
 impl CollectionKey {
     /// The account whose collection it is.
@@ -63,8 +67,8 @@ impl CollectionKey {
     /// use conclave::protocol::vault::{ItemContext, VaultError};
     /// # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
     /// # let mut rng = ChaCha20Rng::seed_from_u64(1);
-    /// let secrets = AccountSecrets::generate(&mut rng);
-    /// let memories = secrets.vault_key().collection_key(AccountId::generate(&mut rng), &"memories".parse()?);
+    /// let secrets = AccountSecrets::generate(AccountId::generate(&mut rng), &mut rng);
+    /// let memories = secrets.vault_key().collection_key(secrets.account_id(), &"memories".parse()?);
     ///
     /// let context = ItemContext { item_id: ItemId::generate(&mut rng), item_type: "memory".parse()?, version: 1 };
     /// let sealed = memories.seal(&context, b"Ada takes her tea without milk", &mut rng)?;
@@ -102,13 +106,16 @@ impl CollectionKey {
     }
 }
 
-fn purpose(place: &[u8]) -> Purpose<'_> {
-    Purpose { label: labels::VAULT_ITEM, context: place, plaintext_bytes_max: limits::VAULT_ITEM_PADDED_BYTES_MAX }
-}
+// The name and the account are public; the secret wipes itself.
+impl ZeroizeOnDrop for CollectionKey {}
 
 impl fmt::Debug for CollectionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { secret: _, account_id, collection } = self;
         write!(f, "CollectionKey({account_id}/{collection}, ..)")
     }
+}
+
+fn purpose(place: &[u8]) -> Purpose<'_> {
+    Purpose { label: labels::VAULT_ITEM, context: place, plaintext_bytes_max: limits::VAULT_ITEM_PADDED_BYTES_MAX }
 }

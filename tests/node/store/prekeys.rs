@@ -2,11 +2,11 @@ use std::collections::BTreeSet;
 
 use super::*;
 use conclave::ids::DeviceAddress;
+use conclave::node::store::PrekeysLeft;
 use conclave::node::store::limits::ONE_TIME_PREKEYS_STORED_MAX;
-use conclave::node::store::{PrekeysLeft, PublicationError};
 use conclave::protocol::public::{VerifyError, verify_prekey_bundle};
-use conclave::wire::PrekeyBundle;
 use conclave::wire::limits::ONE_TIME_PREKEYS_MAX;
+use conclave::wire::{PrekeyBundle, WireError};
 
 async fn claim(store: &Store, device: DeviceAddress) -> PrekeyBundle {
     store.claim_bundle(device).await.unwrap().unwrap()
@@ -196,7 +196,7 @@ async fn what_its_device_did_not_sign_is_no_publication() {
     let owner = Owner::new(&store, 1, 2).await;
     let [device, other] = [&owner.devices[0], &owner.devices[1]];
     let verify = |publication| VerifiedPublication::verify(publication, device.device()).map(|_| ());
-    let signature = |part| Err(PublicationError::Verify(VerifyError::Signature { part }));
+    let signature = |part| Err(VerifyError::Signature { part });
     let good = || publication(device, 1, 2, 2);
     assert_eq!(verify(good()), Ok(()));
     assert_eq!(verify(PrekeyPublication::default()), Ok(()));
@@ -210,16 +210,13 @@ async fn what_its_device_did_not_sign_is_no_publication() {
     let mut false_id = good();
     false_id.one_time_prekeys[1].key_id = false_id.one_time_prekeys[0].key_id;
     let part = "one-time prekey";
-    assert_eq!(verify(false_id), Err(PublicationError::Verify(VerifyError::KeyId { part })));
+    assert_eq!(verify(false_id), Err(VerifyError::KeyId { part }));
 
     let last_resort_kem_prekey = Some(kem_prekey(device, KemPrekeyUse::OneTime, 1));
-    let part = "last-resort KEM prekey";
-    let other_use = verify(PrekeyPublication { last_resort_kem_prekey, ..good() });
-    assert_eq!(other_use, Err(PublicationError::OtherUse { part }));
+    let other_use = Err(VerifyError::Prekeys(WireError::Invalid { field: "use of a KEM prekey" }));
+    assert_eq!(verify(PrekeyPublication { last_resort_kem_prekey, ..good() }), other_use);
     let one_time_kem_prekeys = vec![kem_prekey(device, KemPrekeyUse::LastResort, 1)];
-    let part = "one-time KEM prekey";
-    let other_use = verify(PrekeyPublication { one_time_kem_prekeys, ..good() });
-    assert_eq!(other_use, Err(PublicationError::OtherUse { part }));
+    assert_eq!(verify(PrekeyPublication { one_time_kem_prekeys, ..good() }), other_use);
 }
 
 #[tokio::test]
@@ -229,13 +226,14 @@ async fn keys_of_one_publication_are_bounded() {
     let device = &owner.devices[0];
     let verify = |publication| VerifiedPublication::verify(publication, device.device()).map(|_| ());
     let limit = ONE_TIME_PREKEYS_MAX;
+    let over = |field| Err(VerifyError::Prekeys(WireError::OverLimit { field, limit }));
     let one_time = |count| PrekeyPublication { one_time_prekeys: one_time_prekeys(1, count), ..Default::default() };
     let kem = kem_prekey(device, KemPrekeyUse::OneTime, 1);
     let one_time_kem =
         |count| PrekeyPublication { one_time_kem_prekeys: vec![kem.clone(); count], ..Default::default() };
 
     assert_eq!(verify(one_time(limit as u64)), Ok(()));
-    assert_eq!(verify(one_time(limit as u64 + 1)), Err(PublicationError::TooMany { limit }));
+    assert_eq!(verify(one_time(limit as u64 + 1)), over("one-time prekeys"));
     assert_eq!(verify(one_time_kem(limit)), Ok(()));
-    assert_eq!(verify(one_time_kem(limit + 1)), Err(PublicationError::TooMany { limit }));
+    assert_eq!(verify(one_time_kem(limit + 1)), over("one-time KEM prekeys"));
 }

@@ -1,22 +1,28 @@
-"""Makes `frozen.json`: sealed forms that must open for as long as their version is known.
+#!/usr/bin/env python3
+"""Makes the sealed forms of `tests/vault/frozen.json` anew and holds the file against them.
 
-    python3 frozen.py > frozen.json
-
-It needs the package `cryptography`. HKDF, the recovery key's text, padding and safety numbers are
-written here from their definitions, with `hashlib` and `hmac` alone, so that the file checks the
+They must open for as long as their version is known (`tests/vault/frozen.rs`). HKDF, the recovery key's text, padding
+and safety numbers are written here from their definitions, with `hashlib` and `hmac` alone, so that the file checks the
 Rust code and does not repeat it. The output is the same each time.
+
+Usage: frozen_vault.py [--write]
 """
 
 import hashlib
 import hmac
 import itertools
 import json
+import sys
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+FILE = Path(__file__).parent.parent / "vault" / "frozen.json"
 
 VAULT_COLLECTION = b"conclave/v1/vault/collection"
 VAULT_ITEM = b"conclave/v1/vault/item"
@@ -195,6 +201,15 @@ def safety_number():
     return {"sides": sides, "number": " ".join(groups)}
 
 
+def device_keys():
+    signing_seed, agreement_secret = filled(0x61, 32), filled(0x91, 32)
+    return {
+        "saved": b"\x01" + signing_seed + agreement_secret,
+        "signing_key": Ed25519PrivateKey.from_private_bytes(signing_seed).public_key().public_bytes_raw(),
+        "agreement_key": X25519PrivateKey.from_private_bytes(agreement_secret).public_key().public_bytes_raw(),
+    }
+
+
 def hex_bytes(value):
     if isinstance(value, bytes):
         return value.hex()
@@ -203,17 +218,21 @@ def hex_bytes(value):
     return [hex_bytes(inner) for inner in value] if isinstance(value, list) else value
 
 
-print(
-    json.dumps(
-        hex_bytes(
-            {
-                "backup": backup(),
-                "keystore": keystore(),
-                "safety_number": safety_number(),
-                "two_keys": two_keys(),
-                "vault": vault(),
-            }
-        ),
-        indent=2,
-    )
-)
+def made():
+    parts = [backup, device_keys, keystore, safety_number, two_keys, vault]
+    return json.dumps({part.__name__: hex_bytes(part()) for part in parts}, indent=2) + "\n"
+
+
+def main():
+    if sys.argv[1:] == ["--write"]:
+        FILE.write_text(made())
+    elif sys.argv[1:]:
+        sys.exit(__doc__)
+    elif FILE.read_text() != made():
+        sys.exit(f"{FILE.name} is not what this program makes")
+    else:
+        print(f"{FILE.name}: every sealed form is made again, byte for byte")
+
+
+if __name__ == "__main__":
+    main()
