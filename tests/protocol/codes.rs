@@ -93,7 +93,7 @@ fn errors() -> Vec<(MachineError, &'static str, Repair)> {
         (RatchetError::Open.into(), "does_not_open", Repair::NewSession),
         (RatchetError::KeyGone.into(), "message_key_gone", Repair::Nothing),
         (RatchetError::ChainGone.into(), "chain_gone", Repair::AskAgain),
-        (RatchetError::TooFarAhead.into(), "too_far_ahead", Repair::AskAgain),
+        (RatchetError::TooFarAhead.into(), "too_far_ahead", Repair::NewSession),
         (RatchetError::RatchetKey(source).into(), "key_unacceptable", Repair::Refuse),
         (RatchetError::ChainExhausted.into(), "chain_exhausted", Repair::NewSession),
         (RatchetError::TooLong.into(), "message_too_long", Repair::CorrectCall),

@@ -199,9 +199,9 @@ const fn repair_session(error: &SessionError) -> Repair {
         | SessionError::Opening(_)
         | SessionError::Form(_) => Repair::Refuse,
         SessionError::Ratchet(error) => match error {
-            RatchetError::Open | RatchetError::ChainExhausted => Repair::NewSession,
+            RatchetError::Open | RatchetError::TooFarAhead | RatchetError::ChainExhausted => Repair::NewSession,
             RatchetError::KeyGone => Repair::Nothing,
-            RatchetError::ChainGone | RatchetError::TooFarAhead => Repair::AskAgain,
+            RatchetError::ChainGone => Repair::AskAgain,
             RatchetError::RatchetKey(_) => Repair::Refuse,
             RatchetError::TooLong => Repair::CorrectCall,
             RatchetError::Saved(_) => Repair::Restore,

@@ -1,0 +1,173 @@
+//! What a node, a thief or a wrong clock tries, one attempt a test.
+
+use core::time::Duration;
+use std::collections::BTreeSet;
+
+use conclave::ids::OpeningId;
+use conclave::protocol::identity::DeviceKeys;
+use conclave::protocol::machine::{Input, MachineError, RecordKey, Repair};
+use conclave::protocol::public::{VerifyError, limits};
+use conclave::protocol::ratchet::RatchetError;
+use conclave::protocol::session::SessionError;
+
+use crate::support::{Account, Device, Directory, POLICY, START, rng, two_devices};
+
+/// Two devices of which each has read the other.
+fn acquainted(seed: u64) -> (Directory, Account, Device, Account, Device) {
+    let (mut directory, alice, mut a, bob, mut b) = two_devices(seed);
+    let sent = a.write(&mut directory, &[bob.root.account_id()], b"hello");
+    b.read(&directory, &sent[0]).unwrap();
+    let answer = b.write(&mut directory, &[alice.root.account_id()], b"hello");
+    a.read(&directory, &answer[0]).unwrap();
+    (directory, alice, a, bob, b)
+}
+
+#[test]
+fn a_device_certified_anew_is_not_written_to_with_its_old_keys() {
+    let (mut directory, alice, mut a, mut bob, mut b) = acquainted(700);
+    let keys = DeviceKeys::generate(&mut rng(701));
+    let (signing, agreement) = (keys.signing.public_key(), keys.agreement.public_key());
+    bob.certificates = vec![bob.root.certify(b.address().device_id, &signing, &agreement, START)];
+    bob.publish_list(&mut directory);
+    assert_eq!(a.machine.session_count(b.address()), 1);
+    a.learn(&directory, bob.root.account_id()).unwrap();
+    assert_eq!(a.machine.session_count(b.address()), 0);
+
+    let late = b.write(&mut directory, &[alice.root.account_id()], b"still me");
+    assert_eq!(a.try_read(&late[0], POLICY), Err(MachineError::UnknownDevice { device: b.address() }));
+}
+
+fn session_ids(device: &Device) -> BTreeSet<OpeningId> {
+    let id = |key: &RecordKey| if let RecordKey::Session(_, id) = key { Some(*id) } else { None };
+    device.records.keys().filter_map(id).collect()
+}
+
+/// The session that a message is sent on: the one whose record changes.
+fn session_written_on(device: &mut Device, directory: &mut Directory, to: &Account) -> OpeningId {
+    let before = device.records.clone();
+    device.write(directory, &[to.root.account_id()], b"where does this go?");
+    let changed = session_ids(device).into_iter().find(|id| {
+        device.records.iter().any(|(key, value)| {
+            matches!(key, RecordKey::Session(_, other) if other == id) && before.get(key) != Some(value)
+        })
+    });
+    changed.unwrap()
+}
+
+#[test]
+fn a_message_that_was_held_back_does_not_bring_an_old_session_back_into_use() {
+    let (mut directory, alice, mut a, bob, mut b) = acquainted(702);
+    let first = a.write(&mut directory, &[bob.root.account_id()], b"on the old session");
+    let held_back = a.write(&mut directory, &[bob.root.account_id()], b"held back");
+    b.read(&directory, &first[0]).unwrap();
+    let old = session_written_on(&mut b, &mut directory, &alice);
+
+    let bundle = directory.claim(b.address());
+    a.handle(Input::Bundle(&bundle)).unwrap();
+    let opening = a.write(&mut directory, &[bob.root.account_id()], b"on a new one");
+    b.read(&directory, &opening[0]).unwrap();
+    let new = session_written_on(&mut b, &mut directory, &alice);
+    assert_ne!(new, old);
+
+    assert_eq!(b.read(&directory, &held_back[0]).unwrap(), b"held back");
+    assert_eq!(session_written_on(&mut b, &mut directory, &alice), new);
+}
+
+#[test]
+fn a_session_out_of_use_is_forgotten() {
+    let (mut directory, _, mut a, bob, mut b) = acquainted(703);
+    let bundle = directory.claim(b.address());
+    a.handle(Input::Bundle(&bundle)).unwrap();
+    let opening = a.write(&mut directory, &[bob.root.account_id()], b"anew");
+    b.read(&directory, &opening[0]).unwrap();
+    b.now = START.plus(limits::SESSION_UNUSED_KEPT);
+    b.maintain(&mut directory);
+    assert_eq!(session_ids(&b).len(), 2);
+    b.now = b.now.plus(Duration::from_millis(1));
+    b.maintain(&mut directory);
+    assert_eq!((session_ids(&b).len(), b.machine.session_count(a.address())), (1, 1));
+}
+
+#[test]
+fn losing_more_than_the_limit_does_not_break_a_session_for_good() {
+    let (mut directory, alice, mut a, bob, mut b) = acquainted(704);
+    let account = [bob.root.account_id()];
+    for _ in 0..=limits::SKIP_MAX {
+        a.write(&mut directory, &account, b"lost");
+    }
+    let too_far = a.write(&mut directory, &account, b"too far");
+    let error = b.read(&directory, &too_far[0]).unwrap_err();
+    assert_eq!(error, MachineError::Session(SessionError::Ratchet(RatchetError::TooFarAhead)));
+    assert_eq!(error.repair(), Repair::NewSession);
+
+    let bundle = directory.claim(a.address());
+    b.handle(Input::Bundle(&bundle)).unwrap();
+    let asked = b.write(&mut directory, &[alice.root.account_id()], b"again, please");
+    a.read(&directory, &asked[0]).unwrap();
+    let again = a.write(&mut directory, &account, b"too far");
+    assert_eq!(b.read(&directory, &again[0]).unwrap(), b"too far");
+}
+
+#[test]
+fn losing_more_than_the_limit_at_the_end_of_a_chain_costs_those_messages_alone() {
+    let (mut directory, alice, mut a, bob, mut b) = acquainted(709);
+    let account = [bob.root.account_id()];
+    let known = a.write(&mut directory, &account, b"the chain is known");
+    b.read(&directory, &known[0]).unwrap();
+    for _ in 0..=limits::SKIP_MAX {
+        a.write(&mut directory, &account, b"lost");
+    }
+    let turn = b.write(&mut directory, &[alice.root.account_id()], b"your turn");
+    a.read(&directory, &turn[0]).unwrap();
+    let on = a.write(&mut directory, &account, b"on a new chain");
+    assert_eq!(b.read(&directory, &on[0]).unwrap(), b"on a new chain");
+}
+
+#[test]
+fn an_older_bundle_than_one_that_was_seen_is_refused() {
+    let (mut directory, _, mut a, bob, mut b) = two_devices(705);
+    a.learn(&directory, bob.root.account_id()).unwrap();
+    let old = directory.claim(b.address());
+    b.now = START.plus(limits::SIGNED_PREKEY_ROTATION);
+    b.maintain(&mut directory);
+    let new = directory.claim(b.address());
+    a.handle(Input::Bundle(&new)).unwrap();
+    a.restart();
+    let error = a.handle(Input::Bundle(&old)).unwrap_err();
+    assert_eq!(error, MachineError::StalePrekeys { device: b.address() });
+}
+
+#[test]
+fn a_prekey_lives_until_its_successor_is_published() {
+    let (mut directory, _, mut a, bob, mut b) = two_devices(706);
+    let sent = a.write(&mut directory, &[bob.root.account_id()], b"from before the sleep");
+    // It wakes after long, makes a new key, and cannot upload it.
+    for days in [60, 120] {
+        b.now = START.plus(Duration::from_secs(days * 24 * 60 * 60));
+        b.handle(Input::Maintain).unwrap();
+    }
+    assert_eq!(b.read(&directory, &sent[0]).unwrap(), b"from before the sleep");
+}
+
+#[test]
+fn a_prekey_made_under_a_wrong_clock_is_replaced() {
+    let (mut directory, _, _, _, mut b) = two_devices(707);
+    b.now = START.plus(Duration::from_secs(5 * 365 * 24 * 60 * 60));
+    b.maintain(&mut directory);
+    b.now = START.plus(limits::SIGNED_PREKEY_ROTATION);
+    b.maintain(&mut directory);
+    assert_eq!(directory.prekeys[&b.address()].signed.as_ref().unwrap().created_at, b.now);
+}
+
+#[test]
+fn an_envelope_that_waited_is_stamped_anew_by_its_own_device_alone() {
+    let (mut directory, _, mut a, bob, mut b) = acquainted(708);
+    let waited = a.write(&mut directory, &[bob.root.account_id()], b"offline").remove(0);
+    a.now = START.plus(Duration::from_secs(3_600));
+    let stamped = a.handle(Input::Restamp { envelope: &waited, policy: POLICY }).unwrap().send.remove(0);
+    assert_eq!((stamped.id, &stamped.payload, stamped.timestamp), (waited.id, &waited.payload, a.now));
+    assert_ne!(stamped.nonce, waited.nonce);
+    let error = b.handle(Input::Restamp { envelope: &waited, policy: POLICY }).unwrap_err();
+    assert_eq!(error, MachineError::Verify(VerifyError::Owner { part: "envelope" }));
+    assert_eq!(b.read(&directory, &stamped).unwrap(), b"offline");
+}
