@@ -1,16 +1,16 @@
 //! The secrets of sign-in: tokens, and what a pending sign-in keeps.
 //!
-//! A token is 32 random bytes. Its text form is base64url without padding, 43 characters. It leaves the
-//! node once, to the client that it is for; the node keeps its [`TokenHash`] alone, from which it
-//! cannot be found: 256 random bits are not guessed. Each kind is hashed under a label of its own, so a
-//! refresh token presented as an access token is one that nobody knows.
+//! A token is 32 random bytes. Its text form is base64url without padding, 43 characters. It leaves
+//! the node once, to the client that it is for; the node keeps its [`TokenHash`] alone, from which
+//! it cannot be found: 256 random bits are not guessed. Each kind is hashed under a label of its
+//! own, so a refresh token presented as an access token is one that nobody knows.
 //!
-//! Nothing here compares a token with another in constant time, because nothing compares tokens: they
-//! are looked up by hash. What the time of a lookup tells about a hash says nothing of the token, and
-//! nobody can choose a token whose hash begins in a given way faster than by trying.
+//! Nothing here compares a token with another in constant time, because nothing compares tokens:
+//! they are looked up by hash. What the time of a lookup tells about a hash says nothing of the
+//! token, and nobody can choose a token whose hash begins in a given way faster than by trying.
 //!
-//! [`CodeVerifier`] is different: the node has to show it to the provider, so a pending sign-in stores
-//! it as it is, until the sign-in is completed or given up (RFC 7636).
+//! [`CodeVerifier`] is different: the node has to show it to the provider, so a pending sign-in
+//! stores it as it is, until the sign-in is completed or given up (RFC 7636).
 
 use core::fmt;
 use core::str::FromStr;
@@ -99,7 +99,8 @@ token! {
     RefreshToken, REFRESH_TOKEN
 }
 token! {
-    /// The `state` of a pending sign-in (RFC 6749, section 10.12): whoever completes it has seen it begin.
+    /// The `state` of a pending sign-in (RFC 6749, section 10.12): whoever completes it has seen it
+    /// begin.
     FlowState, FLOW_STATE
 }
 token! {
@@ -108,13 +109,14 @@ token! {
 }
 
 secret! {
-    /// The PKCE verifier of a pending sign-in (RFC 7636, section 4.1); the provider sees its text form.
+    /// The PKCE verifier of a pending sign-in (RFC 7636, section 4.1); the provider sees its text
+    /// form.
     CodeVerifier
 }
 
 impl CodeVerifier {
-    /// What the provider is told when the sign-in begins: SHA-256 of the verifier's text form, which is
-    /// the method `S256` (RFC 7636, section 4.2).
+    /// What the provider is told when the sign-in begins: SHA-256 of the verifier's text form,
+    /// which is the method `S256` (RFC 7636, section 4.2).
     #[must_use]
     pub fn challenge(&self) -> CodeChallenge {
         CodeChallenge(Sha256::digest(self.to_text().as_bytes()).into())
@@ -172,8 +174,8 @@ public_value! {
     CodeChallenge
 }
 public_value! {
-    /// Ties an ID token to the sign-in that asked for it (OpenID Connect Core 1.0, section 3.1.2.1). It
-    /// stands in the authorization URL and in the ID token.
+    /// Ties an ID token to the sign-in that asked for it (OpenID Connect Core 1.0, section
+    /// 3.1.2.1). It stands in the authorization URL and in the ID token.
     Nonce
 }
 
@@ -187,8 +189,8 @@ impl Nonce {
     }
 }
 
-/// SHA-256 of a token under the label of its kind: what the store knows it by. Whoever reads it cannot
-/// use it.
+/// SHA-256 of a token under the label of its kind: what the store knows it by. Whoever reads it
+/// cannot use it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenHash([u8; LENGTH]);
 

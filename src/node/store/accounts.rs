@@ -11,8 +11,8 @@ use super::limits::{ISSUER_BYTES_MAX, SUBJECT_BYTES_MAX};
 use crate::ids::AccountId;
 use crate::wire::Timestamp;
 
-/// Who somebody is: an issuer, and the subject that it knows them by. Never an e-mail address, which
-/// changes hands.
+/// Who somebody is: an issuer, and the subject that it knows them by. Never an e-mail address,
+/// which changes hands.
 ///
 /// Its `Debug` prints the issuer alone: the subject names a person.
 #[derive(Clone, PartialEq, Eq)]
@@ -70,8 +70,8 @@ impl fmt::Debug for ProviderIdentity {
 }
 
 impl Store {
-    /// The account of an identity; if there is none, one is made with the id `candidate`, drawn anew.
-    /// Of several that are made at once for one identity, one stands and all get its id.
+    /// The account of an identity; if there is none, one is made with the id `candidate`, drawn
+    /// anew. Of several that are made at once for one identity, one stands and all get its id.
     ///
     /// # Errors
     /// [`StoreError::IdInUse`] if another identity's account has the id, or a failure of the store.

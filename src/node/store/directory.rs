@@ -1,7 +1,7 @@
 //! Device lists: the newest one of each account, and which devices stand on it.
 //!
-//! The root key of an account is pinned with its first list. Versions grow, so nobody who gets hold of an
-//! older list can put it back.
+//! The root key of an account is pinned with its first list. Versions grow, so nobody who gets hold
+//! of an older list can put it back.
 
 use sqlx::SqliteConnection;
 
@@ -17,16 +17,17 @@ use crate::wire::{DeviceList, Reader, Timestamp, WireError, Writer};
 pub struct DeviceListChange {
     /// Devices that were not there before, in ascending order.
     pub added: Vec<DeviceId>,
-    /// Devices that are there no more, in ascending order. A device with new identity keys is in both.
+    /// Devices that are there no more, in ascending order. A device with new identity keys is in
+    /// both.
     pub removed: Vec<DeviceId>,
     /// Sessions that ended with them.
     pub ended_sessions: Vec<SessionId>,
 }
 
 impl Store {
-    /// Stores an account's device list in place of the one before. Devices that are not on it any more,
-    /// or with other identity keys, lose their prekeys, and their sessions end. The same list again
-    /// changes nothing.
+    /// Stores an account's device list in place of the one before. Devices that are not on it any
+    /// more, or with other identity keys, lose their prekeys, and their sessions end. The same list
+    /// again changes nothing.
     ///
     /// # Errors
     /// [`StoreError::OwnerMismatch`] if it is another account's, [`StoreError::UnknownAccount`],
@@ -45,7 +46,8 @@ impl Store {
         self.writer.write(move |db| Box::pin(put(db, list, now))).await
     }
 
-    /// The account's newest device list. None if it never published one, or if there is no such account.
+    /// The account's newest device list. None if it never published one, or if there is no such
+    /// account.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`], or a failure of the store.

@@ -7,8 +7,9 @@ use crate::ids::{AccountId, DeviceAddress, SessionId};
 /// Why a call of the store failed.
 ///
 /// After an error of a write nothing of it is stored, with one exception: after
-/// [`Unavailable`](Self::Unavailable) it may be there all the same, because the error can come while
-/// the commit is being written. Every write can be sent again.
+/// [`Unavailable`](Self::Unavailable) it may be there all the same, because the error can come
+/// while the commit is being written. Writes can be sent again then; only what is taken or traded
+/// once (a flow, a code, a refresh token, a one-time key) may have been used up by the first try.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no such account.

@@ -1,4 +1,5 @@
-//! Sign-ins that have begun, and the codes of the built-in development provider. Both are taken once.
+//! Sign-ins that have begun, and the codes of the built-in development provider. Both are taken
+//! once.
 
 use sqlx::SqliteConnection;
 
@@ -18,7 +19,8 @@ pub struct Flow {
     pub provider: String,
     /// The address that the provider was told to return to.
     pub redirect_uri: String,
-    /// The PKCE verifier. It is the one secret that the store holds, for as long as the flow is pending.
+    /// The PKCE verifier. It is the one secret that the store holds, for as long as the flow is
+    /// pending.
     pub code_verifier: CodeVerifier,
     /// What the ID token has to carry.
     pub nonce: Nonce,
@@ -47,16 +49,16 @@ impl Store {
     /// Remembers a sign-in that begins, and forgets those that have expired.
     ///
     /// # Errors
-    /// [`StoreError::TooManyFlows`] at the limit, [`StoreError::OutOfRange`] for a text that is too long,
-    /// [`StoreError::IdInUse`] for a state that was drawn twice, or a failure of the store.
+    /// [`StoreError::TooManyFlows`] at the limit, [`StoreError::OutOfRange`] for a text that is too
+    /// long, [`StoreError::IdInUse`] for a state that was drawn twice, or a failure of the store.
     pub async fn save_flow(&self, flow: Flow, now: Timestamp) -> Result<(), StoreError> {
         check_text(&flow.provider, PROVIDER_BYTES_MAX, "provider")?;
         check_text(&flow.redirect_uri, REDIRECT_URI_BYTES_MAX, "redirect address")?;
         self.writer.write(move |db| Box::pin(save_flow(db, flow, now))).await
     }
 
-    /// Takes a pending sign-in out of the store: a second call finds nothing. None if there is none, or if
-    /// it has expired; then too it is gone.
+    /// Takes a pending sign-in out of the store: a second call finds nothing. None if there is
+    /// none, or if it has expired; then too it is gone.
     ///
     /// # Errors
     /// A failure of the store.
@@ -75,8 +77,8 @@ impl Store {
         self.writer.write(move |db| Box::pin(save_code(db, code, now))).await
     }
 
-    /// Takes a code out of the store, as [`take_flow`](Self::take_flow) does. Whether verifier and address
-    /// fit is for the caller to check; if they do not, the code is spent all the same.
+    /// Takes a code out of the store, as [`take_flow`](Self::take_flow) does. Whether verifier and
+    /// address fit is for the caller to check; if they do not, the code is spent all the same.
     ///
     /// # Errors
     /// A failure of the store.

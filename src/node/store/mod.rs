@@ -1,23 +1,26 @@
-//! What the node remembers, in one SQLite file: accounts, pending sign-ins, sessions, device lists and
-//! prekeys. The store is the truth: what it has acknowledged is committed and synced to disk.
+//! What the node remembers, in one SQLite file: accounts, pending sign-ins, sessions, device lists
+//! and prekeys. The store is the truth: what it has acknowledged is committed and synced to disk.
 //!
-//! It holds public keys, routing data and hashes of tokens. The one secret in it is the PKCE verifier of
-//! a pending sign-in, which is deleted when that is completed or given up; deleted values are
-//! overwritten in the file (`secure_delete`), though the write-ahead log keeps them until it wraps.
+//! It holds public keys, routing data and hashes of tokens. The one secret in it is the PKCE
+//! verifier of a pending sign-in, which is deleted when that is completed or given up; deleted
+//! values are overwritten in the file (`secure_delete`), though the write-ahead log keeps them
+//! until it wraps.
 //!
-//! - Each method is one whole transaction. Writes go through one writer task, which puts all that wait
-//!   into one commit (`writer.rs`); reads use a small pool of their own and see every write that was acknowledged
-//!   before they began.
-//! - The write-ahead log is on, with `synchronous=FULL`: a commit that was acknowledged survives loss of power.
-//! - It reads no clock and draws nothing at random: times, ids and tokens are given to it. An expiry at
-//!   `now` has passed.
+//! - Each method is one whole transaction. Writes go through one writer task, which puts all that
+//!   wait into one commit (`writer.rs`); reads use a small pool of their own and see every write
+//!   that was acknowledged before they began.
+//! - The write-ahead log is on, with `synchronous=FULL`: a commit that was acknowledged survives
+//!   loss of power.
+//! - It reads no clock and draws nothing at random: times, ids and tokens are given to it. An
+//!   expiry at `now` has passed.
 //! - Migrations are only added. A database that a newer program has changed is refused.
 //! - Everything that strangers can make grow has a limit in [`limits`].
 //!
-//! What an attacker who reads the file learns: who has an account and at which provider, which devices, how
-//! many prekeys are left and when somebody was last active. They get no token and no key that opens
-//! anything. One who can write the file can put prekeys and lists in place; clients refuse what the
-//! account's root or the device has not signed.
+//! What an attacker who reads the file learns: who has an account and at which provider, which
+//! devices, how many prekeys are left and when somebody was last active. They get no token and no
+//! key that opens anything. One who can write the file can give themselves
+//! a session of anybody on this node, and keep back or swap lists and prekeys; clients refuse those
+//! that the account's root or the device has not signed.
 
 mod accounts;
 mod columns;
@@ -59,7 +62,8 @@ pub struct Store {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StoreOptions {
     /// Pages of 4,096 bytes that the database may have at most; past it writes are refused as
-    /// [`StoreError::Full`], while there is still room for what the machine itself needs. None: as many as fit on the disk.
+    /// [`StoreError::Full`], while there is still room for what the machine itself needs. None: as
+    /// many as fit on the disk.
     pub pages_max: Option<u32>,
 }
 
@@ -67,14 +71,14 @@ impl Store {
     /// The file in the data folder.
     pub const FILE_NAME: &str = "conclave.db";
 
-    /// Opens the store in a data folder, which has to exist; makes the file if there is none, and brings
-    /// its tables up to date. Its writer runs on the runtime that calls this.
+    /// Opens the store in a data folder, which has to exist; makes the file if there is none, and
+    /// brings its tables up to date. Its writer runs on the runtime that calls this.
     ///
     /// The folder is to be readable by the node alone: see above for what the file tells.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if the file cannot be opened, [`StoreError::Migration`] if it is another
-    /// program's or a newer one's, [`StoreError::Full`].
+    /// [`StoreError::Unavailable`] if the file cannot be opened, [`StoreError::Migration`] if it is
+    /// another program's or a newer one's, [`StoreError::Full`].
     pub async fn open(folder: &Path) -> Result<Self, StoreError> {
         Self::open_with(folder, StoreOptions::default()).await
     }
@@ -110,8 +114,8 @@ impl Store {
         Ok(Self { writer: WriterHandle::start(connection, writes), readers })
     }
 
-    /// Refuses what comes from now on with [`StoreError::Closed`], finishes the writes that wait, and closes
-    /// the file. A store that is dropped without it loses nothing that was acknowledged.
+    /// Refuses what comes from now on with [`StoreError::Closed`], finishes the writes that wait,
+    /// and closes the file. A store that is dropped without it loses nothing that was acknowledged.
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;

@@ -1,7 +1,7 @@
 //! Prekeys: published by their device, handed out to those who open a session with it.
 //!
-//! A one-time key is deleted in the transaction that hands it out, so it goes to one asker. If the node fails
-//! after that commit and before its answer, the key is lost; it is never given twice.
+//! A one-time key is deleted in the transaction that hands it out, so it goes to one asker. If the
+//! node fails after that commit and before its answer, the key is lost; it is never given twice.
 
 use sqlx::SqliteConnection;
 
@@ -23,23 +23,23 @@ pub struct PrekeysLeft {
 }
 
 impl Store {
-    /// Stores what a device publishes: signed prekey and last-resort key take the place of those before,
-    /// one-time keys are added. Keys that are stored, or that were handed out, are passed over, so a
-    /// publication can be sent again. Returns how many one-time keys there are then.
+    /// Stores what a device publishes: signed prekey and last-resort key take the place of those
+    /// before, one-time keys are added. Keys that are stored, or that were handed out, are passed
+    /// over, so a publication can be sent again. Returns how many one-time keys there are then.
     ///
     /// # Errors
-    /// [`StoreError::UnknownDevice`] if the device is not on its account's list with the key that the
-    /// publication was verified against, [`StoreError::TooManyPrekeys`] past
-    /// [`ONE_TIME_PREKEYS_STORED_MAX`] of a kind, [`StoreError::OutOfRange`] for a time past 2^63 - 1 ms,
-    /// or a failure of the store.
+    /// [`StoreError::UnknownDevice`] if the device is not on its account's list with the key that
+    /// the publication was verified against, [`StoreError::TooManyPrekeys`] past
+    /// [`ONE_TIME_PREKEYS_STORED_MAX`] of a kind, [`StoreError::OutOfRange`] for a time past 2^63 -
+    /// 1 ms, or a failure of the store.
     pub async fn publish_prekeys(&self, publication: &VerifiedPublication) -> Result<PrekeysLeft, StoreError> {
         let publication = publication.clone();
         self.writer.write(move |db| Box::pin(publish(db, publication))).await
     }
 
-    /// Hands out a bundle of a device: the oldest one-time keys, each once; when no one-time KEM key is
-    /// left the last-resort key, when no one-time prekey is left none. None if there is no such device or it has
-    /// published no signed prekey or no KEM key; nothing is used up then.
+    /// Hands out a bundle of a device: the oldest one-time keys, each once; when no one-time KEM
+    /// key is left the last-resort key, when no one-time prekey is left none. None if there is no
+    /// such device or it has published no signed prekey or no KEM key; nothing is used up then.
     ///
     /// # Errors
     /// A failure of the store.

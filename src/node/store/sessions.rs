@@ -1,9 +1,9 @@
 //! Sessions: their tokens, their rotation, and how they end.
 //!
-//! A session has one access token and one refresh token at a time. A refresh token is used once; used
-//! again, by a thief or after one, the whole session ends (RFC 9700, section 4.14.2). A session expires
-//! when its refresh token does, which is the idle timeout, and at its absolute end, which no refresh
-//! moves: no token outlives it.
+//! A session has one access token and one refresh token at a time. A refresh token is used once;
+//! used again, by a thief or after one, the whole session ends (RFC 9700, section 4.14.2). A
+//! session expires when its refresh token does, which is the idle timeout, and at its absolute end,
+//! which no refresh moves: no token outlives it.
 
 use sqlx::SqliteConnection;
 
@@ -87,7 +87,8 @@ pub enum Rotation {
     Rotated(Session),
     /// It was used before: the session has ended.
     Reused(EndedSession),
-    /// It, or the session, had expired, or was refreshed as often as one may be: the session has ended.
+    /// It, or the session, had expired, or was refreshed as often as one may be: the session has
+    /// ended.
     Expired(EndedSession),
     /// No session has or had it.
     Unknown,
@@ -98,15 +99,15 @@ impl Store {
     /// [`SESSIONS_PER_ACCOUNT_MAX`], where expired ones do not count.
     ///
     /// # Errors
-    /// [`StoreError::UnknownAccount`], [`StoreError::IdInUse`] for an id or token drawn twice, or a failure
-    /// of the store.
+    /// [`StoreError::UnknownAccount`], [`StoreError::IdInUse`] for an id or token drawn twice, or a
+    /// failure of the store.
     pub async fn open_session(&self, session: &NewSession) -> Result<Vec<SessionId>, StoreError> {
         let session = *session;
         self.writer.write(move |db| Box::pin(open(db, session))).await
     }
 
-    /// The session whose access token this is. None if there is none, if it has ended or if the token has
-    /// expired.
+    /// The session whose access token this is. None if there is none, if it has ended or if the
+    /// token has expired.
     ///
     /// # Errors
     /// A failure of the store.
@@ -122,8 +123,8 @@ impl Store {
         Ok(row.map(session))
     }
 
-    /// Trades a refresh token for new tokens; both old ones are worth nothing from then on. Of several
-    /// trades of one token one is good, and the next ends the session.
+    /// Trades a refresh token for new tokens; both old ones are worth nothing from then on. Of
+    /// several trades of one token one is good, and the next ends the session.
     ///
     /// # Errors
     /// [`StoreError::IdInUse`] for a token drawn twice, or a failure of the store.
@@ -198,19 +199,19 @@ impl Store {
         Ok(rows.into_iter().map(info).collect())
     }
 
-    /// Says which device a session is; from then on it ends with the device. Saying it again changes
-    /// nothing.
+    /// Says which device a session is; from then on it ends with the device. Saying it again
+    /// changes nothing.
     ///
     /// # Errors
-    /// [`StoreError::UnknownSession`], [`StoreError::UnknownDevice`] if the device is not on the list of
-    /// the session's account, [`StoreError::SessionBound`] if the session is another device's, or a failure
-    /// of the store.
+    /// [`StoreError::UnknownSession`], [`StoreError::UnknownDevice`] if the device is not on the
+    /// list of the session's account, [`StoreError::SessionBound`] if the session is another
+    /// device's, or a failure of the store.
     pub async fn bind_device(&self, session_id: SessionId, device_id: DeviceId) -> Result<(), StoreError> {
         self.writer.write(move |db| Box::pin(bind_device(db, session_id, device_id))).await
     }
 
-    /// Forgets sessions, used refresh tokens, pending sign-ins and codes that have expired. Returns how many
-    /// there were.
+    /// Forgets sessions, used refresh tokens, pending sign-ins and codes that have expired. Returns
+    /// how many there were.
     ///
     /// Nothing expired is valid without it; it makes room. To be called every few minutes.
     ///

@@ -1,9 +1,10 @@
 //! The one task that writes, and its group commit.
 //!
-//! A commit with `synchronous=FULL` waits for the disk. So the writer takes all that waits in its queue,
-//! runs it in one transaction, commits once, and answers each caller then. Each write has a savepoint of
-//! its own: one that is refused is rolled back alone. If the disk or the database fails, none of that
-//! commit is stored and all of its callers are told; the connection is opened anew for the next.
+//! A commit with `synchronous=FULL` waits for the disk. So the writer takes all that waits in its
+//! queue, runs it in one transaction, commits once, and answers each caller then. Each write has a
+//! savepoint of its own: one that is refused is rolled back alone. If the disk or the database
+//! fails, none of that commit is stored and all of its callers are told; the connection is opened
+//! anew for the next.
 //!
 //! A caller that stops waiting does not stop its write.
 
@@ -78,7 +79,8 @@ impl WriterHandle {
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// Refuses further writes, and returns once those that wait are done and the connection is closed.
+    /// Refuses further writes, and returns once those that wait are done and the connection is
+    /// closed.
     pub(super) async fn close(&self) {
         let (reply, closed) = oneshot::channel();
         // Either error means that the writer has ended.
@@ -135,7 +137,8 @@ where
 
     fn answer(self: Box<Self>, commit: Result<(), StoreError>) {
         let outcome = self.outcome.unwrap_or(Err(StoreError::Bug { what: "a write did not run" }));
-        // A refusal does not stand either if the commit failed: it may rest on another write of that commit.
+        // A refusal does not stand either if the commit failed: it may rest on another write of
+        // that commit.
         let answer = commit.and(outcome);
         // If nobody waits any more, the write stands all the same.
         let _ = self.reply.send(answer);

@@ -1,4 +1,5 @@
-//! What is on the disk when: restart, loss of power, group commit, a full disk, a file that is not ours.
+//! What is on the disk when: restart, loss of power, group commit, a full disk, a file that is not
+//! ours.
 
 use super::*;
 use conclave::node::store::limits::WRITES_WAITING_MAX;

@@ -1,5 +1,6 @@
 //! Every method of the store against a real database in a folder of its own, and small arrangements
-//! of accounts, devices and tokens. All randomness is seeded, and time stands still until a test moves it.
+//! of accounts, devices and tokens. All randomness is seeded, and time stands still until a test
+//! moves it.
 
 mod accounts;
 mod directory;

@@ -16,7 +16,8 @@ CREATE TABLE flows (
     state_hash    BLOB PRIMARY KEY CHECK (length(state_hash) = 32),
     provider      TEXT NOT NULL,
     redirect_uri  TEXT NOT NULL,
-    code_verifier BLOB NOT NULL CHECK (length(code_verifier) = 32), -- secret: with the provider's code it completes this one sign-in
+    -- Secret: with the provider's code it completes this one sign-in.
+    code_verifier BLOB NOT NULL CHECK (length(code_verifier) = 32),
     nonce         BLOB NOT NULL CHECK (length(nonce) = 32),
     expires_at    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
