@@ -4,13 +4,12 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 
 use conclave::ids::OpeningId;
-use conclave::protocol::identity::DeviceKeys;
 use conclave::protocol::machine::{Input, MachineError, RecordKey, Repair};
 use conclave::protocol::public::{VerifyError, limits};
 use conclave::protocol::ratchet::RatchetError;
 use conclave::protocol::session::SessionError;
 
-use crate::support::{Account, Device, Directory, POLICY, START, rng, two_devices};
+use crate::support::{Account, Device, Directory, POLICY, START, two_devices};
 
 /// Two devices of which each has read the other.
 fn acquainted(seed: u64) -> (Directory, Account, Device, Account, Device) {
@@ -25,10 +24,7 @@ fn acquainted(seed: u64) -> (Directory, Account, Device, Account, Device) {
 #[test]
 fn a_device_certified_anew_is_not_written_to_with_its_old_keys() {
     let (mut directory, alice, mut a, mut bob, mut b) = acquainted(700);
-    let keys = DeviceKeys::generate(&mut rng(701));
-    let (signing, agreement) = (keys.signing.public_key(), keys.agreement.public_key());
-    bob.certificates = vec![bob.root.certify(b.address().device_id, &signing, &agreement, START)];
-    bob.publish_list(&mut directory);
+    bob.certify_anew(&mut directory, &b, 701);
     assert_eq!(a.machine.session_count(b.address()), 1);
     a.learn(&directory, bob.root.account_id()).unwrap();
     assert_eq!(a.machine.session_count(b.address()), 0);
@@ -130,11 +126,67 @@ fn an_older_bundle_than_one_that_was_seen_is_refused() {
     let old = directory.claim(b.address());
     b.now = START.plus(limits::SIGNED_PREKEY_ROTATION);
     b.maintain(&mut directory);
+    a.now = b.now;
     let new = directory.claim(b.address());
     a.handle(Input::Bundle(&new)).unwrap();
     a.restart();
     let error = a.handle(Input::Bundle(&old)).unwrap_err();
     assert_eq!(error, MachineError::StalePrekeys { device: b.address() });
+}
+
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+#[test]
+fn a_prekey_dated_ahead_does_not_make_later_ones_stale() {
+    let (mut directory, _, mut a, bob, mut b) = two_devices(710);
+    b.now = START.plus(5 * YEAR);
+    b.maintain(&mut directory);
+    a.learn(&directory, bob.root.account_id()).unwrap();
+    let ahead = directory.claim(b.address());
+    a.handle(Input::Bundle(&ahead)).unwrap();
+
+    b.now = START.plus(limits::SIGNED_PREKEY_ROTATION);
+    b.maintain(&mut directory);
+    let corrected = directory.claim(b.address());
+    assert!(corrected.signed_prekey.created_at < ahead.signed_prekey.created_at);
+    a.handle(Input::Bundle(&corrected)).unwrap();
+    a.restart();
+    a.handle(Input::Bundle(&corrected)).unwrap();
+}
+
+#[test]
+fn a_date_that_was_remembered_under_a_wrong_clock_does_not_count() {
+    let (mut directory, _, mut a, bob, mut b) = two_devices(711);
+    let bundle = directory.claim(b.address());
+    (a.now, b.now) = (START.plus(5 * YEAR), START.plus(5 * YEAR));
+    b.maintain(&mut directory);
+    a.learn(&directory, bob.root.account_id()).unwrap();
+    let ahead = directory.claim(b.address());
+    a.handle(Input::Bundle(&ahead)).unwrap();
+    assert_eq!(a.handle(Input::Bundle(&bundle)).unwrap_err(), MachineError::StalePrekeys { device: b.address() });
+    a.now = START;
+    a.handle(Input::Bundle(&bundle)).unwrap();
+}
+
+#[test]
+fn a_device_certified_anew_is_not_held_to_the_dates_of_its_old_prekeys() {
+    let (mut directory, _, mut a, mut bob, mut b) = two_devices(712);
+    let old = directory.claim(b.address());
+    b.now = START.plus(limits::SIGNED_PREKEY_ROTATION);
+    b.maintain(&mut directory);
+    a.now = b.now;
+    a.learn(&directory, bob.root.account_id()).unwrap();
+    let bundle = directory.claim(b.address());
+    a.handle(Input::Bundle(&bundle)).unwrap();
+    assert_eq!(a.handle(Input::Bundle(&old)).unwrap_err(), MachineError::StalePrekeys { device: b.address() });
+
+    // The same device id with new keys, and with a clock that is some days behind.
+    let mut anew = bob.certify_anew(&mut directory, &b, 713);
+    anew.now = START;
+    anew.maintain(&mut directory);
+    a.learn(&directory, bob.root.account_id()).unwrap();
+    let bundle = directory.claim(anew.address());
+    a.handle(Input::Bundle(&bundle)).unwrap();
 }
 
 #[test]
@@ -152,7 +204,7 @@ fn a_prekey_lives_until_its_successor_is_published() {
 #[test]
 fn a_prekey_made_under_a_wrong_clock_is_replaced() {
     let (mut directory, _, _, _, mut b) = two_devices(707);
-    b.now = START.plus(Duration::from_secs(5 * 365 * 24 * 60 * 60));
+    b.now = START.plus(5 * YEAR);
     b.maintain(&mut directory);
     b.now = START.plus(limits::SIGNED_PREKEY_ROTATION);
     b.maintain(&mut directory);

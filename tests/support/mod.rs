@@ -91,18 +91,28 @@ impl Account {
     pub fn add_device(&mut self, directory: &mut Directory, seed: u64) -> Device {
         let mut rng = rng(seed);
         let keys = DeviceKeys::generate(&mut rng);
-        let certificate = self.root.certify(
-            DeviceId::generate(&mut rng),
-            &keys.signing.public_key(),
-            &keys.agreement.public_key(),
-            START,
-        );
+        let device_id = DeviceId::generate(&mut rng);
+        let mut device = self.certify(directory, device_id, keys, rng);
+        device.maintain(directory);
+        device
+    }
+
+    /// Certifies new keys under the id of a device that there is. It has published nothing yet.
+    pub fn certify_anew(&mut self, directory: &mut Directory, device: &Device, seed: u64) -> Device {
+        let mut rng = rng(seed);
+        self.certificates.retain(|certificate| certificate.address() != device.address());
+        let keys = DeviceKeys::generate(&mut rng);
+        self.certify(directory, device.address().device_id, keys, rng)
+    }
+
+    fn certify(&mut self, directory: &mut Directory, id: DeviceId, keys: DeviceKeys, rng: ChaCha20Rng) -> Device {
+        let (signing, agreement) = (keys.signing.public_key(), keys.agreement.public_key());
+        let certificate = self.root.certify(id, &signing, &agreement, START);
         let (machine, changes) = Machine::new(DeviceIdentity::new(keys, &certificate).unwrap());
         self.certificates.push(certificate);
         self.publish_list(directory);
         let mut device = Device { machine, records: BTreeMap::new(), rng, now: START };
         device.save(changes);
-        device.maintain(directory);
         device
     }
 

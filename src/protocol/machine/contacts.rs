@@ -10,6 +10,7 @@ use super::changes::{Changes, RecordKey};
 use super::error::MachineError;
 use super::io::Outputs;
 use super::load::Malformed;
+use super::prekeys::is_ahead;
 use crate::ids::{AccountId, DeviceAddress, DeviceId};
 use crate::protocol::public::{SigningPublicKey, VerifiedDevice, VerifiedDeviceList, limits, verify_device_list};
 use crate::wire::limits::DEVICES_MAX;
@@ -23,7 +24,8 @@ pub(super) struct Contact {
     pub(super) list: VerifiedDeviceList,
     /// A list under another root key, which waits to be accepted.
     pub(super) changed_to: Option<VerifiedDeviceList>,
-    /// When the newest signed prekey that was seen of a device was made.
+    /// When the newest signed prekey that was seen of a device was made. None that is dated further
+    /// ahead than [`PREKEY_AHEAD_MAX`](limits::PREKEY_AHEAD_MAX) counts.
     signed_prekeys: BTreeMap<DeviceId, Timestamp>,
 }
 
@@ -67,17 +69,32 @@ impl Contacts {
     }
 
     /// Whether a signed prekey is as new as the newest that was seen of its device: an older one could
-    /// be of a state that was stolen since.
-    pub(super) fn check_signed_prekey(&self, device: DeviceAddress, made_at: Timestamp) -> Result<(), MachineError> {
+    /// be of a state that was stolen since. What is remembered does not count while it is dated ahead:
+    /// it would refuse every bundle until then.
+    pub(super) fn check_signed_prekey(
+        &self,
+        device: DeviceAddress,
+        made_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), MachineError> {
         let contact = self.get(device.account_id);
         match contact.and_then(|contact| contact.signed_prekeys.get(&device.device_id)) {
-            Some(newest) if made_at < *newest => Err(MachineError::StalePrekeys { device }),
+            Some(newest) if made_at < *newest && !is_ahead(*newest, now) => Err(MachineError::StalePrekeys { device }),
             _ => Ok(()),
         }
     }
 
-    /// Remembers when a device's signed prekey was made.
-    pub(super) fn saw_signed_prekey(&mut self, device: DeviceAddress, made_at: Timestamp, changes: &mut Changes) {
+    /// Remembers when a device's signed prekey was made, unless a wrong clock or a thief dated it ahead.
+    pub(super) fn saw_signed_prekey(
+        &mut self,
+        device: DeviceAddress,
+        made_at: Timestamp,
+        now: Timestamp,
+        changes: &mut Changes,
+    ) {
+        if is_ahead(made_at, now) {
+            return;
+        }
         if let Some(contact) = self.by_account.get_mut(&device.account_id) {
             contact.signed_prekeys.insert(device.device_id, made_at);
             changes.put(RecordKey::Contact(device.account_id), contact.save());
@@ -231,7 +248,8 @@ impl Machine {
     }
 
     /// Puts a list in its place. Sessions with devices that are not on it, or stand on it with another
-    /// certificate, are forgotten: whoever has the old keys is not written to any more.
+    /// certificate, are forgotten: whoever has the old keys is not written to any more. So are the dates
+    /// of their prekeys, which the old keys have signed.
     fn adopt(&mut self, list: VerifiedDeviceList, changes: &mut Changes) {
         let known = self.contacts.by_account.remove(&list.account_id());
         let certificate = |list: &VerifiedDeviceList, device: DeviceAddress| {
@@ -241,9 +259,10 @@ impl Machine {
             let before = known.as_ref().and_then(|contact| certificate(&contact.list, device));
             certificate(&list, device).is_none_or(|now| before.is_some_and(|before| before != now))
         };
-        self.peers.remove_all(list.account_id(), is_another, changes);
-        let mut signed_prekeys = known.map(|contact| contact.signed_prekeys).unwrap_or_default();
-        signed_prekeys.retain(|device, _| list.device(*device).is_some());
+        self.peers.remove_all(list.account_id(), &is_another, changes);
+        let is_same = |device_id: DeviceId| !is_another(DeviceAddress { account_id: list.account_id(), device_id });
+        let mut signed_prekeys = known.as_ref().map(|contact| contact.signed_prekeys.clone()).unwrap_or_default();
+        signed_prekeys.retain(|device, _| is_same(*device));
         self.contacts.put(Contact { list, changed_to: None, signed_prekeys }, changes);
     }
 }

@@ -216,10 +216,10 @@ impl Machine {
         }
         let (device, made_at) = (bundle.device, bundle.signed_prekey.created_at);
         let verified = verify_prekey_bundle(bundle, self.contacts.device(device)?)?;
-        self.contacts.check_signed_prekey(device, made_at)?;
+        self.contacts.check_signed_prekey(device, made_at, now)?;
         let session = PairwiseSession::initiate(&self.identity, &verified, rng)?;
         let mut outputs = Outputs::default();
-        self.contacts.saw_signed_prekey(device, made_at, &mut outputs.changes);
+        self.contacts.saw_signed_prekey(device, made_at, now, &mut outputs.changes);
         self.peers.insert(device, session, now, &mut outputs.changes);
         Ok(outputs)
     }

@@ -206,7 +206,7 @@ impl<K: PrekeySecret> Prekey<K> {
     }
 }
 
-/// Whether a prekey was made while the clock was wrong.
-fn is_ahead(made_at: Timestamp, now: Timestamp) -> bool {
+/// Whether a prekey was made while a clock was wrong.
+pub(super) fn is_ahead(made_at: Timestamp, now: Timestamp) -> bool {
     made_at.since(now) > limits::PREKEY_AHEAD_MAX
 }

@@ -15,8 +15,8 @@ pub const SIGNED_PREKEY_KEPT: Duration = Duration::from_secs(30 * DAY.as_secs())
 pub const SIGNED_PREKEY_SUCCEEDED_KEPT: Duration =
     Duration::from_secs(SIGNED_PREKEY_KEPT.as_secs() - SIGNED_PREKEY_ROTATION.as_secs());
 
-/// How far ahead of now a prekey's date may be. One further ahead was made while the clock was wrong,
-/// and is replaced.
+/// How far ahead of now a prekey's date may be. One further ahead was made while a clock was wrong: its
+/// owner replaces it, and a peer does not hold later ones against its date.
 pub const PREKEY_AHEAD_MAX: Duration = DAY;
 
 /// One-time prekeys of each kind that a full supply holds.
