@@ -70,18 +70,61 @@ fn a_message_that_was_held_back_does_not_bring_an_old_session_back_into_use() {
 }
 
 #[test]
-fn a_session_out_of_use_is_forgotten() {
+fn a_session_out_of_use_is_forgotten_when_the_peer_has_long_left_it() {
     let (mut directory, _, mut a, bob, mut b) = acquainted(703);
     let bundle = directory.claim(b.address());
     a.handle(Input::Bundle(&bundle)).unwrap();
     let opening = a.write(&mut directory, &[bob.root.account_id()], b"anew");
     b.read(&directory, &opening[0]).unwrap();
-    b.now = START.plus(limits::SESSION_UNUSED_KEPT);
-    b.maintain(&mut directory);
-    assert_eq!(session_ids(&b).len(), 2);
-    b.now = b.now.plus(Duration::from_millis(1));
-    b.maintain(&mut directory);
-    assert_eq!((session_ids(&b).len(), b.machine.session_count(a.address())), (1, 1));
+    for (age, kept) in [(limits::SESSION_UNUSED_KEPT, 2), (limits::SESSION_UNUSED_KEPT + MILLISECOND, 1)] {
+        (a.now, b.now) = (START.plus(age), START.plus(age));
+        let again = a.write(&mut directory, &[bob.root.account_id()], b"still here");
+        b.read(&directory, &again[0]).unwrap();
+        b.maintain(&mut directory);
+        assert_eq!((session_ids(&b).len(), b.machine.session_count(a.address())), (kept, kept));
+        assert_eq!(b.held(), b.records);
+    }
+}
+
+#[test]
+fn silence_and_a_wrong_clock_forget_no_session() {
+    let (mut directory, alice, mut a, bob, mut b) = two_devices(714);
+    let (to_alice, to_bob) = ([alice.root.account_id()], [bob.root.account_id()]);
+    let from_a = a.write(&mut directory, &to_bob, b"from a");
+    let from_b = b.write(&mut directory, &to_alice, b"from b");
+    b.read(&directory, &from_a[0]).unwrap();
+    a.read(&directory, &from_b[0]).unwrap();
+    // Each is now on the session that the other has started.
+    assert_ne!(a.session_in_use(b.address()), b.session_in_use(a.address()));
+
+    for device in [&mut a, &mut b] {
+        for now in [START.plus(5 * YEAR), START.plus(limits::SESSION_UNUSED_KEPT + MILLISECOND)] {
+            device.now = now;
+            device.handle(Input::Maintain).unwrap();
+        }
+    }
+    let from_a = a.write(&mut directory, &to_bob, b"after a week");
+    assert_eq!(b.read(&directory, &from_a[0]).unwrap(), b"after a week");
+    let from_b = b.write(&mut directory, &to_alice, b"good to hear you");
+    assert_eq!(a.read(&directory, &from_b[0]).unwrap(), b"good to hear you");
+    assert_eq!(a.session_in_use(b.address()), b.session_in_use(a.address()));
+    assert_eq!((a.held(), b.held()), (a.records, b.records));
+}
+
+#[test]
+fn starting_a_session_forgets_none_until_the_peer_is_heard_on_it() {
+    let (mut directory, alice, mut a, bob, mut b) = acquainted(715);
+    for days in [0, 10] {
+        a.now = START.plus(Duration::from_secs(days * 24 * 60 * 60));
+        let bundle = directory.claim(b.address());
+        a.handle(Input::Bundle(&bundle)).unwrap();
+        a.write(&mut directory, &[bob.root.account_id()], b"lost");
+        a.handle(Input::Maintain).unwrap();
+    }
+    assert_eq!(a.machine.session_count(b.address()), 3);
+    b.now = a.now;
+    let on_the_first = b.write(&mut directory, &[alice.root.account_id()], b"where are you?");
+    assert_eq!(a.read(&directory, &on_the_first[0]).unwrap(), b"where are you?");
 }
 
 #[test]
@@ -133,6 +176,8 @@ fn an_older_bundle_than_one_that_was_seen_is_refused() {
     let error = a.handle(Input::Bundle(&old)).unwrap_err();
     assert_eq!(error, MachineError::StalePrekeys { device: b.address() });
 }
+
+const MILLISECOND: Duration = Duration::from_millis(1);
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 

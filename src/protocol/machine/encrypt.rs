@@ -34,7 +34,7 @@ impl Machine {
             steps.push((recipient, step));
         }
         for (recipient, step) in steps {
-            self.peers.sealed(recipient, step, now, &mut outputs.changes)?;
+            self.peers.sealed(recipient, step, &mut outputs.changes)?;
         }
         Ok(outputs)
     }

@@ -7,8 +7,9 @@
 //! back cannot bring us back to keys that were given up.
 //!
 //! When both sides start at once there are two sessions for a while; the first message that does not
-//! cross another brings both sides onto one. A session that was not used for
-//! [`SESSION_UNUSED_KEPT`](limits::SESSION_UNUSED_KEPT) is forgotten, unless it is the one in use.
+//! cross another brings both sides onto one. A session is forgotten when the peer is heard on the one
+//! in use more than [`SESSION_UNUSED_KEPT`](limits::SESSION_UNUSED_KEPT) after it went out of use. Silence
+//! forgets none, however long: what the peer sends next may be on any of them.
 
 use std::collections::BTreeMap;
 
@@ -31,6 +32,8 @@ pub(super) struct Peers(BTreeMap<DeviceAddress, Vec<RankedSession>>);
 #[derive(Debug)]
 pub(super) struct RankedSession {
     rank: u64,
+    /// When a message was last opened on it. Until there was one it is when the session was started,
+    /// and out of use it is at least when it went out of use.
     used_at: Timestamp,
     pub(super) session: Box<PairwiseSession>,
 }
@@ -65,6 +68,10 @@ impl Peers {
     ) {
         let sessions = self.0.entry(device).or_default();
         let rank = sessions.last().map_or(0, |last| last.rank + 1);
+        if let Some(last) = sessions.last_mut() {
+            last.used_at = now; // It goes out of use.
+            last.save(device, changes);
+        }
         sessions.push(RankedSession { rank, used_at: now, session: Box::new(session) });
         if sessions.len() > limits::SESSIONS_PER_DEVICE_MAX {
             let dropped = sessions.remove(0);
@@ -80,10 +87,13 @@ impl Peers {
         let Some(sessions) = self.0.get_mut(&device) else { return };
         let Some(mut position) = sessions.iter().position(|ranked| ranked.session.id() == id) else { return };
         let last = sessions.len() - 1;
-        let rank = sessions.last().map_or(0, |last| last.rank);
         if position < last && sessions.get(position).is_some_and(|ranked| ranked.session.ratchet().answers_next()) {
             let mut ranked = sessions.remove(position);
-            ranked.rank = rank + 1;
+            if let Some(in_use) = sessions.last_mut() {
+                in_use.used_at = now; // It goes out of use.
+                in_use.save(device, changes);
+                ranked.rank = in_use.rank + 1;
+            }
             sessions.push(ranked);
             position = last;
         }
@@ -101,13 +111,11 @@ impl Peers {
         &mut self,
         device: DeviceAddress,
         step: SessionStep,
-        now: Timestamp,
         changes: &mut Changes,
     ) -> Result<(), MachineError> {
         let what = "a session went away between sealing and saving";
         let ranked = self.sessions_mut(device).last_mut().ok_or(MachineError::Internal { what })?;
         ranked.session.advance(step);
-        ranked.used_at = now;
         ranked.save(device, changes);
         Ok(())
     }
@@ -150,13 +158,14 @@ impl Peers {
         });
     }
 
-    /// Forgets sessions that have been out of use for long, and gives up keys of messages that have
-    /// been awaited for too long.
+    /// Forgets sessions that the peer has long left, and gives up keys of messages that have been
+    /// awaited for too long.
     pub(super) fn expire(&mut self, now: Timestamp, changes: &mut Changes) {
         for (device, sessions) in &mut self.0 {
-            let in_use = sessions.last().map(|ranked| ranked.rank);
+            // Whoever holds nothing but older sessions is not heard on an unanswered one.
+            let heard = sessions.last().filter(|in_use| in_use.session.is_answered()).map(|in_use| in_use.used_at);
             sessions.retain(|ranked| {
-                let is_kept = Some(ranked.rank) == in_use || now.since(ranked.used_at) <= limits::SESSION_UNUSED_KEPT;
+                let is_kept = heard.is_none_or(|heard| heard.since(ranked.used_at) <= limits::SESSION_UNUSED_KEPT);
                 if !is_kept {
                     changes.delete(RecordKey::Session(*device, ranked.session.id()));
                 }

@@ -45,8 +45,8 @@ pub const SKIPPED_KEY_KEPT: Duration = Duration::from_secs(30 * DAY.as_secs());
 /// Sessions kept with one device. Two are usual when both sides start at once.
 pub const SESSIONS_PER_DEVICE_MAX: usize = 4;
 
-/// How long a session is kept that is out of use. Until then its late messages can be read, and a
-/// thief of its keys might bring it back into use.
+/// How long a session is kept that is out of use, counted until the peer is heard on the one in use.
+/// Until then its late messages can be read, and a thief of its keys might bring it back into use.
 pub const SESSION_UNUSED_KEPT: Duration = SIGNED_PREKEY_ROTATION;
 
 /// Messages that one sending chain may hold: the counter is a `u32`.
