@@ -4,10 +4,11 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 
 use conclave::ids::OpeningId;
-use conclave::protocol::machine::{Input, MachineError, RecordKey, Repair};
+use conclave::protocol::machine::{Input, MachineError, Place, RecordKey, Repair};
 use conclave::protocol::public::{VerifyError, limits};
 use conclave::protocol::ratchet::RatchetError;
 use conclave::protocol::session::SessionError;
+use conclave::wire::{Envelope, RoomPolicy, Signatures, Timestamp};
 
 use crate::support::{Account, Device, Directory, POLICY, START, two_devices};
 
@@ -67,6 +68,134 @@ fn a_message_that_was_held_back_does_not_bring_an_old_session_back_into_use() {
 
     assert_eq!(b.read(&directory, &held_back[0]).unwrap(), b"held back");
     assert_eq!(session_written_on(&mut b, &mut directory, &alice), new);
+}
+
+/// Time passes for both.
+fn pass(a: &mut Device, b: &mut Device, seconds: u64) {
+    for device in [a, b] {
+        device.now = device.now.plus(Duration::from_secs(seconds));
+    }
+}
+
+/// Each writes to the other and is read, `rounds` times.
+fn round_trips(directory: &mut Directory, a: &mut Device, b: &mut Device, rounds: usize) {
+    let accounts = [a.address().account_id, b.address().account_id];
+    for _ in 0..rounds {
+        pass(a, b, 1);
+        let to_b = a.write(directory, &accounts[1..], b"there");
+        b.read(directory, &to_b[0]).unwrap();
+        pass(a, b, 1);
+        let to_a = b.write(directory, &accounts[..1], b"and back");
+        a.read(directory, &to_a[0]).unwrap();
+    }
+}
+
+/// After a theft `a` starts a new session, and some round trips later the node delivers what it held
+/// back. What `b` then writes the thief cannot read.
+fn assert_is_not_brought_back(seed: u64, held_back: impl FnOnce(&mut Directory, &mut Device, &mut Device) -> Envelope) {
+    let (mut directory, alice, mut a, _, mut b) = acquainted(seed);
+    pass(&mut a, &mut b, 1);
+    let held_back = held_back(&mut directory, &mut a, &mut b);
+    let mut thief = a.copy(seed + 1);
+    pass(&mut a, &mut b, 1);
+    let bundle = directory.claim(b.address());
+    a.handle(Input::Bundle(&bundle)).unwrap();
+    round_trips(&mut directory, &mut a, &mut b, 3);
+    let healed = b.session_in_use(a.address());
+
+    assert_eq!(b.read(&directory, &held_back).unwrap(), b"held back");
+    assert_eq!(b.session_in_use(a.address()), healed);
+    assert_eq!(b.held(), b.records);
+    let after = b.write(&mut directory, &[alice.root.account_id()], b"after");
+    thief.read(&directory, &after[0]).unwrap_err();
+    assert_eq!(a.read(&directory, &after[0]).unwrap(), b"after");
+}
+
+#[test]
+fn a_message_held_back_on_a_chain_that_is_known_brings_no_session_back() {
+    assert_is_not_brought_back(720, |directory, a, b| {
+        let account = [b.address().account_id];
+        let first = a.write(directory, &account, b"read in time");
+        let held_back = a.write(directory, &account, b"held back").remove(0);
+        b.read(directory, &first[0]).unwrap();
+        held_back
+    });
+}
+
+#[test]
+fn the_first_message_of_a_chain_held_back_brings_no_session_back() {
+    assert_is_not_brought_back(722, |directory, a, b| {
+        a.write(directory, &[b.address().account_id], b"held back").remove(0)
+    });
+}
+
+#[test]
+fn a_first_message_held_back_does_not_take_its_session_into_use() {
+    assert_is_not_brought_back(724, |directory, a, b| {
+        let bundle = directory.claim(b.address());
+        a.handle(Input::Bundle(&bundle)).unwrap();
+        a.write(directory, &[b.address().account_id], b"held back").remove(0)
+    });
+}
+
+#[test]
+fn two_sides_come_together_though_their_clocks_are_an_hour_apart() {
+    for (ahead_a, ahead_b) in [(3_600, 0), (0, 3_600)] {
+        let (mut directory, alice, mut a, bob, mut b) = two_devices(726);
+        let (to_alice, to_bob) = ([alice.root.account_id()], [bob.root.account_id()]);
+        (a.now, b.now) = (START.plus(Duration::from_secs(ahead_a)), START.plus(Duration::from_secs(ahead_b)));
+        let assert_together = |a: &Device, b: &Device| {
+            assert_eq!(a.session_in_use(b.address()), b.session_in_use(a.address()));
+        };
+        // Both start at once.
+        let from_a = a.write(&mut directory, &to_bob, b"from a");
+        let from_b = b.write(&mut directory, &to_alice, b"from b");
+        pass(&mut a, &mut b, 1);
+        b.read(&directory, &from_a[0]).unwrap();
+        a.read(&directory, &from_b[0]).unwrap();
+        round_trips(&mut directory, &mut a, &mut b, 1);
+        assert_together(&a, &b);
+
+        // Either starts anew, also after it has lost its sessions.
+        for is_lost in [false, true] {
+            for turn in 0..2 {
+                let (starter, other) = if turn == 0 { (&mut a, &mut b) } else { (&mut b, &mut a) };
+                pass(starter, other, 1);
+                if is_lost {
+                    starter.records.retain(|key, _| !matches!(key, RecordKey::Session(..)));
+                    starter.restart();
+                }
+                let bundle = directory.claim(other.address());
+                starter.handle(Input::Bundle(&bundle)).unwrap();
+                let anew = starter.write(&mut directory, &[other.address().account_id], b"anew");
+                other.read(&directory, &anew[0]).unwrap();
+                assert_together(starter, other);
+                round_trips(&mut directory, starter, other, 1);
+                assert_together(starter, other);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_time_that_the_node_has_put_far_ahead_keeps_no_session_out_of_use() {
+    let policy = RoomPolicy { signatures: Signatures::Off, ..POLICY };
+    let (mut directory, alice, mut a, bob, mut b) = acquainted(728);
+    let to_bob = [bob.root.account_id()];
+    let write = |a: &mut Device, directory: &mut Directory| {
+        a.try_write(directory, &to_bob, Place::Direct, policy, b"unsigned").unwrap().remove(0)
+    };
+    let mut dated_ahead = write(&mut a, &mut directory);
+    dated_ahead.timestamp = Timestamp::from_millis(u64::MAX);
+    b.try_read(&dated_ahead, policy).unwrap();
+
+    pass(&mut a, &mut b, 1);
+    let bundle = directory.claim(b.address());
+    a.handle(Input::Bundle(&bundle)).unwrap();
+    let anew = write(&mut a, &mut directory);
+    b.try_read(&anew, policy).unwrap();
+    assert_eq!(b.session_in_use(a.address()), a.session_in_use(b.address()));
+    drop(alice);
 }
 
 #[test]

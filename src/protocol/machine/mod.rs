@@ -220,7 +220,7 @@ impl Machine {
         let session = PairwiseSession::initiate(&self.identity, &verified, rng)?;
         let mut outputs = Outputs::default();
         self.contacts.saw_signed_prekey(device, made_at, now, &mut outputs.changes);
-        self.peers.insert(device, session, now, &mut outputs.changes);
+        self.peers.start(device, session, now, &mut outputs.changes);
         Ok(outputs)
     }
 }

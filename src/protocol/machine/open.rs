@@ -9,12 +9,23 @@ use super::Machine;
 use super::encrypt::check_policy;
 use super::error::MachineError;
 use super::io::{Opened, Outputs};
+use super::peer_sessions::Heard;
 use crate::ids::{DeviceAddress, OpeningId};
 use crate::protocol::agreement::{Opening, ResponderPrekeys};
 use crate::protocol::public::{signing_key_id, verify_envelope};
 use crate::protocol::ratchet::{RatchetError, SealedMessage};
 use crate::protocol::session::{MessageContext, PairwiseMessage, PairwiseSession, SessionError};
 use crate::wire::{Destination, Envelope, RoomPolicy, Timestamp};
+
+/// A message that arrived for this device, before it is opened.
+#[derive(Clone, Copy)]
+struct Arrival {
+    sender: DeviceAddress,
+    /// By the envelope.
+    sent_at: Timestamp,
+    context: MessageContext,
+    now: Timestamp,
+}
 
 impl Machine {
     /// Opens an envelope, and on `Err` leaves everything as it was.
@@ -41,13 +52,15 @@ impl Machine {
         verify_envelope(envelope, policy, sender)?;
         let message = PairwiseMessage::parse(&envelope.payload.0)?;
         let context = MessageContext { destination: envelope.destination, policy };
+        let (sender, sent_at) = (envelope.sender, envelope.timestamp);
+        let arrival = Arrival { sender, sent_at, context, now };
         let mut outputs = Outputs::default();
-        let plaintext = self.open_message(envelope.sender, &message, &context, now, &mut outputs)?;
+        let plaintext = self.open_message(&arrival, &message, &mut outputs)?;
         outputs.opened = Some(Opened {
             envelope_id: envelope.id,
-            sender: envelope.sender,
+            sender,
             destination: envelope.destination,
-            timestamp: envelope.timestamp,
+            timestamp: sent_at,
             plaintext,
         });
         Ok(outputs)
@@ -56,20 +69,18 @@ impl Machine {
     /// Opens a message on the session that it belongs to, or on a new one that it opens.
     fn open_message(
         &mut self,
-        sender: DeviceAddress,
+        arrival: &Arrival,
         message: &PairwiseMessage,
-        context: &MessageContext,
-        now: Timestamp,
         outputs: &mut Outputs,
     ) -> Result<Zeroizing<Vec<u8>>, MachineError> {
         let PairwiseMessage { opening, sealed } = message;
         let known = opening.as_ref().map(Opening::id);
-        let is_known = |id| self.peers.sessions(sender).iter().any(|ranked| ranked.session.id() == id);
+        let is_known = |id| self.peers.sessions(arrival.sender).iter().any(|ranked| ranked.session.id() == id);
         match opening {
-            Some(opening) if !is_known(opening.id()) => self.open_first(sender, opening, sealed, context, now, outputs),
+            Some(opening) if !is_known(opening.id()) => self.open_first(arrival, opening, sealed, outputs),
             _ => {
-                let (id, plaintext) = self.open_on_known(sender, known, sealed, context, now)?;
-                self.peers.opened(sender, id, now, &mut outputs.changes);
+                let (heard, plaintext) = self.open_on_known(arrival, known, sealed)?;
+                self.peers.opened(arrival.sender, &heard, arrival.now, &mut outputs.changes);
                 Ok(plaintext)
             }
         }
@@ -78,13 +89,12 @@ impl Machine {
     /// Makes a session from a first message. Its one-time prekeys are used up, and it is remembered.
     fn open_first(
         &mut self,
-        sender: DeviceAddress,
+        arrival: &Arrival,
         opening: &Opening,
         sealed: &SealedMessage,
-        context: &MessageContext,
-        now: Timestamp,
         outputs: &mut Outputs,
     ) -> Result<Zeroizing<Vec<u8>>, MachineError> {
+        let Arrival { sender, sent_at, context, now } = *arrival;
         self.used_openings.check(opening, sender.account_id)?;
         let prekeys = self.supply.find(opening)?;
         let prekeys = ResponderPrekeys {
@@ -94,11 +104,11 @@ impl Machine {
         };
         let initiator = self.contacts.device(sender)?;
         let mut session = PairwiseSession::respond(&self.identity, initiator, opening, sealed, &prekeys)?;
-        let plaintext = session.open_sealed(sealed, context, now)?;
+        let plaintext = session.open_sealed(sealed, &context, now)?;
 
         self.supply.use_up(opening, &mut outputs.changes);
         self.used_openings.remember(opening, sender.account_id, &mut outputs.changes);
-        self.peers.insert(sender, session, now, &mut outputs.changes);
+        self.peers.respond(sender, session, sent_at, now, &mut outputs.changes);
         Ok(plaintext)
     }
 
@@ -106,12 +116,11 @@ impl Machine {
     /// that knows its chain, else on whichever it opens.
     fn open_on_known(
         &mut self,
-        sender: DeviceAddress,
+        arrival: &Arrival,
         named: Option<OpeningId>,
         sealed: &SealedMessage,
-        context: &MessageContext,
-        now: Timestamp,
-    ) -> Result<(OpeningId, Zeroizing<Vec<u8>>), MachineError> {
+    ) -> Result<(Heard, Zeroizing<Vec<u8>>), MachineError> {
+        let Arrival { sender, sent_at, context, now } = *arrival;
         let sessions = self.peers.sessions_mut(sender);
         let named = named.or_else(|| {
             let knows = |session: &PairwiseSession| session.ratchet().knows_chain(&sealed.header.ratchet_key);
@@ -123,8 +132,9 @@ impl Machine {
             if named.is_some_and(|named| named != id) {
                 continue;
             }
-            match ranked.session.open_sealed(sealed, context, now) {
-                Ok(plaintext) => return Ok((id, plaintext)),
+            let is_first_answer = !ranked.session.is_answered();
+            match ranked.session.open_sealed(sealed, &context, now) {
+                Ok(plaintext) => return Ok((Heard { id, is_first_answer, sent_at }, plaintext)),
                 // Only one session's word counts: of several, the first that tried the ciphertext.
                 Err(error @ SessionError::Ratchet(RatchetError::Open)) => failure = error.into(),
                 Err(error) if matches!(failure, MachineError::NoSession { .. }) => failure = error.into(),

@@ -1,10 +1,18 @@
 //! The sessions with each device.
 //!
-//! Messages are sent on the session that was started last, or taken back into use since: a message
-//! from the peer that brings a new ratchet key takes its session into use, because our next message
-//! on it then has a new key too, which nobody can have stolen before. Other messages are read on
-//! whatever session they belong to, and change nothing about which one is used: one that was held
-//! back cannot bring us back to keys that were given up.
+//! Messages are sent on the session that was started last, or taken back into use since. A message
+//! takes its session into use if two things hold. Our next message on it brings a new ratchet key,
+//! which nobody can have stolen before. And the message was not sent before the newest that was heard
+//! on the session in use, or before that was started by us: one that was held back, be it a first
+//! message, does not bring us back to keys that were given up. It is read where it belongs.
+//!
+//! When a message was sent is what its envelope says, so that of the peer's times one is compared with
+//! another: how far the two clocks are apart does not matter. Only while a session of ours is unanswered
+//! is a time of theirs compared with one of ours. If their clock is behind they follow us; if it is
+//! ahead, a message held back for less than the difference is taken for new. Of two sessions that cross
+//! at least one side takes the other's, for not both can be the older. With signatures off the time is
+//! the node's word: a node that works with a thief can then date a message anew. An envelope that
+//! waited at its sender is dated when it leaves.
 //!
 //! When both sides start at once there are two sessions for a while; the first message that does not
 //! cross another brings both sides onto one. A session is forgotten when the peer is heard on the one
@@ -32,10 +40,21 @@ pub(super) struct Peers(BTreeMap<DeviceAddress, Vec<RankedSession>>);
 #[derive(Debug)]
 pub(super) struct RankedSession {
     rank: u64,
-    /// When a message was last opened on it. Until there was one it is when the session was started,
-    /// and out of use it is at least when it went out of use.
+    /// In use: when the newest message that was opened on it was sent, but not after it was opened;
+    /// until the peer has answered it is when we started the session. Out of use: when it went out of
+    /// use, or when a message was last opened on it.
     used_at: Timestamp,
     pub(super) session: Box<PairwiseSession>,
+}
+
+/// What `Peers` has to know of a message that was opened.
+pub(super) struct Heard {
+    /// On which session.
+    pub(super) id: OpeningId,
+    /// Whether the session was of ours, and nothing was heard on it before.
+    pub(super) is_first_answer: bool,
+    /// When it was sent, by its envelope.
+    pub(super) sent_at: Timestamp,
 }
 
 /// The first rank that does not load: ranks count messages at most, so it was altered, and from below
@@ -58,50 +77,80 @@ impl Peers {
         self.sessions(device).last().map(|ranked| &*ranked.session)
     }
 
-    /// Adds a session, which is then in use. The one that has been out of use for longest makes room.
-    pub(super) fn insert(
+    /// Adds a session that we start; it is then in use.
+    pub(super) fn start(
         &mut self,
         device: DeviceAddress,
         session: PairwiseSession,
         now: Timestamp,
         changes: &mut Changes,
     ) {
-        let sessions = self.0.entry(device).or_default();
-        let rank = sessions.last().map_or(0, |last| last.rank + 1);
-        if let Some(last) = sessions.last_mut() {
-            last.used_at = now; // It goes out of use.
-            last.save(device, changes);
+        let mut sessions = self.0.remove(&device).unwrap_or_default();
+        take_into_use(&mut sessions, session.into(), now, now);
+        self.put(device, sessions, changes);
+    }
+
+    /// Adds a session that the peer has started, with a message sent at `sent_at`; it is then in use,
+    /// unless the message is older than what was heard since.
+    pub(super) fn respond(
+        &mut self,
+        device: DeviceAddress,
+        session: PairwiseSession,
+        sent_at: Timestamp,
+        now: Timestamp,
+        changes: &mut Changes,
+    ) {
+        let mut sessions = self.0.remove(&device).unwrap_or_default();
+        match sessions.pop_if(|in_use| sent_at < in_use.used_at) {
+            None => take_into_use(&mut sessions, session.into(), sent_at.min(now), now),
+            Some(mut in_use) => {
+                sessions.push(RankedSession { rank: in_use.rank, used_at: now, session: session.into() });
+                in_use.rank += 1;
+                sessions.push(in_use);
+            }
         }
-        sessions.push(RankedSession { rank, used_at: now, session: Box::new(session) });
+        self.put(device, sessions, changes);
+    }
+
+    /// Puts the sessions with a device in their place after one was added on top or below that, and saves
+    /// those two. The one that has been out of use for longest makes room.
+    fn put(&mut self, device: DeviceAddress, mut sessions: Vec<RankedSession>, changes: &mut Changes) {
         if sessions.len() > limits::SESSIONS_PER_DEVICE_MAX {
             let dropped = sessions.remove(0);
             changes.delete(RecordKey::Session(device, dropped.session.id()));
         }
-        Self::bound_skipped_keys(device, sessions, changes);
-        self.save_in_use(device, changes);
+        Self::bound_skipped_keys(device, &mut sessions, changes);
+        for ranked in sessions.iter().rev().take(2) {
+            ranked.save(device, changes);
+        }
+        self.0.insert(device, sessions);
     }
 
     /// Notes that a message was opened on a session, and saves it. It is taken into use if our next
-    /// message on it brings a new key.
-    pub(super) fn opened(&mut self, device: DeviceAddress, id: OpeningId, now: Timestamp, changes: &mut Changes) {
+    /// message on it brings a new key, and nothing newer was heard on the one in use.
+    pub(super) fn opened(&mut self, device: DeviceAddress, heard: &Heard, now: Timestamp, changes: &mut Changes) {
+        let Heard { id, is_first_answer, sent_at } = *heard;
         let Some(sessions) = self.0.get_mut(&device) else { return };
-        let Some(mut position) = sessions.iter().position(|ranked| ranked.session.id() == id) else { return };
-        let last = sessions.len() - 1;
-        if position < last && sessions.get(position).is_some_and(|ranked| ranked.session.ratchet().answers_next()) {
-            let mut ranked = sessions.remove(position);
-            if let Some(in_use) = sessions.last_mut() {
-                in_use.used_at = now; // It goes out of use.
-                in_use.save(device, changes);
-                ranked.rank = in_use.rank + 1;
-            }
+        let Some(position) = sessions.iter().position(|ranked| ranked.session.id() == id) else { return };
+        let Some(in_use_at) = sessions.last().map(|in_use| in_use.used_at) else { return };
+        let is_in_use = position + 1 == sessions.len();
+        let mut ranked = sessions.remove(position);
+        if is_in_use {
+            // Our own time stood for the peer's until it was heard.
+            let heard_at = sent_at.min(now);
+            ranked.used_at = if is_first_answer { heard_at } else { ranked.used_at.max(heard_at) };
             sessions.push(ranked);
-            position = last;
-        }
-        if let Some(ranked) = sessions.get_mut(position) {
+        } else if ranked.session.ratchet().answers_next() && sent_at >= in_use_at {
+            take_into_use(sessions, ranked.session, sent_at.min(now), now);
+            if let [.., out_of_use, _] = sessions.as_slice() {
+                out_of_use.save(device, changes);
+            }
+        } else {
             ranked.used_at = now;
+            sessions.insert(position, ranked);
         }
         Self::bound_skipped_keys(device, sessions, changes);
-        if let Some(ranked) = sessions.get(position) {
+        if let Some(ranked) = sessions.iter().find(|ranked| ranked.session.id() == id) {
             ranked.save(device, changes);
         }
     }
@@ -130,13 +179,6 @@ impl Peers {
                 ranked.save(device, changes);
             }
             room -= kept.min(room);
-        }
-    }
-
-    /// Saves the session in use.
-    fn save_in_use(&self, device: DeviceAddress, changes: &mut Changes) {
-        if let Some(ranked) = self.sessions(device).last() {
-            ranked.save(device, changes);
         }
     }
 
@@ -206,6 +248,15 @@ impl Peers {
         sessions.insert(position, ranked);
         Ok(())
     }
+}
+
+/// Puts a session above the one in use, which goes out of use now.
+fn take_into_use(sessions: &mut Vec<RankedSession>, session: Box<PairwiseSession>, used_at: Timestamp, now: Timestamp) {
+    let rank = sessions.last().map_or(0, |in_use| in_use.rank + 1);
+    if let Some(in_use) = sessions.last_mut() {
+        in_use.used_at = now;
+    }
+    sessions.push(RankedSession { rank, used_at, session });
 }
 
 impl RankedSession {
