@@ -4,13 +4,13 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 
 use conclave::ids::OpeningId;
-use conclave::protocol::machine::{Input, MachineError, Place, RecordKey, Repair};
+use conclave::protocol::machine::{Input, MachineError, Place, PrekeyKind, RecordKey, Repair};
 use conclave::protocol::public::{VerifyError, limits};
 use conclave::protocol::ratchet::RatchetError;
 use conclave::protocol::session::SessionError;
 use conclave::wire::{Envelope, RoomPolicy, Signatures, Timestamp};
 
-use crate::support::{Account, Device, Directory, POLICY, START, two_devices};
+use crate::support::{Account, Device, Directory, POLICY, START, rng, two_devices};
 
 /// Two devices of which each has read the other.
 fn acquainted(seed: u64) -> (Directory, Account, Device, Account, Device) {
@@ -383,6 +383,78 @@ fn a_prekey_made_under_a_wrong_clock_is_replaced() {
     b.now = START.plus(limits::SIGNED_PREKEY_ROTATION);
     b.maintain(&mut directory);
     assert_eq!(directory.prekeys[&b.address()].signed.as_ref().unwrap().created_at, b.now);
+}
+
+#[test]
+fn a_prekey_made_with_the_clock_set_back_is_replaced_as_soon_as_it_is_right() {
+    for set_back in [Timestamp::from_millis(0), START.plus(limits::SIGNED_PREKEY_SUCCEEDED_KEPT)] {
+        let (mut directory, _, mut a, bob, mut b) = two_devices(716);
+        a.learn(&directory, bob.root.account_id()).unwrap();
+        let long_after = START.plus(2 * limits::SIGNED_PREKEY_SUCCEEDED_KEPT);
+        (a.now, b.now) = (long_after, long_after);
+        b.maintain(&mut directory);
+        let seen = directory.claim(b.address());
+        a.handle(Input::Bundle(&seen)).unwrap();
+        let under_way = a.write(&mut directory, &[bob.root.account_id()], b"under way");
+
+        b.now = set_back;
+        b.maintain(&mut directory);
+        let misdated = directory.claim(b.address());
+        assert_eq!(misdated.signed_prekey.created_at, set_back);
+        let mut carol = Account::new(&mut rng(717)).add_device(&mut directory, 718);
+        carol.learn(&directory, bob.root.account_id()).unwrap();
+        carol.handle(Input::Bundle(&misdated)).unwrap();
+        let from_carol = carol.write(&mut directory, &[bob.root.account_id()], b"with the misdated key");
+
+        b.now = long_after.plus(MILLISECOND);
+        b.maintain(&mut directory);
+        b.restart();
+        let right = directory.claim(b.address());
+        assert_eq!(right.signed_prekey.created_at, b.now);
+        a.handle(Input::Bundle(&right)).unwrap();
+        b.maintain(&mut directory);
+        assert_eq!(directory.claim(b.address()).signed_prekey, right.signed_prekey, "once is enough");
+
+        // Both are kept as long as somebody may have used them.
+        b.now = b.now.plus(limits::SIGNED_PREKEY_SUCCEEDED_KEPT);
+        b.maintain(&mut directory);
+        assert_eq!(b.read(&directory, &under_way[0]).unwrap(), b"under way");
+        assert_eq!(b.read(&directory, &from_carol[0]).unwrap(), b"with the misdated key");
+        assert_eq!(b.held(), b.records);
+    }
+}
+
+#[test]
+fn a_prekey_made_ahead_and_never_published_is_not_published_later() {
+    let (mut directory, _, _, _, mut b) = two_devices(719);
+    b.now = START.plus(YEAR);
+    b.handle(Input::Maintain).unwrap();
+    b.now = START.plus(limits::SIGNED_PREKEY_ROTATION);
+    b.maintain(&mut directory);
+    let stock = &directory.prekeys[&b.address()];
+    assert_eq!(stock.signed.as_ref().unwrap().created_at, b.now);
+    assert_eq!(stock.last_resort.as_ref().unwrap().created_at, b.now);
+    // The first, and the one in its place.
+    let signed = |key: &&RecordKey| matches!(key, RecordKey::Prekey(PrekeyKind::Signed, _));
+    assert_eq!(b.records.keys().filter(signed).count(), 2);
+}
+
+#[test]
+fn a_prekey_published_ahead_is_forgotten_as_one_published_now() {
+    let (mut directory, _, _, _, mut b) = two_devices(730);
+    b.now = START.plus(5 * YEAR);
+    b.maintain(&mut directory);
+    b.now = START;
+    b.maintain(&mut directory);
+    let newest = directory.prekeys[&b.address()].signed.clone().unwrap();
+    assert_eq!(newest.created_at, START);
+    for _ in 0..5 {
+        b.now = b.now.plus(limits::SIGNED_PREKEY_ROTATION);
+        b.maintain(&mut directory);
+    }
+    let signed = |key: &&RecordKey| matches!(key, RecordKey::Prekey(PrekeyKind::Signed, _));
+    // Those of the last 23 days, and the one before them.
+    assert_eq!(b.records.keys().filter(signed).count(), 5);
 }
 
 #[test]

@@ -193,7 +193,7 @@ impl Machine {
         let dropped = self.supply.maintain(now, rng, &mut outputs.changes);
         self.used_openings.forget(&dropped, &mut outputs.changes);
         self.peers.expire(now, &mut outputs.changes);
-        outputs.publish = self.supply.publication(&self.identity);
+        outputs.publish = self.supply.publication(&self.identity, now);
         outputs.maintain_at = Some(self.supply.due_at(now));
         outputs
     }
@@ -201,7 +201,7 @@ impl Machine {
     fn refill(&mut self, one_time: u32, one_time_kem: u32, now: Timestamp, rng: &mut impl CryptoRng) -> Outputs {
         let mut outputs = Outputs::default();
         self.supply.refill(one_time, one_time_kem, now, rng, &mut outputs.changes);
-        outputs.publish = self.supply.publication(&self.identity);
+        outputs.publish = self.supply.publication(&self.identity, now);
         outputs
     }
 

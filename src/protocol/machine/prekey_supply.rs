@@ -51,12 +51,8 @@ impl PrekeySupply {
         if self.signed.is_empty() {
             self.refill(0, 0, now, rng, changes);
         }
-        if self.signed.due_at(now) <= now {
-            self.signed.add(now, rng, changes);
-        }
-        if self.last_resort_kem.due_at(now) <= now {
-            self.last_resort_kem.add(now, rng, changes);
-        }
+        self.signed.rotate(now, rng, changes);
+        self.last_resort_kem.rotate(now, rng, changes);
         self.last_resort_kem.forget_succeeded(now, changes);
         self.signed.forget_succeeded(now, changes)
     }
@@ -75,13 +71,12 @@ impl PrekeySupply {
     }
 
     /// What the node has not stored yet.
-    pub(super) fn publication(&self, identity: &DeviceIdentity) -> Option<PrekeyPublication> {
+    pub(super) fn publication(&self, identity: &DeviceIdentity, now: Timestamp) -> Option<PrekeyPublication> {
         let publication = PrekeyPublication {
-            signed_prekey: self.signed.unpublished().last().map(|(id, prekey)| signed_prekey(identity, id, prekey)),
+            signed_prekey: self.signed.newest_unpublished(now).map(|(id, prekey)| signed_prekey(identity, id, prekey)),
             last_resort_kem_prekey: self
                 .last_resort_kem
-                .unpublished()
-                .last()
+                .newest_unpublished(now)
                 .map(|(id, prekey)| kem_prekey(identity, id, prekey, KemPrekeyUse::LastResort)),
             one_time_prekeys: self
                 .one_time

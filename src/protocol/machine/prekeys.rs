@@ -1,5 +1,6 @@
 //! The prekeys of one kind that a device keeps the secret halves of.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 use rand_core::CryptoRng;
@@ -24,7 +25,7 @@ pub(super) struct Prekeys<K> {
 pub(super) struct Prekey<K> {
     pub(super) key: K,
     pub(super) created_at: Timestamp,
-    /// When the node was known to have it.
+    /// When the node was known to have it; later than of every key that it was told of before.
     published_at: Option<Timestamp>,
 }
 
@@ -85,15 +86,80 @@ impl<K: PrekeySecret> Prekeys<K> {
         self.by_id.is_empty()
     }
 
-    /// When the newest is to be replaced; at once, if there is none. One that was made while the clock
-    /// was wrong does not count.
+    /// When the newest is to be replaced; at once, if there is none, or the node hands out another.
     pub(super) fn due_at(&self, now: Timestamp) -> Timestamp {
-        let newest =
-            self.by_id.values().map(|prekey| prekey.created_at).filter(|made_at| !is_ahead(*made_at, now)).max();
-        newest.map_or(Timestamp::from_millis(0), |made_at| made_at.plus(limits::SIGNED_PREKEY_ROTATION))
+        match self.newest(now) {
+            Some((id, prekey)) if prekey.published_at.is_none() || self.served() == Some(id) => {
+                prekey.created_at.plus(limits::SIGNED_PREKEY_ROTATION)
+            }
+            _ => Timestamp::from_millis(0),
+        }
     }
 
-    pub(super) fn add(&mut self, now: Timestamp, rng: &mut impl CryptoRng, changes: &mut Changes) {
+    /// The newest by its date. One that was made while the clock was ahead does not count.
+    fn newest(&self, now: Timestamp) -> Option<(KeyId, &Prekey<K>)> {
+        let dated = self.by_id.iter().filter(|(_, prekey)| !is_ahead(prekey.created_at, now));
+        let age = |prekey: &Prekey<K>| (prekey.created_at, prekey.published_at.is_none(), prekey.published_at);
+        dated.max_by_key(|(_, prekey)| age(prekey)).map(|(id, prekey)| (*id, &**prekey))
+    }
+
+    /// The newest, if the node does not have it. Of the others that it does not have it needs none.
+    pub(super) fn newest_unpublished(&self, now: Timestamp) -> Option<(KeyId, &Prekey<K>)> {
+        self.newest(now).filter(|(_, prekey)| prekey.published_at.is_none())
+    }
+
+    /// The one that the node hands out: the one that it was told of last, whatever its date.
+    fn served(&self) -> Option<KeyId> {
+        let published = self.by_id.iter().filter(|(_, prekey)| prekey.published_at.is_some());
+        published.max_by_key(|(_, prekey)| (prekey.published_at, prekey.created_at)).map(|(id, _)| *id)
+    }
+
+    /// Makes a new one if it is time for that, and first mends what a wrong clock has left.
+    pub(super) fn rotate(&mut self, now: Timestamp, rng: &mut impl CryptoRng, changes: &mut Changes) {
+        self.forget_unpublished_ahead(now, changes);
+        self.lower_published_ahead(now, changes);
+        if self.due_at(now) > now {
+            return;
+        }
+        // Published with the clock set back: those before it are in use until now.
+        let newest = self.newest(now).map(|(id, _)| id);
+        if let Some(served) = self.served().filter(|served| newest.is_some_and(|newest| newest != *served)) {
+            self.set_published_at(served, now, changes);
+        }
+        self.add(now, rng, changes);
+    }
+
+    /// Forgets what was made while the clock was ahead and has not been published: nobody has it.
+    fn forget_unpublished_ahead(&mut self, now: Timestamp, changes: &mut Changes) {
+        let is_forgotten = |prekey: &Prekey<K>| prekey.published_at.is_none() && is_ahead(prekey.created_at, now);
+        let ahead: Vec<KeyId> =
+            self.by_id.iter().filter(|(_, prekey)| is_forgotten(prekey)).map(|(id, _)| *id).collect();
+        for id in ahead {
+            self.remove(id, changes);
+        }
+    }
+
+    /// Takes now for the time of what was published while the clock was ahead; the order stays.
+    fn lower_published_ahead(&mut self, now: Timestamp, changes: &mut Changes) {
+        let published =
+            self.by_id.iter().filter_map(|(id, prekey)| Some((prekey.published_at?, prekey.created_at, *id)));
+        let (mut ahead, right): (Vec<_>, Vec<_>) = published.partition(|(at, ..)| is_ahead(*at, now));
+        ahead.sort_unstable();
+        let mut at = right.iter().map(|(at, ..)| *at).max().map_or(now, |last| after(last).max(now));
+        for (_, _, id) in ahead {
+            self.set_published_at(id, at, changes);
+            at = after(at);
+        }
+    }
+
+    fn set_published_at(&mut self, id: KeyId, at: Timestamp, changes: &mut Changes) {
+        if let Some(prekey) = self.by_id.get_mut(&id) {
+            prekey.published_at = Some(at);
+            changes.put(RecordKey::Prekey(self.kind, id), prekey.save());
+        }
+    }
+
+    fn add(&mut self, now: Timestamp, rng: &mut impl CryptoRng, changes: &mut Changes) {
         let prekey = Prekey { key: K::generate(rng), created_at: now, published_at: None };
         let id = prekey.key.key_id();
         changes.put(RecordKey::Prekey(self.kind, id), prekey.save());
@@ -119,13 +185,10 @@ impl<K: PrekeySecret> Prekeys<K> {
     /// Forgets those whose successor was published long ago, however old they are: until then nobody
     /// has another key to use. Returns their ids.
     pub(super) fn forget_succeeded(&mut self, now: Timestamp, changes: &mut Changes) -> Vec<KeyId> {
-        let is_long_published = |prekey: &Prekey<K>| {
-            prekey.published_at.is_some_and(|at| now.since(at) > limits::SIGNED_PREKEY_SUCCEEDED_KEPT)
-        };
-        let made_at = |prekey: &Prekey<K>| (!is_ahead(prekey.created_at, now), prekey.created_at);
-        let newest = self.by_id.values().filter(|prekey| is_long_published(prekey)).map(|prekey| made_at(prekey)).max();
-        let is_succeeded = |prekey: &Prekey<K>| newest.is_some_and(|newest| made_at(prekey) < newest);
-        let old: Vec<KeyId> = self.by_id.iter().filter(|(_, prekey)| is_succeeded(prekey)).map(|(id, _)| *id).collect();
+        let successors: Vec<_> =
+            self.by_id.values().filter(|prekey| prekey.succeeds_at().is_some_and(|at| at < now)).collect();
+        let is_old = |prekey: &Prekey<K>| successors.iter().any(|successor| successor.succeeds(prekey));
+        let old: Vec<KeyId> = self.by_id.iter().filter(|(_, prekey)| is_old(prekey)).map(|(id, _)| *id).collect();
         for id in &old {
             self.remove(*id, changes);
         }
@@ -157,10 +220,12 @@ impl<K: PrekeySecret> Prekeys<K> {
         now: Timestamp,
         changes: &mut Changes,
     ) {
+        // A clock that was set back does not bring the order of publications into disorder.
+        let last = self.by_id.values().filter_map(|prekey| prekey.published_at).max();
+        let at = last.map_or(now, |last| after(last).max(now));
         for id in ids {
-            if let Some(prekey) = self.by_id.get_mut(&id) {
-                prekey.published_at = prekey.published_at.or(Some(now));
-                changes.put(RecordKey::Prekey(self.kind, id), prekey.save());
+            if self.by_id.get(&id).is_some_and(|prekey| prekey.published_at.is_none()) {
+                self.set_published_at(id, at, changes);
             }
         }
     }
@@ -184,6 +249,20 @@ impl<K: PrekeySecret> Prekeys<K> {
 impl<K: PrekeySecret> Prekey<K> {
     const SAVED_VERSION: u8 = 1;
 
+    /// The last moment of those that were published before it.
+    fn succeeds_at(&self) -> Option<Timestamp> {
+        let since = self.published_at?.max(self.created_at);
+        Some(since.plus(limits::SIGNED_PREKEY_SUCCEEDED_KEPT))
+    }
+
+    /// Whether it was published after `other`; what was not published, and is older, has no use either.
+    fn succeeds(&self, other: &Self) -> bool {
+        match other.published_at {
+            Some(_) => (other.published_at, other.created_at) < (self.published_at, self.created_at),
+            None => other.created_at < self.created_at,
+        }
+    }
+
     pub(super) fn save(&self) -> Zeroizing<Vec<u8>> {
         let Self { key, created_at, published_at } = self;
         let writer =
@@ -204,6 +283,11 @@ impl<K: PrekeySecret> Prekey<K> {
         reader.end()?;
         Ok(Self { key, created_at, published_at })
     }
+}
+
+/// The next moment.
+fn after(at: Timestamp) -> Timestamp {
+    at.plus(Duration::from_millis(1))
 }
 
 /// Whether a prekey was made while a clock was wrong.
