@@ -259,7 +259,7 @@ impl Machine {
             let before = known.as_ref().and_then(|contact| certificate(&contact.list, device));
             certificate(&list, device).is_none_or(|now| before.is_some_and(|before| before != now))
         };
-        self.peers.remove_all(list.account_id(), &is_another, changes);
+        self.peers.remove_all(list.account_id(), is_another, changes);
         let is_same = |device_id: DeviceId| !is_another(DeviceAddress { account_id: list.account_id(), device_id });
         let mut signed_prekeys = known.as_ref().map(|contact| contact.signed_prekeys.clone()).unwrap_or_default();
         signed_prekeys.retain(|device, _| is_same(*device));

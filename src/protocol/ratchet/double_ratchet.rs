@@ -31,11 +31,12 @@ pub(super) enum Turn {
     Ours(SendingChain),
 }
 
-/// The change of state that belongs to a prepared message.
+/// The change of state that belongs to a prepared message. Before it is taken it holds what comes,
+/// afterwards what was: either is wiped where it lies.
 pub(in crate::protocol) struct SendingStep {
     /// A new root key, if the message brings a new ratchet key.
     root_key: Option<RootKey>,
-    chain: SendingChain,
+    turn: Turn,
 }
 
 impl DoubleRatchet {
@@ -85,8 +86,8 @@ impl DoubleRatchet {
         associated_data: &[u8],
         rng: &mut impl CryptoRng,
     ) -> Result<SealedMessage, RatchetError> {
-        let (message, step) = self.prepare(plaintext, associated_data, rng)?;
-        self.advance(step);
+        let (message, mut step) = self.prepare(plaintext, associated_data, rng)?;
+        self.advance(&mut step);
         Ok(message)
     }
 
@@ -104,22 +105,23 @@ impl DoubleRatchet {
             Turn::Theirs(theirs) => {
                 let (root_key, chain) = self.answer(theirs, rng)?;
                 let (message, chain) = chain.seal(previous_chain_length, plaintext, associated_data)?;
-                Ok((message, SendingStep { root_key: Some(root_key), chain }))
+                Ok((message, SendingStep { root_key: Some(root_key), turn: Turn::Ours(chain) }))
             }
             Turn::Ours(chain) => {
                 let (message, chain) = chain.seal(previous_chain_length, plaintext, associated_data)?;
-                Ok((message, SendingStep { root_key: None, chain }))
+                Ok((message, SendingStep { root_key: None, turn: Turn::Ours(chain) }))
             }
         }
     }
 
-    /// Moves past the message that was prepared; nothing was sealed or opened in between.
-    pub(in crate::protocol) fn advance(&mut self, step: SendingStep) {
-        let SendingStep { root_key, chain } = step;
+    /// Moves past the message that was prepared; nothing was sealed or opened in between. The step is
+    /// taken once: it is exchanged with the state, for a move would leave its keys behind in its place.
+    pub(in crate::protocol) fn advance(&mut self, step: &mut SendingStep) {
+        let SendingStep { root_key, turn } = step;
         if let Some(root_key) = root_key {
-            self.root_key = root_key;
+            core::mem::swap(&mut self.root_key, root_key);
         }
-        self.turn = Turn::Ours(chain);
+        core::mem::swap(&mut self.turn, turn);
     }
 
     /// The sending half of a DH ratchet step: a new key of ours, and the chain that it begins.

@@ -22,8 +22,11 @@ pub struct PairwiseSession {
     ratchet: DoubleRatchet,
 }
 
-/// The change of state that belongs to a prepared message.
-pub(in crate::protocol) struct SessionStep(SendingStep);
+/// The change of state that belongs to a prepared message. Boxed: steps are gathered for many devices,
+/// and moving one about leaves no copy of its keys.
+pub(in crate::protocol) struct SessionStep(Box<SendingStep>);
+
+const _: () = assert!(size_of::<SessionStep>() == size_of::<usize>(), "a list of steps would hold their keys itself");
 
 impl PairwiseSession {
     /// Version of the saved form.
@@ -116,12 +119,12 @@ impl PairwiseSession {
         rng: &mut impl CryptoRng,
     ) -> Result<(Vec<u8>, SessionStep), SessionError> {
         let (sealed, step) = self.ratchet.prepare(plaintext, &context.associated_data(&self.binding), rng)?;
-        Ok((encode(self.unanswered.as_deref(), &sealed), SessionStep(step)))
+        Ok((encode(self.unanswered.as_deref(), &sealed), SessionStep(Box::new(step))))
     }
 
     /// Moves past the message that was prepared; nothing was sealed or opened in between.
-    pub(in crate::protocol) fn advance(&mut self, step: SessionStep) {
-        self.ratchet.advance(step.0);
+    pub(in crate::protocol) fn advance(&mut self, mut step: SessionStep) {
+        self.ratchet.advance(&mut step.0);
     }
 
     /// Opens one payload; on `Err` the session is unchanged.
