@@ -199,6 +199,7 @@ impl Story {
                     error,
                     SessionError::Ratchet(
                         RatchetError::KeyGone
+                            | RatchetError::KeyGivenUp
                             | RatchetError::ChainGone
                             | RatchetError::TooFarAhead
                             | RatchetError::Open

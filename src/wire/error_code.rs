@@ -81,7 +81,7 @@ error_codes! {
     MessageTooLong = "message_too_long",
     /// The message does not open: altered, or of another session, place or policy.
     DoesNotOpen = "does_not_open",
-    /// The message was opened before, or its key is gone.
+    /// The message was opened before.
     MessageKeyGone = "message_key_gone",
     /// The message's chain is gone.
     ChainGone = "chain_gone",
@@ -201,6 +201,9 @@ error_codes! {
     NoPrekeys = "no_prekeys",
     /// The device has more one-time prekeys than the node keeps.
     TooManyPrekeys = "too_many_prekeys",
+
+    /// The message's key was given up for its age or for want of room.
+    MessageKeyGivenUp = "message_key_given_up",
 }
 
 impl fmt::Display for ErrorCode {

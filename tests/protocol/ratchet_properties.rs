@@ -54,6 +54,7 @@ struct Chain {
     next: u32,
     is_open: bool,
     late: BTreeMap<u32, Timestamp>,
+    given_up: Option<u32>,
 }
 
 impl Chain {
@@ -68,6 +69,7 @@ impl Chain {
 enum Verdict {
     Opens,
     KeyGone,
+    KeyGivenUp,
     TooFarAhead,
     /// Its chain is no longer kept, so that it looks like one of a chain to come; or the end of it was
     /// given up.
@@ -90,7 +92,8 @@ impl Model {
         if let Some(chain) = self.chains.iter_mut().find(|chain| chain.ratchet_key == ratchet_key) {
             if message_number < chain.next {
                 if chain.late.remove(&message_number).is_none() {
-                    return Verdict::KeyGone;
+                    let is_given_up = chain.given_up.is_some_and(|given_up| message_number <= given_up);
+                    return if is_given_up { Verdict::KeyGivenUp } else { Verdict::KeyGone };
                 }
             } else if message_number - chain.next > limits::SKIP_MAX {
                 return Verdict::TooFarAhead;
@@ -112,7 +115,7 @@ impl Model {
             if self.chains.len() == limits::RECEIVING_CHAINS_MAX {
                 self.gone.push(self.chains.remove(0).ratchet_key);
             }
-            let mut chain = Chain { ratchet_key, next: 0, is_open: true, late: BTreeMap::new() };
+            let mut chain = Chain { ratchet_key, next: 0, is_open: true, late: BTreeMap::new(), given_up: None };
             chain.skip_to(message_number, now);
             chain.next = message_number + 1;
             self.chains.push(chain);
@@ -123,11 +126,16 @@ impl Model {
 
     fn give_up(&mut self, now: Timestamp) {
         for chain in &mut self.chains {
+            let old = chain.late.iter().filter(|(_, since)| now.since(**since) > limits::SKIPPED_KEY_KEPT);
+            chain.given_up = chain.given_up.max(old.map(|(number, _)| *number).max());
             chain.late.retain(|_, since| now.since(*since) <= limits::SKIPPED_KEY_KEPT);
         }
         let mut excess = self.late().saturating_sub(limits::SKIPPED_KEYS_MAX);
         for chain in &mut self.chains {
-            while excess > 0 && chain.late.pop_first().is_some() {
+            while excess > 0
+                && let Some((number, _)) = chain.late.pop_first()
+            {
+                chain.given_up = chain.given_up.max(Some(number));
                 excess -= 1;
             }
         }
@@ -157,6 +165,7 @@ impl Party {
         match self.model.receive(&message.header, now) {
             Verdict::Opens => assert_eq!(opened.as_ref(), Ok(plaintext)),
             Verdict::KeyGone => assert_eq!(opened, Err(SessionError::Ratchet(RatchetError::KeyGone))),
+            Verdict::KeyGivenUp => assert_eq!(opened, Err(SessionError::Ratchet(RatchetError::KeyGivenUp))),
             Verdict::TooFarAhead => assert_eq!(opened, Err(SessionError::Ratchet(RatchetError::TooFarAhead))),
             Verdict::ChainGone => {
                 assert!(opened.is_err(), "a chain that was given up is not opened");

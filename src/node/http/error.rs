@@ -150,6 +150,7 @@ const fn shape(code: ErrorCode) -> (u16, &'static str) {
         | Code::MessageTooLong
         | Code::DoesNotOpen
         | Code::MessageKeyGone
+        | Code::MessageKeyGivenUp
         | Code::ChainGone
         | Code::ChainExhausted
         | Code::TooFarAhead

@@ -201,7 +201,7 @@ const fn repair_session(error: &SessionError) -> Repair {
         SessionError::Ratchet(error) => match error {
             RatchetError::Open | RatchetError::TooFarAhead | RatchetError::ChainExhausted => Repair::NewSession,
             RatchetError::KeyGone => Repair::Nothing,
-            RatchetError::ChainGone => Repair::AskAgain,
+            RatchetError::KeyGivenUp | RatchetError::ChainGone => Repair::AskAgain,
             RatchetError::RatchetKey(_) => Repair::Refuse,
             RatchetError::TooLong => Repair::CorrectCall,
             RatchetError::Saved(_) => Repair::Restore,
@@ -217,6 +217,7 @@ const fn session_code(error: &SessionError) -> ErrorCode {
         SessionError::Ratchet(error) => match error {
             RatchetError::Open => ErrorCode::DoesNotOpen,
             RatchetError::KeyGone => ErrorCode::MessageKeyGone,
+            RatchetError::KeyGivenUp => ErrorCode::MessageKeyGivenUp,
             RatchetError::ChainGone => ErrorCode::ChainGone,
             RatchetError::TooFarAhead => ErrorCode::TooFarAhead,
             RatchetError::RatchetKey(_) => ErrorCode::KeyUnacceptable,

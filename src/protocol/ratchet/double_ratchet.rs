@@ -219,9 +219,7 @@ impl DoubleRatchet {
     pub fn trim(&mut self, keys_max: usize) {
         let mut excess = self.skipped_keys().saturating_sub(keys_max);
         for chain in &mut self.receiving {
-            let dropped = excess.min(chain.skipped.len());
-            chain.skipped.drain(..dropped);
-            excess -= dropped;
+            excess -= chain.trim(excess);
         }
     }
 

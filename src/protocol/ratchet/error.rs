@@ -10,9 +10,13 @@ pub enum RatchetError {
     /// The message is not authentic here: altered, or of another session, place or policy.
     #[error("the message does not open")]
     Open,
-    /// The message was opened before, or its key has been given up for its age or for want of room.
+    /// The message was opened before.
     #[error("the message's key is gone")]
     KeyGone,
+    /// The message's key was given up for its age or for want of room; or the message was opened before,
+    /// and the key of a later one of its chain was given up.
+    #[error("the message's key was given up")]
+    KeyGivenUp,
     /// The message belongs to a chain that is not known any more.
     #[error("the message's chain is gone")]
     ChainGone,

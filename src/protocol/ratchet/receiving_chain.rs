@@ -20,6 +20,8 @@ pub(super) struct ReceivingChain {
     pub(super) next: u32,
     /// Ascending by number.
     pub(super) skipped: VecDeque<SkippedKey>,
+    /// The highest number of which the key was given up.
+    pub(super) given_up: Option<u32>,
 }
 
 /// The key of a message that has not arrived. Boxed: moving it about leaves no copy.
@@ -31,7 +33,7 @@ pub(super) struct SkippedKey {
 
 impl ReceivingChain {
     pub(super) const fn new(ratchet_key: [u8; 32], chain_key: ChainKey) -> Self {
-        Self { ratchet_key, chain_key: Some(chain_key), next: 0, skipped: VecDeque::new() }
+        Self { ratchet_key, chain_key: Some(chain_key), next: 0, skipped: VecDeque::new(), given_up: None }
     }
 
     /// Opens a message of this chain; skips at most [`SKIP_MAX`](limits::SKIP_MAX) others. On `Err` the
@@ -62,11 +64,12 @@ impl ReceivingChain {
         message: &SealedMessage,
         associated_data: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, RatchetError> {
-        let position = self
-            .skipped
-            .binary_search_by_key(&message.header.message_number, |skipped| skipped.number)
-            .map_err(|_| RatchetError::KeyGone)?;
-        let skipped = self.skipped.get(position).ok_or(RatchetError::KeyGone)?;
+        let number = message.header.message_number;
+        // Which of those below it were read is not remembered.
+        let is_given_up = self.given_up.is_some_and(|given_up| number <= given_up);
+        let gone = if is_given_up { RatchetError::KeyGivenUp } else { RatchetError::KeyGone };
+        let position = self.skipped.binary_search_by_key(&number, |skipped| skipped.number).map_err(|_| gone)?;
+        let skipped = self.skipped.get(position).ok_or(gone)?;
         let plaintext = skipped.key.open(associated_data, &message.ciphertext)?;
         self.skipped.remove(position);
         Ok(plaintext)
@@ -105,7 +108,26 @@ impl ReceivingChain {
 
     /// Gives up the keys of messages that have been awaited for too long.
     pub(super) fn expire(&mut self, now: Timestamp) {
-        self.skipped.retain(|skipped| now.since(skipped.skipped_at) <= limits::SKIPPED_KEY_KEPT);
+        self.give_up(|_, skipped| now.since(skipped.skipped_at) > limits::SKIPPED_KEY_KEPT);
+    }
+
+    /// Gives up the first keys; returns how many there were, at most `count_max`.
+    pub(super) fn trim(&mut self, count_max: usize) -> usize {
+        let count = count_max.min(self.skipped.len());
+        self.give_up(|position, _| position < count);
+        count
+    }
+
+    fn give_up(&mut self, is_given_up: impl Fn(usize, &SkippedKey) -> bool) {
+        let mut position = 0..;
+        let given_up = &mut self.given_up;
+        self.skipped.retain(|skipped| {
+            let is_kept = !position.next().is_some_and(|position| is_given_up(position, skipped));
+            if !is_kept {
+                *given_up = (*given_up).max(Some(skipped.number));
+            }
+            is_kept
+        });
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! Root key 32; turn 1: theirs (1) with their key 32, or ours (2) with our secret 32, our public key
 //! 32, chain key 32, next `u32`; `PN` `u32`; number of receiving chains `u32`, and for each: ratchet
-//! key 32, chain key 1 and then 32 if it is open, next `u32`, number of skipped keys `u32`, and for
-//! each: number `u32`, time `u64`, key 32.
+//! key 32, flags 1 (1: it is open, 2: a key was given up), chain key 32 if it is open, highest number
+//! given up `u32` if there is one, next `u32`, number of skipped keys `u32`, and for each: number
+//! `u32`, time `u64`, key 32.
 
 use std::collections::VecDeque;
 
@@ -22,7 +23,7 @@ impl DoubleRatchet {
     /// Length of the saved form in bytes.
     pub(in crate::protocol) fn saved_length(&self) -> usize {
         const FIXED: usize = 32 + 1 + 100 + 4 + 4;
-        const CHAIN: usize = 32 + 33 + 4 + 4;
+        const CHAIN: usize = 32 + 33 + 4 + 4 + 4;
         const SKIPPED: usize = 4 + 8 + 32;
         FIXED + self.receiving.len() * CHAIN + self.skipped_keys() * SKIPPED
     }
@@ -69,12 +70,21 @@ fn read_turn(reader: &mut Reader<'_>) -> Result<Turn, RatchetError> {
     }
 }
 
+/// The flags of a receiving chain.
+const IS_OPEN: u8 = 1;
+const HAS_GIVEN_UP: u8 = 2;
+
 fn write_chain(writer: Writer, chain: &ReceivingChain) -> Writer {
-    let ReceivingChain { ratchet_key, chain_key, next, skipped } = chain;
-    let writer = writer.bytes(ratchet_key);
+    let ReceivingChain { ratchet_key, chain_key, next, skipped, given_up } = chain;
+    let flags = if chain_key.is_some() { IS_OPEN } else { 0 } | if given_up.is_some() { HAS_GIVEN_UP } else { 0 };
+    let writer = writer.bytes(ratchet_key).u8(flags);
     let writer = match chain_key {
-        None => writer.u8(0),
-        Some(key) => writer.u8(1).bytes(key.as_bytes()),
+        None => writer,
+        Some(key) => writer.bytes(key.as_bytes()),
+    };
+    let writer = match given_up {
+        None => writer,
+        Some(number) => writer.u32(*number),
     };
     writer.u32(*next).length(skipped.len()).each(skipped, |writer, skipped| {
         let SkippedKey { number, skipped_at, key } = skipped;
@@ -83,14 +93,21 @@ fn write_chain(writer: Writer, chain: &ReceivingChain) -> Writer {
 }
 
 fn read_chain(reader: &mut Reader<'_>) -> Result<ReceivingChain, WireError> {
+    let ratchet_key = *reader.array()?;
+    let flags = reader.u8()?;
+    if flags & !(IS_OPEN | HAS_GIVEN_UP) != 0 {
+        return Err(WireError::Invalid { field: "flags of a chain" });
+    }
     let chain = ReceivingChain {
-        ratchet_key: *reader.array()?,
-        chain_key: if reader.flag("chain key")? { Some(ChainKey::from_bytes(reader.array()?)) } else { None },
+        ratchet_key,
+        chain_key: if flags & IS_OPEN == 0 { None } else { Some(ChainKey::from_bytes(reader.array()?)) },
+        given_up: if flags & HAS_GIVEN_UP == 0 { None } else { Some(reader.u32()?) },
         next: reader.u32()?,
         skipped: read_skipped(reader)?,
     };
     // A key that is skipped and still to come would be kept twice, and the keys be out of order.
-    if chain.skipped.back().is_some_and(|last| last.number >= chain.next) {
+    let skipped = chain.skipped.back().map(|last| last.number);
+    if skipped.max(chain.given_up).is_some_and(|last| last >= chain.next) {
         return Err(WireError::Invalid { field: "number of a skipped key" });
     }
     Ok(chain)
