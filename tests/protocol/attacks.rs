@@ -199,6 +199,17 @@ fn a_time_that_the_node_has_put_far_ahead_keeps_no_session_out_of_use() {
 }
 
 #[test]
+fn a_session_started_under_a_wrong_clock_keeps_no_other_out_of_use() {
+    let (mut directory, alice, mut a, bob, mut b) = two_devices(731);
+    a.now = START.plus(YEAR);
+    a.write(&mut directory, &[bob.root.account_id()], b"lost");
+    a.now = START;
+    let from_b = b.write(&mut directory, &[alice.root.account_id()], b"from b");
+    a.read(&directory, &from_b[0]).unwrap();
+    assert_eq!(a.session_in_use(b.address()), b.session_in_use(a.address()));
+}
+
+#[test]
 fn a_session_out_of_use_is_forgotten_when_the_peer_has_long_left_it() {
     let (mut directory, _, mut a, bob, mut b) = acquainted(703);
     let bundle = directory.claim(b.address());

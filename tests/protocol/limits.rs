@@ -252,6 +252,26 @@ fn the_signed_prekey_is_rotated_after_7_days_and_kept_for_30() {
 }
 
 #[test]
+fn a_device_that_wakes_when_it_is_told_to_forgets_a_signed_prekey_after_30_days() {
+    let (mut directory, _, _, _, mut b) = two_devices(113);
+    let forgotten_at = START.plus(limits::SIGNED_PREKEY_KEPT).plus(MILLISECOND);
+    let mut counts = Vec::new();
+    while b.now < forgotten_at {
+        let outputs = b.handle(Input::Maintain).unwrap();
+        let maintain_at = outputs.maintain_at.unwrap();
+        if let Some(publication) = outputs.publish {
+            directory.publish(b.address(), publication.clone());
+            b.handle(Input::Published(&publication)).unwrap();
+        }
+        counts.push(signed(&b));
+        b.now = maintain_at;
+    }
+    assert_eq!((b.now, counts), (forgotten_at, vec![1, 2, 3, 4, 5]));
+    b.handle(Input::Maintain).unwrap();
+    assert_eq!(signed(&b), 4);
+}
+
+#[test]
 fn a_signed_prekey_outlives_a_long_sleep_until_its_successor_is_long_published() {
     let (mut directory, _, mut a, bob, mut b) = two_devices(107);
     b.now = START.plus(10 * limits::SIGNED_PREKEY_KEPT);

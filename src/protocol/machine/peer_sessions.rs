@@ -8,8 +8,9 @@
 //!
 //! When a message was sent is what its envelope says, so that of the peer's times one is compared with
 //! another: how far the two clocks are apart does not matter. Only while a session of ours is unanswered
-//! is a time of theirs compared with one of ours. If their clock is behind they follow us; if it is
-//! ahead, a message held back for less than the difference is taken for new. Of two sessions that cross
+//! is a time of theirs compared with one of ours. If their clock is behind they follow us, or are
+//! followed when the difference has passed; if it is ahead, a message held back for less than the
+//! difference is taken for new. Of two sessions that cross
 //! at least one side takes the other's, for not both can be the older. With signatures off the time is
 //! the node's word: a node that works with a thief can then date a message anew. An envelope that
 //! waited at its sender is dated when it leaves.
@@ -26,6 +27,7 @@ use zeroize::Zeroizing;
 use super::changes::{Changes, RecordKey};
 use super::error::MachineError;
 use super::load::Malformed;
+use super::prekeys::is_ahead;
 use crate::ids::{AccountId, DeviceAddress, OpeningId};
 use crate::protocol::public::limits;
 use crate::protocol::session::{PairwiseSession, SessionStep};
@@ -101,7 +103,7 @@ impl Peers {
         changes: &mut Changes,
     ) {
         let mut sessions = self.0.remove(&device).unwrap_or_default();
-        match sessions.pop_if(|in_use| sent_at < in_use.used_at) {
+        match sessions.pop_if(|in_use| in_use.is_newer_than(sent_at, now)) {
             None => take_into_use(&mut sessions, session.into(), sent_at.min(now), now),
             Some(mut in_use) => {
                 sessions.push(RankedSession { rank: in_use.rank, used_at: now, session: session.into() });
@@ -132,7 +134,7 @@ impl Peers {
         let Heard { id, is_first_answer, sent_at } = *heard;
         let Some(sessions) = self.0.get_mut(&device) else { return };
         let Some(position) = sessions.iter().position(|ranked| ranked.session.id() == id) else { return };
-        let Some(in_use_at) = sessions.last().map(|in_use| in_use.used_at) else { return };
+        let is_late = sessions.last().is_some_and(|in_use| in_use.is_newer_than(sent_at, now));
         let is_in_use = position + 1 == sessions.len();
         let mut ranked = sessions.remove(position);
         if is_in_use {
@@ -140,7 +142,7 @@ impl Peers {
             let heard_at = sent_at.min(now);
             ranked.used_at = if is_first_answer { heard_at } else { ranked.used_at.max(heard_at) };
             sessions.push(ranked);
-        } else if ranked.session.ratchet().answers_next() && sent_at >= in_use_at {
+        } else if ranked.session.ratchet().answers_next() && !is_late {
             take_into_use(sessions, ranked.session, sent_at.min(now), now);
             if let [.., out_of_use, _] = sessions.as_slice() {
                 out_of_use.save(device, changes);
@@ -261,6 +263,13 @@ fn take_into_use(sessions: &mut Vec<RankedSession>, session: Box<PairwiseSession
 
 impl RankedSession {
     const SAVED_VERSION: u8 = 1;
+
+    /// Whether something newer was heard on this session, which is in use, than what was sent at
+    /// `sent_at`. A time of it that is ahead is of a wrong clock, and does not count: it would keep
+    /// every other session out of use until then.
+    fn is_newer_than(&self, sent_at: Timestamp, now: Timestamp) -> bool {
+        sent_at < self.used_at && !is_ahead(self.used_at, now)
+    }
 
     fn save(&self, device: DeviceAddress, changes: &mut Changes) {
         let Self { rank, used_at, session } = self;

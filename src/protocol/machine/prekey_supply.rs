@@ -40,9 +40,11 @@ impl Default for PrekeySupply {
 }
 
 impl PrekeySupply {
-    /// When the next prekey is to be replaced.
+    /// When the next prekey is to be replaced or forgotten.
     pub(super) fn due_at(&self, now: Timestamp) -> Timestamp {
-        self.signed.due_at(now).min(self.last_resort_kem.due_at(now))
+        let replaced = self.signed.due_at(now).min(self.last_resort_kem.due_at(now));
+        let forgotten = [self.signed.forgets_at(), self.last_resort_kem.forgets_at()].into_iter().flatten().min();
+        forgotten.map_or(replaced, |forgotten| forgotten.min(replaced))
     }
 
     /// Rotates the signed prekey and the last-resort KEM prekey when they are due, fills an empty

@@ -195,6 +195,13 @@ impl<K: PrekeySecret> Prekeys<K> {
         old
     }
 
+    /// When the next is to be forgotten, if nothing more is published until then.
+    pub(super) fn forgets_at(&self) -> Option<Timestamp> {
+        let has_succeeded = |prekey: &Prekey<K>| self.by_id.values().any(|other| prekey.succeeds(other));
+        let successors = self.by_id.values().filter(|prekey| has_succeeded(prekey));
+        successors.filter_map(|prekey| prekey.succeeds_at()).min().map(after)
+    }
+
     /// Deletes the secret half, if it is there.
     pub(super) fn remove(&mut self, id: KeyId, changes: &mut Changes) {
         if self.by_id.remove(&id).is_some() {
