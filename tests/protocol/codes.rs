@@ -69,7 +69,7 @@ fn errors() -> Vec<(MachineError, &'static str, Repair)> {
         (MachineError::NotForThisDevice, "not_for_this_device", Repair::Nothing),
         (MachineError::OtherPolicy { policy: POLICY }, "other_policy", Repair::CorrectCall),
         (MachineError::NoSession { device }, "no_session", Repair::NewSession),
-        (MachineError::OpeningReplayed, "opening_replayed", Repair::NewSession),
+        (MachineError::OpeningReplayed, "opening_replayed", Repair::AskAgain),
         (MachineError::PrekeyGone { key_id }, "prekey_gone", Repair::NewSession),
         (MachineError::TooManyOpenings { account }, "too_many_openings", Repair::Wait),
         (MachineError::TooManyAccounts, "too_many_accounts", Repair::ForgetAccounts),

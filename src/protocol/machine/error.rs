@@ -118,14 +118,16 @@ pub enum Repair {
     Nothing,
     /// Drop it: somebody misbehaved, and sending it again would not help.
     Refuse,
-    /// Fetch the account's device list, then try again.
+    /// Fetch the account's device list, then try once more. If the list is no newer one, or the error
+    /// is the same again, drop it: the node can give an envelope any sender and key id.
     FetchDevices,
-    /// Start a new session with the device, and ask it to send the message again. Without
-    /// signatures a node can bring this about at will: not more often than a few times a day for a
-    /// device.
+    /// Start a new session with the device, and ask it to send the message again. A node can bring
+    /// this about at will: without signatures by altering any message, with them by delivering old
+    /// ones again, or by holding some back. Not more often than a few times a day for a device.
     NewSession,
     /// Ask the device to send the message again. Asking is a message of ours, which the device answers
-    /// with a new chain; that is what brings a session back into step.
+    /// with a new chain; that is what brings a session back into step. If there is no session, writing
+    /// starts one. A node can bring this about by delivering old messages again: ask for each once.
     AskAgain,
     /// Ask the user whether the new identity is to be accepted.
     AskUser,
@@ -154,7 +156,8 @@ impl MachineError {
             | Self::ForkedDeviceList
             | Self::StalePrekeys { .. }
             | Self::Verify(_) => Repair::Refuse,
-            Self::NoSession { .. } | Self::PrekeyGone { .. } | Self::OpeningReplayed => Repair::NewSession,
+            Self::NoSession { .. } | Self::PrekeyGone { .. } => Repair::NewSession,
+            Self::OpeningReplayed => Repair::AskAgain,
             Self::OtherPolicy { .. } | Self::NoSuchIdentity { .. } | Self::OwnDevice => Repair::CorrectCall,
             Self::TooManyOpenings { .. } => Repair::Wait,
             Self::TooManyAccounts => Repair::ForgetAccounts,
