@@ -10,10 +10,11 @@
 //! another: how far the two clocks are apart does not matter. Only while a session of ours is unanswered
 //! is a time of theirs compared with one of ours. If their clock is behind they follow us, or are
 //! followed when the difference has passed; if it is ahead, a message held back for less than the
-//! difference is taken for new. Of two sessions that cross
-//! at least one side takes the other's, for not both can be the older. With signatures off the time is
-//! the node's word: a node that works with a thief can then date a message anew. An envelope that
-//! waited at its sender is dated when it leaves.
+//! difference is taken for new. Of two sessions that cross at least one side takes the other's, for not
+//! both can be the older.
+//!
+//! With signatures off the time is the node's word: a node that works with a thief can then date a
+//! message anew. An envelope that waited at its sender is dated when it leaves.
 //!
 //! When both sides start at once there are two sessions for a while; the first message that does not
 //! cross another brings both sides onto one. A session is forgotten when the peer is heard on the one
