@@ -1,4 +1,4 @@
-//! The secrets of sign-in: tokens, and what a pending sign-in keeps.
+//! The secrets of sign-in and of invitations: tokens, and what a pending sign-in keeps.
 //!
 //! A token is 32 random bytes. Its text form is base64url without padding, 43 characters. It leaves
 //! the node once, to the client that it is for; the node keeps its [`TokenHash`] alone, from which
@@ -106,6 +106,10 @@ token! {
 token! {
     /// An authorization code that the built-in provider gave out.
     AuthorizationCode, AUTHORIZATION_CODE
+}
+token! {
+    /// Lets whoever has it into a room.
+    InvitationToken, INVITATION_TOKEN
 }
 
 secret! {
@@ -258,6 +262,7 @@ mod tests {
             text.parse::<RefreshToken>().unwrap().hash(),
             text.parse::<FlowState>().unwrap().hash(),
             text.parse::<AuthorizationCode>().unwrap().hash(),
+            text.parse::<InvitationToken>().unwrap().hash(),
         ];
 
         let distinct: std::collections::BTreeSet<_> = hashes.into_iter().collect();

@@ -201,6 +201,37 @@ error_codes! {
     NoPrekeys = "no_prekeys",
     /// The device has more one-time prekeys than the node keeps.
     TooManyPrekeys = "too_many_prekeys",
+
+    /// There is no such room, or the account is no member of it.
+    UnknownRoom = "unknown_room",
+    /// The account is no member of the room.
+    UnknownMember = "unknown_member",
+    /// The room has no such invitation.
+    UnknownInvitation = "unknown_invitation",
+    /// The invitation is unknown, expired, used up, or for another account.
+    InvitationRefused = "invitation_refused",
+    /// The member's role does not allow it.
+    RoleForbids = "role_forbids",
+    /// The room would be left without an owner.
+    LastOwner = "last_owner",
+    /// The room is closed.
+    RoomClosed = "room_closed",
+    /// The room has as many members as it may.
+    TooManyMembers = "too_many_members",
+    /// The account is in as many rooms as it may be.
+    TooManyRooms = "too_many_rooms",
+    /// The room has as many invitations as it may.
+    TooManyInvitations = "too_many_invitations",
+    /// The node keeps no keys of rooms: custody `node` is off.
+    CustodyDisabled = "custody_disabled",
+    /// The node does not carry rooms that are protected in this way.
+    ProtectionUnsupported = "protection_unsupported",
+    /// The position is of another life of the log.
+    OtherLogEpoch = "other_log_epoch",
+    /// The position is past the head of the log.
+    PositionAhead = "position_ahead",
+    /// The device's mailbox holds as much as it may.
+    MailboxFull = "mailbox_full",
 }
 
 impl fmt::Display for ErrorCode {

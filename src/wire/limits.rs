@@ -38,3 +38,15 @@ pub const DEVICE_LIST_JSON_BYTES_MAX: usize = 1024 + DEVICES_MAX * 512;
 
 /// Bytes of a publication of prekeys in JSON. A KEM prekey has about 2,300, a one-time prekey 110.
 pub const PREKEYS_JSON_BYTES_MAX: usize = 8 * 1024 + ONE_TIME_PREKEYS_MAX * (2_560 + 160);
+
+/// Entries of one page of a log, and elements of one page of a list.
+pub const PAGE_ENTRIES_MAX: usize = 256;
+
+/// How long an invitation is good at most. A link that is found years later opens nothing.
+pub const INVITATION_AGE_MAX: Duration = Duration::from_secs(30 * 86_400);
+
+/// How long an invitation is good where nothing is said.
+pub const INVITATION_AGE_DEFAULT: Duration = Duration::from_secs(7 * 86_400);
+
+/// How often one invitation can be used: as often as a room can have members.
+pub const INVITATION_USES_MAX: u32 = 10_000;

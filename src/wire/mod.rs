@@ -18,9 +18,12 @@ mod envelope;
 mod error_code;
 pub mod limits;
 mod list;
+mod log_page;
 mod policy;
+mod position;
 mod prekeys;
 mod problem;
+mod room;
 mod secret_text;
 mod timestamp;
 
@@ -34,8 +37,14 @@ pub use device::{DeviceCertificate, DeviceList};
 pub use directory::{BindDevice, PrekeyStatus};
 pub use envelope::{Destination, Envelope, EnvelopeError};
 pub use error_code::ErrorCode;
+pub use log_page::{LogEntry, LogPage, PageLimit, PageLimitError};
 pub use policy::{Custody, Protection, RoomPolicy, Signatures};
+pub use position::Position;
 pub use prekeys::{KemPrekey, KemPrekeyUse, OneTimePrekey, PrekeyBundle, PrekeyPublication, SignedPrekey};
 pub use problem::Problem;
+pub use room::{
+    CreateInvitation, CreateRoom, InvitationCreated, InvitationSummary, Invitations, JoinRoom, Joined, MemberSummary,
+    Members, Role, RoomSummary, Rooms, SetRole,
+};
 pub use secret_text::SecretText;
 pub use timestamp::Timestamp;

@@ -13,9 +13,13 @@ mod error;
 mod extract;
 mod frame;
 mod health;
+mod history;
+mod invitations;
+mod members;
 mod page;
 mod prekeys;
 mod rate_limit;
+mod rooms;
 mod sessions;
 mod sign_in;
 mod state;
@@ -43,7 +47,12 @@ pub fn routes(config: &mut ServiceConfig) {
         .configure(callback::routes)
         .configure(sessions::routes)
         .configure(devices::routes)
-        .configure(prekeys::routes);
+        .configure(prekeys::routes)
+        // Before the rooms: what is there to join is no room's id.
+        .configure(invitations::routes)
+        .configure(members::routes)
+        .configure(history::routes)
+        .configure(rooms::routes);
 }
 
 /// The pages of the development provider.

@@ -11,6 +11,7 @@ use super::Store;
 use super::columns::{Blob, Integer};
 use super::error::StoreError;
 use super::limits::{REFRESHES_MAX, SESSIONS_PER_ACCOUNT_MAX};
+use super::mailboxes::forget_acknowledged;
 use crate::ids::{AccountId, DeviceAddress, DeviceId, SessionId};
 use crate::node::tokens::TokenHash;
 use crate::wire::Timestamp;
@@ -210,8 +211,8 @@ impl Store {
         self.writer.write(move |db| Box::pin(bind_device(db, session_id, device_id))).await
     }
 
-    /// Forgets sessions, used refresh tokens, pending sign-ins and codes that have expired. Returns
-    /// how many there were.
+    /// Forgets sessions, used refresh tokens, pending sign-ins, codes and invitations that have expired,
+    /// and the ids of envelopes that were acknowledged long ago. Returns how many there were.
     ///
     /// Nothing expired is valid without it; it makes room. To be called every few minutes.
     ///
@@ -382,15 +383,16 @@ async fn bind_device(db: &mut SqliteConnection, session_id: SessionId, device_id
 }
 
 async fn remove_expired(db: &mut SqliteConnection, now: Timestamp) -> Result<u64, StoreError> {
-    let now = Integer::time(now, "time")?;
+    let expired = Integer::time(now, "time")?;
     let mut removed = 0;
     for statement in [
         "DELETE FROM sessions WHERE refresh_expires_at <= ?",
         "DELETE FROM spent_refresh_tokens WHERE expires_at <= ?",
         "DELETE FROM flows WHERE expires_at <= ?",
         "DELETE FROM codes WHERE expires_at <= ?",
+        "DELETE FROM invitations WHERE expires_at <= ?",
     ] {
-        removed += sqlx::query(statement).bind(now).execute(&mut *db).await?.rows_affected();
+        removed += sqlx::query(statement).bind(expired).execute(&mut *db).await?.rows_affected();
     }
-    Ok(removed)
+    Ok(removed + forget_acknowledged(db, now).await?)
 }

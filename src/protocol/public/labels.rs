@@ -64,6 +64,8 @@ labels! {
     FLOW_STATE = b"conclave/v1/token/flow-state";
     /// Hashed: an authorization code of the built-in provider, as the node stores it.
     AUTHORIZATION_CODE = b"conclave/v1/token/authorization-code";
+    /// Hashed: an invitation into a room, as the node stores it.
+    INVITATION_TOKEN = b"conclave/v1/token/invitation";
 
     /// HKDF info: the key of a vault collection.
     VAULT_COLLECTION = b"conclave/v1/vault/collection";
