@@ -8,6 +8,7 @@ use std::time::Duration;
 use conclave::node::clock::ManualClock;
 use conclave::node::config::Settings;
 use conclave::node::lifecycle::Node;
+use conclave::node::store::Store;
 use conclave::wire::{ErrorCode, FlowStarted, Problem, SecretText, SessionTokens, Timestamp};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use reqwest::redirect::Policy;
@@ -49,8 +50,16 @@ impl TestNode {
 
     /// Stops the node and starts another on the same folder.
     pub(crate) async fn restart(self) -> Self {
+        self.restart_after(async |_| ()).await
+    }
+
+    /// As [`restart`](Self::restart); in between something is done to the store, which is closed then.
+    pub(crate) async fn restart_after(self, change: impl AsyncFnOnce(&Store)) -> Self {
         let Self { node, clock, url: _, folder, http: _ } = self;
         node.stop().await;
+        let store = Store::open(folder.path()).await.unwrap();
+        change(&store).await;
+        store.close().await;
         Self::start_in(folder, clock, |_| ()).await
     }
 
@@ -76,6 +85,10 @@ impl TestNode {
 
     pub(crate) async fn put(&self, path: &str, token: Option<&SecretText>, body: &Value) -> Answer {
         self.send(Method::PUT, path, token, body).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str, token: Option<&SecretText>) -> Answer {
+        Answer::of(with_token(self.request(Method::DELETE, path), token)).await
     }
 
     /// Begins a sign-in.
