@@ -36,7 +36,7 @@ impl Store {
     ) -> Result<Vec<Member>, StoreError> {
         let rows: Vec<MemberRow> = sqlx::query_as(
             "SELECT account_id, role, joined_at FROM members
-             WHERE room_id = ?1 AND (?2 IS NULL OR account_id > ?2) ORDER BY account_id LIMIT ?3",
+             WHERE room_id = ?1 AND account_id > coalesce(?2, x'') ORDER BY account_id LIMIT ?3",
         )
         .bind(Blob(*room_id.as_bytes()))
         .bind(after.map(|account_id| Blob(*account_id.as_bytes())))

@@ -114,7 +114,7 @@ async fn rooms_of(
     type Row = (Blob<16>, Blob<3>, Blob<8>, Integer, Integer, Option<Integer>, Role);
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT room_id, policy, epoch, head, created_at, closed_at, role FROM members JOIN rooms USING (room_id)
-         WHERE account_id = ?1 AND (?2 IS NULL OR room_id > ?2) ORDER BY room_id LIMIT ?3",
+         WHERE account_id = ?1 AND room_id > coalesce(?2, x'') ORDER BY room_id LIMIT ?3",
     )
     .bind(Blob(*account_id.as_bytes()))
     .bind(after.map(|room_id| Blob(*room_id.as_bytes())))
