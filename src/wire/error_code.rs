@@ -201,6 +201,8 @@ error_codes! {
     NoPrekeys = "no_prekeys",
     /// The device has more one-time prekeys than the node keeps.
     TooManyPrekeys = "too_many_prekeys",
+    /// The signature that makes a session a device's is not the device's.
+    DeviceProofRefused = "device_proof_refused",
 }
 
 impl fmt::Display for ErrorCode {

@@ -109,6 +109,7 @@ const fn shape(code: ErrorCode) -> (u16, &'static str) {
         Code::RefreshRefused => (401, "The refresh token is not good. Sign in."),
         Code::RefreshReused => (401, "The refresh token was used before. The session has ended: sign in."),
         Code::OwnerMismatch => (403, "It belongs to another account or device."),
+        Code::DeviceProofRefused => (403, "The signature is not that of the device."),
         Code::NotFound => (404, "There is nothing here."),
         Code::UnknownAccount => (404, "The account is not known, or has no devices."),
         Code::UnknownDevice => (404, "The device is not on its account's list."),

@@ -6,8 +6,10 @@ use actix_web::web::{self, Data, Json, Path, ServiceConfig};
 use super::error::ApiError;
 use super::extract::SignedIn;
 use super::state::NodeState;
-use crate::ids::{AccountId, SessionId};
+use crate::ids::{AccountId, DeviceAddress, SessionId};
 use crate::node::audit::{self, Event};
+use crate::node::store::StoreError;
+use crate::protocol::public::verify_device_proof;
 use crate::wire::{BindDevice, ErrorCode, SessionSummary, Sessions, SignedOut};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -55,13 +57,19 @@ async fn sign_out_everywhere(asker: SignedIn, state: Data<NodeState>) -> Result<
     Ok(Json(SignedOut { sessions_ended }))
 }
 
+/// Makes the session that of a device, which shows by its signature that it takes part.
 async fn bind_device(
     asker: SignedIn,
     state: Data<NodeState>,
     body: Json<BindDevice>,
 ) -> Result<HttpResponse, ApiError> {
-    let (account, session, device) = (asker.account_id(), asker.session_id(), body.device_id);
-    state.store.bind_device(session, device).await?;
+    let (account, session) = (asker.account_id(), asker.session_id());
+    let BindDevice { device_id: device, signature } = body.into_inner();
+    let address = DeviceAddress { account_id: account, device_id: device };
+    let signing_key = state.store.signing_key(address).await?.ok_or(StoreError::UnknownDevice { device: address })?;
+    verify_device_proof(session, address, &signing_key, &signature)
+        .map_err(|_| ApiError::new(ErrorCode::DeviceProofRefused))?;
+    state.store.bind_device(session, device, &signing_key).await?;
     audit::record(Event::DeviceBound { account, session, device });
     Ok(HttpResponse::NoContent().finish())
 }

@@ -13,6 +13,7 @@ use super::error::StoreError;
 use super::limits::{REFRESHES_MAX, SESSIONS_PER_ACCOUNT_MAX};
 use crate::ids::{AccountId, DeviceAddress, DeviceId, SessionId};
 use crate::node::tokens::TokenHash;
+use crate::protocol::public::SigningPublicKey;
 use crate::wire::Timestamp;
 
 /// A session that begins.
@@ -200,14 +201,21 @@ impl Store {
     }
 
     /// Says which device a session is; from then on it ends with the device. Saying it again
-    /// changes nothing.
+    /// changes nothing. The device has to be listed with the signing key that its proof was
+    /// verified with: its account may have replaced it meanwhile.
     ///
     /// # Errors
     /// [`StoreError::UnknownSession`], [`StoreError::UnknownDevice`] if the device is not on the
-    /// list of the session's account, [`StoreError::SessionBound`] if the session is another
-    /// device's, or a failure of the store.
-    pub async fn bind_device(&self, session_id: SessionId, device_id: DeviceId) -> Result<(), StoreError> {
-        self.writer.write(move |db| Box::pin(bind_device(db, session_id, device_id))).await
+    /// list of the session's account, or not with this key, [`StoreError::SessionBound`] if the
+    /// session is another device's, or a failure of the store.
+    pub async fn bind_device(
+        &self,
+        session_id: SessionId,
+        device_id: DeviceId,
+        signing_key: &SigningPublicKey,
+    ) -> Result<(), StoreError> {
+        let signing_key = Blob(*signing_key.as_bytes());
+        self.writer.write(move |db| Box::pin(bind_device(db, session_id, device_id, signing_key))).await
     }
 
     /// Forgets sessions, used refresh tokens, pending sign-ins and codes that have expired. Returns
@@ -352,7 +360,12 @@ async fn end(
     })
 }
 
-async fn bind_device(db: &mut SqliteConnection, session_id: SessionId, device_id: DeviceId) -> Result<(), StoreError> {
+async fn bind_device(
+    db: &mut SqliteConnection,
+    session_id: SessionId,
+    device_id: DeviceId,
+    signing_key: Blob<32>,
+) -> Result<(), StoreError> {
     let row: Option<(Blob<16>, Option<Blob<16>>)> =
         sqlx::query_as("SELECT account_id, device_id FROM sessions WHERE session_id = ?")
             .bind(Blob(*session_id.as_bytes()))
@@ -367,11 +380,12 @@ async fn bind_device(db: &mut SqliteConnection, session_id: SessionId, device_id
     }
     let bound = sqlx::query(
         "UPDATE sessions SET device_id = ?1 WHERE session_id = ?2
-         AND EXISTS (SELECT 1 FROM devices WHERE account_id = ?3 AND device_id = ?1)",
+         AND EXISTS (SELECT 1 FROM devices WHERE account_id = ?3 AND device_id = ?1 AND signing_key = ?4)",
     )
     .bind(device)
     .bind(Blob(*session_id.as_bytes()))
     .bind(account)
+    .bind(signing_key)
     .execute(db)
     .await?;
     if bound.rows_affected() == 0 {

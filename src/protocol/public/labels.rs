@@ -35,6 +35,8 @@ labels! {
     KEM_PREKEY = b"conclave/v1/prekey/kem";
     /// Signed by the device: an envelope.
     ENVELOPE = b"conclave/v1/envelope/signature";
+    /// Signed by the device: that a session on a node is its own.
+    DEVICE_PROOF = b"conclave/v1/session/device-proof";
 
     /// HKDF info: the secret that PQXDH agrees on.
     PQXDH_SECRET = b"conclave/v1/pqxdh/secret";

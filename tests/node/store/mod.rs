@@ -212,6 +212,12 @@ async fn open_session(store: &Store, account_id: AccountId, number: u64) {
     assert_eq!(store.open_session(&new_session(account_id, number, START)).await.unwrap(), []);
 }
 
+/// Makes the session of that number the device's.
+async fn bind(store: &Store, number: u64, device: &DeviceIdentity) -> Result<(), StoreError> {
+    let device = device.device();
+    store.bind_device(session_id(number), device.address().device_id, device.signing_key()).await
+}
+
 fn signed_prekey(device: &DeviceIdentity, seed: u64) -> SignedPrekey {
     let key = AgreementSecretKey::generate(&mut rng(seed)).public_key();
     let message = signed_prekey_signed_bytes(device.address(), &key.to_wire(), START);

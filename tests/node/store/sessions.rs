@@ -25,7 +25,7 @@ async fn a_refresh_gives_new_tokens_and_ends_the_old_ones() {
     let owner = Owner::published(&store, 1, 1).await;
     let device_id = owner.devices[0].address().device_id;
     open_session(&store, owner.id(), 1).await;
-    store.bind_device(session_id(1), device_id).await.unwrap();
+    bind(&store, 1, &owner.devices[0]).await.unwrap();
     let now = START.plus(MINUTE);
 
     let rotation = store.rotate_session(refresh(1), &tokens(2, now), now).await.unwrap();
@@ -251,22 +251,47 @@ async fn a_session_is_one_device_of_its_account() {
     let ada = Owner::published(&store, 1, 2).await;
     let bob = Owner::published(&store, 2, 1).await;
     open_session(&store, ada.id(), 1).await;
-    let [first, second] = [0, 1].map(|index: usize| ada.devices[index].address().device_id);
-    let foreign = bob.devices[0].address().device_id;
+    let [first, second] = [&ada.devices[0], &ada.devices[1]];
+    let foreign = &bob.devices[0];
 
-    let unknown = store.bind_device(session_id(9), first).await;
-    let not_ours = store.bind_device(session_id(1), foreign).await;
+    let unknown = bind(&store, 9, first).await;
+    let not_ours = bind(&store, 1, foreign).await;
     assert!(matches!(unknown, Err(StoreError::UnknownSession { session_id: id }) if id == session_id(9)));
-    let wanted = DeviceAddress { account_id: ada.id(), device_id: foreign };
+    let wanted = DeviceAddress { account_id: ada.id(), device_id: foreign.address().device_id };
     assert!(matches!(not_ours, Err(StoreError::UnknownDevice { device }) if device == wanted), "{not_ours:?}");
     assert_eq!(store.session_by_access(access(1), START).await.unwrap().unwrap().device_id, None);
 
-    store.bind_device(session_id(1), first).await.unwrap();
-    store.bind_device(session_id(1), first).await.unwrap();
-    let other = store.bind_device(session_id(1), second).await;
+    bind(&store, 1, first).await.unwrap();
+    bind(&store, 1, first).await.unwrap();
+    let other = bind(&store, 1, second).await;
     assert!(matches!(other, Err(StoreError::SessionBound { session_id: id }) if id == session_id(1)), "{other:?}");
-    assert_eq!(store.session_by_access(access(1), START).await.unwrap().unwrap().device_id, Some(first));
-    assert_eq!(store.sessions(ada.id(), START).await.unwrap()[0].device_id, Some(first));
+    assert_eq!(
+        store.session_by_access(access(1), START).await.unwrap().unwrap().device_id,
+        Some(first.address().device_id)
+    );
+    assert_eq!(store.sessions(ada.id(), START).await.unwrap()[0].device_id, Some(first.address().device_id));
+}
+
+/// Its account replaced it after its proof was verified.
+#[tokio::test]
+async fn a_session_is_not_made_that_of_a_device_with_another_key() {
+    let (_folder, store) = store().await;
+    let mut owner = Owner::published(&store, 1, 1).await;
+    open_session(&store, owner.id(), 1).await;
+    let address = owner.devices[0].address();
+    let replaced = std::mem::replace(&mut owner.devices[0], device_with_id(&owner.root, address.device_id, 77));
+    assert_eq!(store.signing_key(address).await.unwrap().as_ref(), Some(replaced.device().signing_key()));
+    store.put_device_list(owner.id(), &owner.list(2), START).await.unwrap();
+
+    let refused = bind(&store, 1, &replaced).await;
+
+    assert!(matches!(refused, Err(StoreError::UnknownDevice { device }) if device == address), "{refused:?}");
+    assert_eq!(store.signing_key(address).await.unwrap().as_ref(), Some(owner.devices[0].device().signing_key()));
+    assert_eq!(
+        store.signing_key(DeviceAddress { account_id: AccountId::from_bytes([9; 16]), ..address }).await.unwrap(),
+        None
+    );
+    bind(&store, 1, &owner.devices[0]).await.unwrap();
 }
 
 #[tokio::test]
