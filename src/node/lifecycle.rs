@@ -22,7 +22,7 @@ use actix_web::{App, HttpServer};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use super::auth::{DevelopmentProvider, Provider, Redirects, SignIn};
+use super::auth::{self, DevelopmentProvider, Provider, ProvidersError, Redirects, SignIn};
 use super::clock::Clock;
 use super::config::{ConfigError, PublicAddress, Settings, WebAddress};
 use super::http::{self, NodeState, RateLimits, Readiness};
@@ -37,6 +37,9 @@ pub enum StartError {
     /// Settings that do not go together.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The sign-in providers cannot be used as they are set.
+    #[error(transparent)]
+    Providers(#[from] ProvidersError),
     /// The folder of the database cannot be made.
     #[error("cannot make the folder {path} (store.folder): {source}", path = path.display())]
     Folder {
@@ -91,8 +94,9 @@ impl Node {
         let listener = TcpListener::bind(settings.server.address).map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         let public_url = public_url(&settings, address);
+        let providers = auth::providers(&settings, &public_url, &clock)?;
         let store = open_store(&settings).await?;
-        let state = Data::new(state(settings.clone(), clock, store.clone(), &public_url));
+        let state = Data::new(state(settings.clone(), clock, store.clone(), public_url.clone(), providers));
         let server = match serve(listener, &state) {
             Ok(server) => server,
             Err(source) => {
@@ -125,7 +129,7 @@ impl Node {
     }
 
     /// The names of the sign-in providers that are on.
-    pub fn providers(&self) -> impl Iterator<Item = &'static str> + '_ {
+    pub fn providers(&self) -> impl Iterator<Item = &str> + '_ {
         self.state.sign_in.providers()
     }
 
@@ -187,15 +191,23 @@ async fn open_store(settings: &Settings) -> Result<Store, StartError> {
     Store::open(&path).await.map_err(|source| StartError::Store { path, source })
 }
 
-fn state(settings: Settings, clock: Clock, store: Store, public_url: &WebAddress) -> NodeState {
-    let redirects = Redirects::new(public_url, &settings.sign_in.redirect_urls);
+fn state(
+    settings: Settings,
+    clock: Clock,
+    store: Store,
+    public_url: WebAddress,
+    mut providers: Vec<Provider>,
+) -> NodeState {
+    let redirects = Redirects::new(&public_url, &settings.sign_in.redirect_urls);
     let development = settings
         .sign_in
         .development
-        .then(|| DevelopmentProvider::new(store.clone(), clock.clone(), redirects.clone(), public_url));
-    let providers = development.iter().cloned().map(Provider::Development).collect();
+        .then(|| DevelopmentProvider::new(store.clone(), clock.clone(), redirects, &public_url));
+    providers.extend(development.iter().cloned().map(Provider::Development));
+    let sign_in = settings.sign_in.clone();
     NodeState {
-        sign_in: SignIn::new(store.clone(), clock.clone(), settings.sign_in.clone(), redirects, providers),
+        sign_in: SignIn::new(store.clone(), clock.clone(), sign_in, public_url.clone(), providers),
+        public_url,
         development,
         limits: RateLimits::new(&settings.limits, &clock),
         readiness: Readiness::default(),

@@ -108,6 +108,15 @@ token! {
     AuthorizationCode, AUTHORIZATION_CODE
 }
 
+token! {
+    /// The code by which a device without a browser asks whether it is signed in (RFC 8628, section 3.2).
+    DeviceCode, DEVICE_CODE
+}
+token! {
+    /// The cookie of a browser that signs a device in: whoever comes back from the provider is who went there.
+    BrowserSecret, BROWSER
+}
+
 secret! {
     /// The PKCE verifier of a pending sign-in (RFC 7636, section 4.1); the provider sees its text
     /// form.
@@ -195,6 +204,15 @@ impl Nonce {
 pub struct TokenHash([u8; LENGTH]);
 
 impl TokenHash {
+    /// Of a secret that is no token; its label is its own.
+    pub(in crate::node) fn of(label: &[u8], secret: &[u8]) -> Self {
+        Self(Sha256::new().chain_update(label).chain_update(secret).finalize().into())
+    }
+
+    pub(in crate::node) const fn from_bytes(bytes: [u8; LENGTH]) -> Self {
+        Self(bytes)
+    }
+
     pub(in crate::node) const fn as_bytes(&self) -> &[u8; LENGTH] {
         &self.0
     }
@@ -258,6 +276,8 @@ mod tests {
             text.parse::<RefreshToken>().unwrap().hash(),
             text.parse::<FlowState>().unwrap().hash(),
             text.parse::<AuthorizationCode>().unwrap().hash(),
+            text.parse::<DeviceCode>().unwrap().hash(),
+            text.parse::<BrowserSecret>().unwrap().hash(),
         ];
 
         let distinct: std::collections::BTreeSet<_> = hashes.into_iter().collect();

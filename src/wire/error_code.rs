@@ -203,6 +203,16 @@ error_codes! {
     TooManyPrekeys = "too_many_prekeys",
     /// The signature that makes a session a device's is not the device's.
     DeviceProofRefused = "device_proof_refused",
+    /// The sign-in provider does not answer, or not as it should.
+    ProviderUnavailable = "provider_unavailable",
+    /// Nobody has signed the device in yet; ask again.
+    AuthorizationPending = "authorization_pending",
+    /// The device asks too often: from now on it waits five seconds longer.
+    SlowDown = "slow_down",
+    /// Nobody waits with this device code: unknown, used or expired. Begin again.
+    ExpiredToken = "expired_token",
+    /// Whoever was asked to sign the device in refused.
+    AccessDenied = "access_denied",
 }
 
 impl fmt::Display for ErrorCode {

@@ -25,8 +25,8 @@ mod secret_text;
 mod timestamp;
 
 pub use auth::{
-    CompleteFlow, FlowStarted, Provider, Providers, Refresh, SessionSummary, SessionTokens, Sessions, SignedOut,
-    StartFlow,
+    AskDevice, CompleteFlow, DeviceStarted, FlowStarted, Provider, Providers, Refresh, SessionSummary, SessionTokens,
+    Sessions, SignedOut, StartDevice, StartFlow,
 };
 pub use bytes::{ByteString, Bytes};
 pub use codec::{Reader, WireError, Writer};

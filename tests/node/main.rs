@@ -7,6 +7,7 @@ mod config;
 mod directory;
 mod logs;
 mod outsider;
+mod providers;
 mod server;
 mod sign_in;
 mod store;

@@ -15,10 +15,12 @@ use crate::client::{Person, User};
 use crate::server::{Answer, TestNode};
 
 /// Every call that takes JSON, and the most that its body may have.
-const CALLS: [(&str, &str, usize); 6] = [
+const CALLS: [(&str, &str, usize); 8] = [
     ("POST", "/api/auth/flows", REQUEST_BYTES_MAX),
     ("POST", "/api/auth/flows/complete", REQUEST_BYTES_MAX),
     ("POST", "/api/auth/refresh", REQUEST_BYTES_MAX),
+    ("POST", "/api/auth/device", REQUEST_BYTES_MAX),
+    ("POST", "/api/auth/device/token", REQUEST_BYTES_MAX),
     ("PUT", "/api/session/device", REQUEST_BYTES_MAX),
     ("PUT", "/api/devices", DEVICE_LIST_JSON_BYTES_MAX),
     ("PUT", "/api/prekeys", PREKEYS_JSON_BYTES_MAX),

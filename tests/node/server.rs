@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use conclave::node::clock::ManualClock;
+use conclave::node::clock::{Clock, ManualClock};
 use conclave::node::config::Settings;
 use conclave::node::lifecycle::Node;
 use conclave::wire::{ErrorCode, FlowStarted, Problem, SecretText, SessionTokens, Timestamp};
@@ -35,6 +35,11 @@ impl TestNode {
     /// A node whose settings are the defaults, but for what `change` does to them.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
         Self::start_in(DataFolder::new(), ManualClock::at(START), change).await
+    }
+
+    /// A node whose clock shows what the system's does: for what runs beside it in a process of its own.
+    pub(crate) async fn start_beside(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_in(DataFolder::new(), ManualClock::at(Clock::system().now()), change).await
     }
 
     async fn start_in(folder: DataFolder, clock: ManualClock, change: impl FnOnce(&mut Settings)) -> Self {
@@ -81,6 +86,11 @@ impl TestNode {
     /// Begins a sign-in.
     pub(crate) async fn start_flow(&self) -> FlowStarted {
         self.post("/api/auth/flows", None, &json!({ "provider": "development" })).await.ok()
+    }
+
+    /// Begins a sign-in at a provider.
+    pub(crate) async fn start_flow_at(&self, provider: &str) -> FlowStarted {
+        self.post("/api/auth/flows", None, &json!({ "provider": provider })).await.ok()
     }
 
     /// Sends the provider's form, as a browser would.

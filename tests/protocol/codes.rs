@@ -30,7 +30,8 @@ const CODES: &str = "
     malformed_request unsupported_media_type body_too_large request_timeout not_found method_not_allowed
     rate_limited unavailable token_missing token_refused unknown_provider redirect_refused flow_refused
     code_refused refresh_refused refresh_reused unknown_session device_not_bound session_bound
-    root_key_changed no_prekeys too_many_prekeys device_proof_refused";
+    root_key_changed no_prekeys too_many_prekeys device_proof_refused
+    provider_unavailable authorization_pending slow_down expired_token access_denied";
 
 /// Where the codes begin that no error of the machine and of public forms has: those of identities,
 /// safety numbers, vaults, keystores, backups and the node. The tests of these assert them.

@@ -7,7 +7,7 @@ use std::error::Error;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::node::entropy::EntropyError;
 use crate::node::store::StoreError;
@@ -47,6 +47,12 @@ impl ApiError {
         Self { retry_after: Some(RETRY_UNAVAILABLE), ..Self::new(ErrorCode::Unavailable) }
     }
 
+    /// A sign-in provider cannot be used now. The cause goes into the log.
+    pub fn provider_unavailable(cause: &(dyn Error + 'static)) -> Self {
+        warn!(target: "http", cause = %Chain(cause), "a sign-in provider is unavailable");
+        Self { retry_after: Some(RETRY_PROVIDER), ..Self::new(ErrorCode::ProviderUnavailable) }
+    }
+
     /// A fault of the node. The cause goes into the log.
     pub fn internal(cause: &(dyn Error + 'static)) -> Self {
         error!(target: "http", cause = %Chain(cause), "internal error");
@@ -62,6 +68,9 @@ impl ApiError {
 
 /// How long a client waits when the node cannot answer.
 const RETRY_UNAVAILABLE: Duration = Duration::from_secs(2);
+
+/// How long it waits when a provider does not answer: the node does not ask more often either.
+const RETRY_PROVIDER: Duration = Duration::from_secs(10);
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,6 +113,10 @@ const fn shape(code: ErrorCode) -> (u16, &'static str) {
         Code::CodeRefused => (400, "The provider does not accept the code. Start again."),
         Code::RedirectRefused => (400, "The browser may not be sent to this address."),
         Code::UnknownProvider => (400, "There is no such sign-in provider."),
+        Code::AuthorizationPending => (400, "Nobody has signed the device in yet. Ask again."),
+        Code::SlowDown => (400, "The device asks too often. Wait five seconds longer from now on."),
+        Code::ExpiredToken => (400, "Nobody waits with this device code. Begin again."),
+        Code::AccessDenied => (400, "The sign-in was refused."),
         Code::TokenMissing => (401, "This call needs an access token."),
         Code::TokenRefused => (401, "The access token is not good. Refresh it, or sign in."),
         Code::RefreshRefused => (401, "The refresh token is not good. Sign in."),
@@ -132,6 +145,7 @@ const fn shape(code: ErrorCode) -> (u16, &'static str) {
         Code::SignatureInvalid => (422, "A signature does not hold."),
         Code::RateLimited => (429, "Too many requests. Wait, then try again."),
         Code::Internal => (500, "The node made a mistake."),
+        Code::ProviderUnavailable => (503, "The sign-in provider does not answer as it should. Try again."),
         Code::Unavailable => (503, "The node cannot answer now. Try again."),
         Code::IdentityChanged
         | Code::NoSuchIdentity

@@ -2,12 +2,14 @@
 //!
 //! A handler takes what the extractors made of the request, makes one call and answers. Errors are
 //! `application/problem+json` with a stable code (`error.rs`). Every body has a limit; everybody who
-//! asks counts against one (`rate_limit.rs`). There are no cookies: who asks is said by a bearer token,
-//! so that a page of another origin cannot act for anybody.
+//! asks counts against one (`rate_limit.rs`). Who asks is said by a bearer token and by no cookie, so that
+//! a page of another origin cannot act for anybody. The one cookie there is says which browser signs in a device.
 
 mod body;
+mod browser;
 mod callback;
 mod development;
+mod device;
 mod devices;
 mod error;
 mod extract;
@@ -41,6 +43,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .configure(health::routes)
         .configure(sign_in::routes)
         .configure(callback::routes)
+        .configure(device::routes)
         .configure(sessions::routes)
         .configure(devices::routes)
         .configure(prekeys::routes);

@@ -22,6 +22,10 @@ use crate::node::config;
 /// How often keys that are as good as new are dropped.
 pub const PRUNE_EVERY: Duration = Duration::from_secs(10);
 
+/// User codes that are typed in a minute on the whole node, good or bad. At that rate, with a hundred devices waiting,
+/// somebody who guesses meets one of them in a year.
+const USER_CODES_PER_MINUTE: u32 = 600;
+
 /// A limit for each key.
 struct Limit<K: Clone + Hash + Eq> {
     limiter: RateLimiter<K, DashMapStateStore<K>, Clock, NoOpMiddleware<Duration>>,
@@ -45,6 +49,7 @@ pub struct RateLimits {
     visitors: Limit<IpAddr>,
     accounts: Limit<AccountId>,
     claims: Limit<(AccountId, DeviceAddress)>,
+    user_codes: Limit<()>,
 }
 
 impl core::fmt::Debug for RateLimits {
@@ -63,6 +68,7 @@ impl RateLimits {
             visitors: Limit::per_minute(sign_in_per_minute.value(), clock),
             accounts: Limit::per_minute(requests_per_minute.value(), clock),
             claims: Limit::per_minute(claims_per_minute.value(), clock),
+            user_codes: Limit::per_minute(USER_CODES_PER_MINUTE, clock),
         }
     }
 
@@ -90,9 +96,18 @@ impl RateLimits {
         self.claims.spend(&(asker, target), &self.clock)
     }
 
+    /// Counts a user code that somebody typed.
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub fn user_code(&self) -> Result<(), ApiError> {
+        self.user_codes.spend(&(), &self.clock)
+    }
+
     /// Drops keys that are as good as new.
     pub fn prune(&self) {
-        let Self { clock: _, visitors, accounts, claims } = self;
+        // The limit on user codes has one key, for good.
+        let Self { clock: _, visitors, accounts, claims, user_codes: _ } = self;
         visitors.limiter.retain_recent();
         accounts.limiter.retain_recent();
         claims.limiter.retain_recent();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::rate_limit::RateLimits;
 use crate::node::auth::{DevelopmentProvider, SignIn};
 use crate::node::clock::Clock;
-use crate::node::config::Settings;
+use crate::node::config::{Settings, WebAddress};
 use crate::node::store::Store;
 
 /// What the handlers of all workers share.
@@ -13,6 +13,8 @@ use crate::node::store::Store;
 pub struct NodeState {
     /// The settings.
     pub settings: Settings,
+    /// What people and browsers use to reach the node.
+    pub public_url: WebAddress,
     /// The clock.
     pub clock: Clock,
     /// What is kept.

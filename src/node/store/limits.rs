@@ -13,9 +13,13 @@ pub const WRITES_PER_COMMIT_MAX: usize = 512;
 /// Connections that read at once. Reads are short and come from the page cache.
 pub const READERS_MAX: u32 = 4;
 
-/// Sign-ins that are pending on the whole node, and as many codes of the built-in provider:
-/// strangers begin them.
+/// Sign-ins that are pending on the whole node, as many codes of the built-in provider, and as many devices
+/// that wait to be signed in: strangers begin them.
 pub const FLOWS_MAX: usize = 10_000;
+
+/// How often a user code may be typed: each time begins a sign-in, and people give up or choose the wrong
+/// account, but not more often.
+pub const USER_CODE_ENTRIES_MAX: u64 = 5;
 
 /// Sessions of one account. Past it the one that was idle for longest ends: somebody who has lost
 /// all devices has to be able to sign in.

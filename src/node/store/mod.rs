@@ -24,6 +24,7 @@
 
 mod accounts;
 mod columns;
+mod device_grants;
 mod directory;
 mod error;
 mod flows;
@@ -41,9 +42,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, SqlSafeStr, SqlitePool};
 
 pub use accounts::{IdentityError, ProviderIdentity};
+pub use device_grants::{Decision, DeviceGrant, DeviceGrantAnswer};
 pub use directory::DeviceListChange;
 pub use error::StoreError;
-pub use flows::{CodeGrant, Flow};
+pub use flows::{CodeGrant, DeviceFlow, Flow, PendingFlow};
 pub use prekeys::PrekeysLeft;
 pub use publication::VerifiedPublication;
 pub use sessions::{EndedSession, NewSession, NewTokens, Rotation, Session, SessionInfo};
@@ -138,14 +140,13 @@ impl Store {
 }
 
 fn migrations() -> Migrator {
-    let sql = include_str!("migrations/0001_accounts_and_directory.sql").into_sql_str();
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        "accounts and directory".into(),
-        MigrationType::Simple,
-        sql,
-        false,
-    )])
+    let simple = |version, name: &'static str, sql: &'static str| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(vec![
+        simple(1, "accounts and directory", include_str!("migrations/0001_accounts_and_directory.sql")),
+        simple(3, "device flow", include_str!("migrations/0003_device_flow.sql")),
+    ])
 }
 
 /// How long a connection waits for another program's lock, and a read for a connection.

@@ -85,7 +85,12 @@ pub struct EndedSession {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rotation {
     /// It was good: the session has the new tokens.
-    Rotated(Session),
+    Rotated {
+        /// The session.
+        session: Session,
+        /// When the new refresh token expires.
+        refresh_expires_at: Timestamp,
+    },
     /// It was used before: the session has ended.
     Reused(EndedSession),
     /// It, or the session, had expired, or was refreshed as often as one may be: the session has
@@ -319,6 +324,7 @@ async fn rotate(
         .execute(&mut *db)
         .await?;
     let absolute_expires_at = absolute_expires_at.timestamp();
+    let refresh_expires_at = tokens.refresh_expires_at.min(absolute_expires_at);
     let row: SessionRow = sqlx::query_as(
         "UPDATE sessions SET access_hash = ?, access_expires_at = ?, refresh_hash = ?, refresh_expires_at = ?,
          refreshed_at = ?, refreshes = refreshes + 1 WHERE session_id = ? RETURNING session_id, account_id, device_id, access_expires_at",
@@ -326,12 +332,12 @@ async fn rotate(
     .bind(Blob(*tokens.access.as_bytes()))
     .bind(Integer::time(tokens.access_expires_at.min(absolute_expires_at), "expiry")?)
     .bind(Blob(*tokens.refresh.as_bytes()))
-    .bind(Integer::time(tokens.refresh_expires_at.min(absolute_expires_at), "expiry")?)
+    .bind(Integer::time(refresh_expires_at, "expiry")?)
     .bind(Integer::time(now, "time")?)
     .bind(session_id)
     .fetch_one(db)
     .await?;
-    Ok(Rotation::Rotated(session(row)))
+    Ok(Rotation::Rotated { session: session(row), refresh_expires_at })
 }
 
 async fn end_if_reused(db: &mut SqliteConnection, refresh: TokenHash) -> Result<Rotation, StoreError> {
@@ -403,6 +409,7 @@ async fn remove_expired(db: &mut SqliteConnection, now: Timestamp) -> Result<u64
         "DELETE FROM spent_refresh_tokens WHERE expires_at <= ?",
         "DELETE FROM flows WHERE expires_at <= ?",
         "DELETE FROM codes WHERE expires_at <= ?",
+        "DELETE FROM device_grants WHERE expires_at <= ?",
     ] {
         removed += sqlx::query(statement).bind(now).execute(&mut *db).await?.rows_affected();
     }

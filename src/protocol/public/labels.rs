@@ -66,6 +66,12 @@ labels! {
     FLOW_STATE = b"conclave/v1/token/flow-state";
     /// Hashed: an authorization code of the built-in provider, as the node stores it.
     AUTHORIZATION_CODE = b"conclave/v1/token/authorization-code";
+    /// Hashed: the code of a device that waits for its sign-in, as the node stores it.
+    DEVICE_CODE = b"conclave/v1/token/device-code";
+    /// Hashed: the code that somebody types for such a device, as the node stores it.
+    USER_CODE = b"conclave/v1/token/user-code";
+    /// Hashed: what a browser is known by while it signs a device in, as the node stores it.
+    BROWSER = b"conclave/v1/token/browser";
 
     /// HKDF info: the key of a vault collection.
     VAULT_COLLECTION = b"conclave/v1/vault/collection";

@@ -41,6 +41,7 @@ fn flow() -> Flow {
         code_verifier: CodeVerifier::generate(&mut rng),
         nonce: Nonce::generate(&mut rng),
         expires_at: START.plus(MINUTE),
+        device: None,
     }
 }
 

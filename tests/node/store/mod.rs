@@ -3,6 +3,7 @@
 //! moves it.
 
 mod accounts;
+mod device_grants;
 mod directory;
 mod durability;
 mod flows;

@@ -36,10 +36,10 @@ async fn a_refresh_gives_new_tokens_and_ends_the_old_ones() {
         device_id: Some(device_id),
         expires_at: now.plus(ACCESS),
     };
-    assert_eq!(rotation, Rotation::Rotated(session));
+    assert_eq!(rotation, Rotation::Rotated { session, refresh_expires_at: now.plus(IDLE) });
     assert_eq!(store.session_by_access(access(1), now).await.unwrap(), None);
     assert_eq!(store.session_by_access(access(2), now).await.unwrap(), Some(session));
-    assert!(matches!(store.rotate_session(refresh(2), &tokens(3, now), now).await.unwrap(), Rotation::Rotated(_)));
+    assert!(matches!(store.rotate_session(refresh(2), &tokens(3, now), now).await.unwrap(), Rotation::Rotated { .. }));
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn of_many_refreshes_with_one_token_one_is_good_and_the_session_ends() {
     .await;
 
     let count = |is: fn(&Rotation) -> bool| rotations.iter().filter(|rotation| is(rotation)).count();
-    assert_eq!(count(|rotation| matches!(rotation, Rotation::Rotated(_))), 1);
+    assert_eq!(count(|rotation| matches!(rotation, Rotation::Rotated { .. })), 1);
     assert_eq!(count(|rotation| matches!(rotation, Rotation::Reused(_))), 1);
     assert_eq!(count(|rotation| matches!(rotation, Rotation::Unknown)), 28);
     assert_eq!(store.sessions(account_id, START).await.unwrap(), []);
@@ -99,7 +99,7 @@ async fn an_idle_session_expires() {
     let kept = store.rotate_session(refresh(1), &tokens(11, last_moment), last_moment).await.unwrap();
     let expired = store.rotate_session(refresh(2), &tokens(12, too_late), too_late).await.unwrap();
 
-    assert!(matches!(kept, Rotation::Rotated(_)));
+    assert!(matches!(kept, Rotation::Rotated { .. }));
     assert_eq!(expired, Rotation::Expired(EndedSession { session_id: session_id(2), account_id }));
     assert_eq!(store.session_by_access(access(12), too_late).await.unwrap(), None);
     let left = store.sessions(account_id, too_late).await.unwrap();
@@ -118,14 +118,14 @@ async fn no_refresh_moves_the_absolute_end() {
     while now.plus(IDLE) < end {
         now = just_before(now.plus(IDLE));
         let rotation = store.rotate_session(refresh(number), &tokens(number + 1, now), now).await.unwrap();
-        assert!(matches!(rotation, Rotation::Rotated(_)), "{rotation:?}");
+        assert!(matches!(rotation, Rotation::Rotated { .. }), "{rotation:?}");
         number += 1;
     }
     let shortly_before = just_before(end);
     let last = store.rotate_session(refresh(number), &tokens(number + 1, shortly_before), shortly_before).await;
 
     let session = store.session_by_access(access(number + 1), shortly_before).await.unwrap().unwrap();
-    assert_eq!(last.unwrap(), Rotation::Rotated(session));
+    assert_eq!(last.unwrap(), Rotation::Rotated { session, refresh_expires_at: end });
     assert_eq!(session.expires_at, end);
     assert_eq!(store.session_by_access(access(number + 1), end).await.unwrap(), None);
     let rotation = store.rotate_session(refresh(number + 1), &tokens(number + 2, end), end).await.unwrap();
@@ -160,7 +160,7 @@ async fn a_session_can_be_refreshed_so_often() {
             async move { store.rotate_session(refresh(number), &tokens(number + 1, START), START).await.unwrap() }
         }))
         .await;
-        assert!(rotations.iter().all(|rotation| matches!(rotation, Rotation::Rotated(_))));
+        assert!(rotations.iter().all(|rotation| matches!(rotation, Rotation::Rotated { .. })));
     }
     let last = store.rotate_session(refresh(REFRESHES_MAX), &tokens(REFRESHES_MAX + 1, START), START).await.unwrap();
 
@@ -306,12 +306,13 @@ async fn what_has_expired_is_removed_and_nothing_else() {
     // The session that was never refreshed; a minute later the used token of the other.
     assert_eq!(store.remove_expired(START.plus(IDLE)).await.unwrap(), 1);
     assert_eq!(store.rotate_session(refresh(3), &tokens(4, START.plus(IDLE)), START.plus(IDLE)).await.unwrap(), {
-        Rotation::Rotated(Session {
+        let session = Session {
             session_id: session_id(2),
             account_id,
             device_id: None,
             expires_at: START.plus(IDLE).plus(ACCESS),
-        })
+        };
+        Rotation::Rotated { session, refresh_expires_at: START.plus(IDLE).plus(IDLE) }
     });
     assert_eq!(store.remove_expired(START.plus(IDLE).plus(MINUTE)).await.unwrap(), 2);
     store.close().await;
