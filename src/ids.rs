@@ -126,6 +126,14 @@ identifier! {
     EnvelopeId, 16
 }
 identifier! {
+    /// One invitation into a room.
+    InvitationId, 16
+}
+identifier! {
+    /// One life of a log: drawn when the log is made, so that a lost log is seen.
+    LogEpoch, 8
+}
+identifier! {
     /// One item of a vault collection.
     ItemId, 16
 }

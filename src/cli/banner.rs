@@ -12,7 +12,7 @@ pub(super) fn banner(node: &Node) -> String {
         "Conclave {version} listens on http://{address}\n  \
          data      {folder} (SQLite)\n  \
          sign-in   {sign_in}\n  \
-         on        accounts, sessions, device lists, prekeys; no rooms, messages or sockets yet\n",
+         on        accounts, device lists, prekeys, rooms and mailboxes; sockets at /ws\n",
         version = env!("CARGO_PKG_VERSION"),
         address = node.address(),
     );

@@ -1,9 +1,10 @@
-//! What is written down of sign-ins, sessions, devices and keys: ids and counts, under the log target
+//! What is written down of sign-ins, sessions, devices, keys and rooms: ids and counts, under the log target
 //! `audit`. Never tokens, keys, names or addresses of the network; never who writes to whom.
 
 use tracing::info;
 
-use crate::ids::{AccountId, DeviceAddress, DeviceId, SessionId};
+use crate::ids::{AccountId, DeviceAddress, DeviceId, InvitationId, RoomId, SessionId};
+use crate::wire::Role;
 
 /// The log target.
 pub const TARGET: &str = "audit";
@@ -89,6 +90,72 @@ pub enum Event<'a> {
         /// The device.
         device: DeviceAddress,
     },
+    /// A room was made.
+    RoomCreated {
+        /// The room.
+        room: RoomId,
+        /// By whom.
+        account: AccountId,
+    },
+    /// A room was closed.
+    RoomClosed {
+        /// The room.
+        room: RoomId,
+        /// By whom.
+        account: AccountId,
+    },
+    /// An account joined a room.
+    RoomJoined {
+        /// The room.
+        room: RoomId,
+        /// Who.
+        account: AccountId,
+    },
+    /// An account left a room.
+    RoomLeft {
+        /// The room.
+        room: RoomId,
+        /// Who.
+        account: AccountId,
+    },
+    /// A member was removed from a room.
+    MemberRemoved {
+        /// The room.
+        room: RoomId,
+        /// By whom.
+        account: AccountId,
+        /// Who.
+        member: AccountId,
+    },
+    /// A member of a room got a role.
+    RoleGiven {
+        /// The room.
+        room: RoomId,
+        /// By whom.
+        account: AccountId,
+        /// Who.
+        member: AccountId,
+        /// Which.
+        role: Role,
+    },
+    /// An invitation into a room was made.
+    InvitationMade {
+        /// The room.
+        room: RoomId,
+        /// By whom.
+        account: AccountId,
+        /// The invitation.
+        invitation: InvitationId,
+    },
+    /// An invitation was withdrawn.
+    InvitationRevoked {
+        /// The room.
+        room: RoomId,
+        /// By whom.
+        account: AccountId,
+        /// The invitation.
+        invitation: InvitationId,
+    },
 }
 
 /// Writes an event down.
@@ -116,5 +183,21 @@ pub fn record(event: Event<'_>) {
             info!(target: TARGET, %device, one_time, one_time_kem, "prekeys_published");
         }
         Event::BundleClaimed { device } => info!(target: TARGET, %device, "bundle_claimed"),
+        Event::RoomCreated { room, account } => info!(target: TARGET, %room, %account, "room_created"),
+        Event::RoomClosed { room, account } => info!(target: TARGET, %room, %account, "room_closed"),
+        Event::RoomJoined { room, account } => info!(target: TARGET, %room, %account, "room_joined"),
+        Event::RoomLeft { room, account } => info!(target: TARGET, %room, %account, "room_left"),
+        Event::MemberRemoved { room, account, member } => {
+            info!(target: TARGET, %room, %account, %member, "member_removed");
+        }
+        Event::RoleGiven { room, account, member, role } => {
+            info!(target: TARGET, %room, %account, %member, role = role.as_str(), "role_given");
+        }
+        Event::InvitationMade { room, account, invitation } => {
+            info!(target: TARGET, %room, %account, %invitation, "invitation_made");
+        }
+        Event::InvitationRevoked { room, account, invitation } => {
+            info!(target: TARGET, %room, %account, %invitation, "invitation_revoked");
+        }
     }
 }

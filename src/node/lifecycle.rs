@@ -14,19 +14,24 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
-use actix_web::dev::ServerHandle;
+use actix_http::HttpService;
+use actix_server::{Server, ServerHandle};
+use actix_service::map_config;
+use actix_web::App;
+use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::rt::{self, task::JoinHandle};
 use actix_web::web::Data;
-use actix_web::{App, HttpServer};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use super::auth::{DevelopmentProvider, Provider, Redirects, SignIn};
+use super::actors::{Routes, Supervisor, Upgrades};
+use super::auth::{self, DevelopmentProvider, Provider, ProvidersError, Redirects, SignIn};
 use super::clock::Clock;
 use super::config::{ConfigError, PublicAddress, Settings, WebAddress};
 use super::http::{self, NodeState, RateLimits, Readiness};
-use super::store::{Store, StoreError};
+use super::store::{Store, StoreError, WriteCounts};
+use crate::wire::limits;
 
 /// How often what has expired is removed from the store.
 const SWEEP_EVERY: Duration = Duration::from_secs(300);
@@ -37,6 +42,9 @@ pub enum StartError {
     /// Settings that do not go together.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The sign-in providers cannot be used as they are set.
+    #[error(transparent)]
+    Providers(#[from] ProvidersError),
     /// The folder of the database cannot be made.
     #[error("cannot make the folder {path} (store.folder): {source}", path = path.display())]
     Folder {
@@ -91,8 +99,10 @@ impl Node {
         let listener = TcpListener::bind(settings.server.address).map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         let public_url = public_url(&settings, address);
+        let providers = auth::providers(&settings, &public_url, &clock)?;
         let store = open_store(&settings).await?;
-        let state = Data::new(state(settings.clone(), clock, store.clone(), &public_url));
+        let state = Data::new(state(settings.clone(), clock.clone(), store.clone(), public_url.clone(), providers));
+        Supervisor::start_with(&state.routes, store.clone(), clock, limits::NONCE_TTL);
         let server = match serve(listener, &state) {
             Ok(server) => server,
             Err(source) => {
@@ -124,8 +134,14 @@ impl Node {
         &self.state.settings
     }
 
+    /// What the store's writer has done since the node started.
+    #[must_use]
+    pub fn write_counts(&self) -> WriteCounts {
+        self.state.store.write_counts()
+    }
+
     /// The names of the sign-in providers that are on.
-    pub fn providers(&self) -> impl Iterator<Item = &'static str> + '_ {
+    pub fn providers(&self) -> impl Iterator<Item = &str> + '_ {
         self.state.sign_in.providers()
     }
 
@@ -140,6 +156,7 @@ impl Node {
         let Self { address: _, public_url: _, state, server, serving, upkeep } = self;
         info!(target: "node", "stopping");
         state.readiness.stop();
+        state.routes.drain().await;
         server.stop(true).await;
         match serving.await {
             Ok(Ok(())) => {}
@@ -187,16 +204,25 @@ async fn open_store(settings: &Settings) -> Result<Store, StartError> {
     Store::open(&path).await.map_err(|source| StartError::Store { path, source })
 }
 
-fn state(settings: Settings, clock: Clock, store: Store, public_url: &WebAddress) -> NodeState {
-    let redirects = Redirects::new(public_url, &settings.sign_in.redirect_urls);
+fn state(
+    settings: Settings,
+    clock: Clock,
+    store: Store,
+    public_url: WebAddress,
+    mut providers: Vec<Provider>,
+) -> NodeState {
+    let redirects = Redirects::new(&public_url, &settings.sign_in.redirect_urls);
     let development = settings
         .sign_in
         .development
-        .then(|| DevelopmentProvider::new(store.clone(), clock.clone(), redirects.clone(), public_url));
-    let providers = development.iter().cloned().map(Provider::Development).collect();
+        .then(|| DevelopmentProvider::new(store.clone(), clock.clone(), redirects, &public_url));
+    providers.extend(development.iter().cloned().map(Provider::Development));
+    let sign_in = settings.sign_in.clone();
     NodeState {
-        sign_in: SignIn::new(store.clone(), clock.clone(), settings.sign_in.clone(), redirects, providers),
+        sign_in: SignIn::new(store.clone(), clock.clone(), sign_in, public_url.clone(), providers),
+        public_url,
         development,
+        routes: Routes::default(),
         limits: RateLimits::new(&settings.limits, &clock),
         readiness: Readiness::default(),
         settings,
@@ -205,24 +231,31 @@ fn state(settings: Settings, clock: Clock, store: Store, public_url: &WebAddress
     }
 }
 
-fn serve(listener: TcpListener, state: &Data<NodeState>) -> io::Result<actix_web::dev::Server> {
+/// Serves REST by actix-web, and hands upgrades to the actors. It is actix-web's own server, but for that hook.
+fn serve(listener: TcpListener, state: &Data<NodeState>) -> io::Result<Server> {
     let settings = &state.settings.server;
-    let shared = state.clone();
-    let mut server = HttpServer::new(move || {
-        let app = App::new().app_data(shared.clone()).configure(http::routes);
-        let app = if shared.development.is_some() { app.configure(http::development_routes) } else { app };
-        app.wrap(from_fn(http::within_time)).wrap(from_fn(http::framed))
-    })
-    .disable_signals()
-    .tcp_nodelay(true)
-    .max_connections(settings.connections_per_worker_max.value() as usize)
-    .client_request_timeout(settings.header_seconds_max.seconds())
-    .keep_alive(settings.keep_alive_seconds.seconds())
-    .shutdown_timeout(u64::from(settings.stop_seconds_max.value()));
+    let mut server = Server::build()
+        .disable_signals()
+        .max_concurrent_connections(settings.connections_per_worker_max.value() as usize)
+        .shutdown_timeout(u64::from(settings.stop_seconds_max.value()));
     if settings.workers.value() > 0 {
         server = server.workers(settings.workers.value() as usize);
     }
-    Ok(server.listen(listener)?.run())
+    let state = state.clone();
+    let server = server.listen("http", listener, move || {
+        let app = App::new().app_data(state.clone()).configure(http::routes);
+        let app = if state.development.is_some() { app.configure(http::development_routes) } else { app };
+        let app = app.wrap(from_fn(http::within_time)).wrap(from_fn(http::framed));
+        let settings = &state.settings.server;
+        HttpService::build()
+            .tcp_nodelay(true)
+            .client_request_timeout(settings.header_seconds_max.seconds())
+            .keep_alive(settings.keep_alive_seconds.seconds())
+            .upgrade(Upgrades::new(state.clone()))
+            .finish(map_config(app, |()| AppConfig::default()))
+            .tcp()
+    })?;
+    Ok(server.run())
 }
 
 fn public_url(settings: &Settings, address: SocketAddr) -> WebAddress {

@@ -1,12 +1,15 @@
-//! The node: people sign in to it, devices publish their keys on it, others fetch them.
+//! The node: people sign in to it, devices publish their keys on it, and what they seal for each other goes
+//! through its rooms and mailboxes.
 //!
-//! It owns accounts, sessions and the directory. It sees public keys, signed lists and tokens; it has
-//! no way to name a private key, and what it could learn is in the README's table.
+//! It owns accounts, sessions, the directory, logs and who hears of them. It sees public keys, signed lists, sealed envelopes
+//! and tokens; it has no way to name a private key, and what it could learn is in the README's table.
 //!
+//! - [`actors`]: rooms and sessions. [`ws`]: their sockets.
 //! - [`config`]: every setting; [`clock`] and [`entropy`]: the only places that read either.
 //! - [`store`]: what is kept; [`tokens`]: its secrets. [`auth`]: who somebody is. [`http`]: REST. [`audit`]: what is written
 //!   down of it. [`lifecycle`]: start, readiness and stop.
 
+pub mod actors;
 pub mod audit;
 pub mod auth;
 pub mod clock;
@@ -17,3 +20,4 @@ pub mod lifecycle;
 pub mod log;
 pub mod store;
 pub mod tokens;
+pub mod ws;

@@ -1,4 +1,4 @@
-//! The secrets of sign-in: tokens, and what a pending sign-in keeps.
+//! The secrets of sign-in and of invitations: tokens, and what a pending sign-in keeps.
 //!
 //! A token is 32 random bytes. Its text form is base64url without padding, 43 characters. It leaves
 //! the node once, to the client that it is for; the node keeps its [`TokenHash`] alone, from which
@@ -107,6 +107,24 @@ token! {
     /// An authorization code that the built-in provider gave out.
     AuthorizationCode, AUTHORIZATION_CODE
 }
+token! {
+    /// Lets whoever has it into a room.
+    InvitationToken, INVITATION_TOKEN
+}
+
+token! {
+    /// Opens a socket of a session, once and within seconds: for pages.
+    Ticket, TICKET
+}
+
+token! {
+    /// The code by which a device without a browser asks whether it is signed in (RFC 8628, section 3.2).
+    DeviceCode, DEVICE_CODE
+}
+token! {
+    /// The cookie of a browser that signs a device in: whoever comes back from the provider is who went there.
+    BrowserSecret, BROWSER
+}
 
 secret! {
     /// The PKCE verifier of a pending sign-in (RFC 7636, section 4.1); the provider sees its text
@@ -195,6 +213,15 @@ impl Nonce {
 pub struct TokenHash([u8; LENGTH]);
 
 impl TokenHash {
+    /// Of a secret that is no token; its label is its own.
+    pub(in crate::node) fn of(label: &[u8], secret: &[u8]) -> Self {
+        Self(Sha256::new().chain_update(label).chain_update(secret).finalize().into())
+    }
+
+    pub(in crate::node) const fn from_bytes(bytes: [u8; LENGTH]) -> Self {
+        Self(bytes)
+    }
+
     pub(in crate::node) const fn as_bytes(&self) -> &[u8; LENGTH] {
         &self.0
     }
@@ -258,6 +285,9 @@ mod tests {
             text.parse::<RefreshToken>().unwrap().hash(),
             text.parse::<FlowState>().unwrap().hash(),
             text.parse::<AuthorizationCode>().unwrap().hash(),
+            text.parse::<InvitationToken>().unwrap().hash(),
+            text.parse::<DeviceCode>().unwrap().hash(),
+            text.parse::<BrowserSecret>().unwrap().hash(),
         ];
 
         let distinct: std::collections::BTreeSet<_> = hashes.into_iter().collect();

@@ -54,6 +54,41 @@ pub struct CompleteFlow {
     pub code: SecretText,
     /// The flow's state.
     pub state: SecretText,
+    /// The `iss` that the browser came back with, where it did (RFC 9207).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub iss: Option<String>,
+}
+
+/// Body of `POST /api/auth/device`: a device without a browser wants to be signed in (RFC 8628).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartDevice {
+    /// Which provider.
+    pub provider: String,
+}
+
+/// Answer of `POST /api/auth/device`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceStarted {
+    /// The device asks with it whether it is signed in, and shows it to nobody.
+    pub device_code: SecretText,
+    /// The device shows it to whoever signs it in: letters in two groups of four.
+    pub user_code: SecretText,
+    /// The page where they type it.
+    pub verification_uri: String,
+    /// Seconds to wait between two questions.
+    pub interval: u64,
+    /// Until when the device can be signed in.
+    pub expires_at: Timestamp,
+}
+
+/// Body of `POST /api/auth/device/token`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskDevice {
+    /// The device's code.
+    pub device_code: SecretText,
 }
 
 /// Answer of a completed flow and of a refresh: a session's tokens. Each token is good once it is
@@ -71,7 +106,7 @@ pub struct SessionTokens {
     pub access_expires_at: Timestamp,
     /// Gives the next pair of tokens.
     pub refresh_token: SecretText,
-    /// Until when the refresh token is good at the latest: not past the end of the session.
+    /// Until when the refresh token is good.
     pub refresh_expires_at: Timestamp,
 }
 
@@ -116,4 +151,14 @@ pub struct SessionSummary {
 pub struct SignedOut {
     /// How many sessions were ended.
     pub sessions_ended: u64,
+}
+
+/// Answer of `POST /api/ws/ticket`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SocketTicket {
+    /// Stands in `hello`. It is good once.
+    pub ticket: SecretText,
+    /// Until when.
+    pub expires_at: Timestamp,
 }

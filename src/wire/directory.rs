@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::bytes::Bytes;
 use crate::ids::DeviceId;
 
 /// Body of `PUT /api/session/device`.
@@ -10,6 +11,8 @@ use crate::ids::DeviceId;
 pub struct BindDevice {
     /// The device that the session is of. It is on the account's device list.
     pub device_id: DeviceId,
+    /// Ed25519 by the device's signing key, over the label, the session's id and the device's address.
+    pub signature: Bytes<64>,
 }
 
 /// Answer of `GET /api/prekeys`: what the node still has of a device.

@@ -201,9 +201,70 @@ error_codes! {
     NoPrekeys = "no_prekeys",
     /// The device has more one-time prekeys than the node keeps.
     TooManyPrekeys = "too_many_prekeys",
+    /// The signature that makes a session a device's is not the device's.
+    DeviceProofRefused = "device_proof_refused",
+
+    /// There is no such room, or the account is no member of it.
+    UnknownRoom = "unknown_room",
+    /// The account is no member of the room.
+    UnknownMember = "unknown_member",
+    /// The room has no such invitation.
+    UnknownInvitation = "unknown_invitation",
+    /// The invitation is unknown, expired, used up, or for another account.
+    InvitationRefused = "invitation_refused",
+    /// The member's role does not allow it.
+    RoleForbids = "role_forbids",
+    /// The room would be left without an owner.
+    LastOwner = "last_owner",
+    /// The room is closed.
+    RoomClosed = "room_closed",
+    /// The room has as many members as it may.
+    TooManyMembers = "too_many_members",
+    /// The account is in as many rooms as it may be.
+    TooManyRooms = "too_many_rooms",
+    /// The room has as many invitations as it may.
+    TooManyInvitations = "too_many_invitations",
+    /// The node keeps no keys of rooms: custody `node` is off.
+    CustodyDisabled = "custody_disabled",
+    /// The node does not carry rooms that are protected in this way.
+    ProtectionUnsupported = "protection_unsupported",
+    /// The position is of another life of the log.
+    OtherLogEpoch = "other_log_epoch",
+    /// The position is past the head of the log.
+    PositionAhead = "position_ahead",
+    /// The device's mailbox holds as much as it may.
+    MailboxFull = "mailbox_full",
+
+    /// What came over the socket is no command.
+    CommandMalformed = "command_malformed",
+    /// The socket has not said who it is of: `hello` is its first command.
+    HelloExpected = "hello_expected",
+    /// The socket has said who it is of before.
+    HelloTwice = "hello_twice",
+    /// The socket has joined the room before.
+    AlreadyJoined = "already_joined",
+    /// The socket has not joined the room.
+    NotJoined = "not_joined",
+    /// The envelope's nonce was used by another one.
+    EnvelopeReplayed = "envelope_replayed",
+    /// Pages of this origin may not open a socket.
+    OriginRefused = "origin_refused",
+    /// The request for a socket names no subprotocol that the node speaks.
+    SubprotocolMissing = "subprotocol_missing",
 
     /// The message's key was given up for its age or for want of room.
     MessageKeyGivenUp = "message_key_given_up",
+
+    /// The sign-in provider does not answer, or not as it should.
+    ProviderUnavailable = "provider_unavailable",
+    /// Nobody has signed the device in yet; ask again.
+    AuthorizationPending = "authorization_pending",
+    /// The device asks too often: from now on it waits five seconds longer.
+    SlowDown = "slow_down",
+    /// Nobody waits with this device code: unknown, used or expired. Begin again.
+    ExpiredToken = "expired_token",
+    /// Whoever was asked to sign the device in refused.
+    AccessDenied = "access_denied",
 }
 
 impl fmt::Display for ErrorCode {

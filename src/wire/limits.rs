@@ -30,6 +30,9 @@ pub const DEVICES_MAX: usize = 64;
 /// One-time prekeys of one kind in one publication.
 pub const ONE_TIME_PREKEYS_MAX: usize = 200;
 
+/// Below so many one-time keys of a kind, a device is told to publish more.
+pub const ONE_TIME_PREKEYS_LOW: u32 = 30;
+
 /// Bytes of a request's body, where nothing else is said: an id, a token, a code.
 pub const REQUEST_BYTES_MAX: usize = 8 * 1024;
 
@@ -38,3 +41,27 @@ pub const DEVICE_LIST_JSON_BYTES_MAX: usize = 1024 + DEVICES_MAX * 512;
 
 /// Bytes of a publication of prekeys in JSON. A KEM prekey has about 2,300, a one-time prekey 110.
 pub const PREKEYS_JSON_BYTES_MAX: usize = 8 * 1024 + ONE_TIME_PREKEYS_MAX * (2_560 + 160);
+
+/// Envelopes in one `deliver`: one for each device of an account.
+pub const COMMAND_ENVELOPES_MAX: usize = DEVICES_MAX;
+
+/// Bytes of one message of a client on the socket: an envelope with the largest payload, or many small ones.
+pub const COMMAND_BYTES_MAX: usize = 256 * 1024;
+
+/// How long somebody is taken to write, if nothing more is heard.
+pub const TYPING_TTL: Duration = Duration::from_secs(10);
+
+/// How long a ticket for a socket is good.
+pub const TICKET_TTL: Duration = Duration::from_secs(30);
+
+/// Entries of one page of a log, and elements of one page of a list.
+pub const PAGE_ENTRIES_MAX: usize = 256;
+
+/// How long an invitation is good at most. A link that is found years later opens nothing.
+pub const INVITATION_AGE_MAX: Duration = Duration::from_secs(30 * 86_400);
+
+/// How long an invitation is good where nothing is said.
+pub const INVITATION_AGE_DEFAULT: Duration = Duration::from_secs(7 * 86_400);
+
+/// How often one invitation can be used: as often as a room can have members.
+pub const INVITATION_USES_MAX: u32 = 10_000;

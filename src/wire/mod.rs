@@ -18,15 +18,19 @@ mod envelope;
 mod error_code;
 pub mod limits;
 mod list;
+mod log_page;
 mod policy;
+mod position;
 mod prekeys;
 mod problem;
+mod room;
 mod secret_text;
+mod socket;
 mod timestamp;
 
 pub use auth::{
-    CompleteFlow, FlowStarted, Provider, Providers, Refresh, SessionSummary, SessionTokens, Sessions, SignedOut,
-    StartFlow,
+    AskDevice, CompleteFlow, DeviceStarted, FlowStarted, Provider, Providers, Refresh, SessionSummary, SessionTokens,
+    Sessions, SignedOut, SocketTicket, StartDevice, StartFlow,
 };
 pub use bytes::{ByteString, Bytes};
 pub use codec::{Reader, WireError, Writer};
@@ -34,8 +38,18 @@ pub use device::{DeviceCertificate, DeviceList};
 pub use directory::{BindDevice, PrekeyStatus};
 pub use envelope::{Destination, Envelope, EnvelopeError};
 pub use error_code::ErrorCode;
+pub use log_page::{LogEntry, LogPage, PageLimit, PageLimitError};
 pub use policy::{Custody, Protection, RoomPolicy, Signatures};
+pub use position::Position;
 pub use prekeys::{KemPrekey, KemPrekeyUse, OneTimePrekey, PrekeyBundle, PrekeyPublication, SignedPrekey};
 pub use problem::Problem;
+pub use room::{
+    CreateInvitation, CreateRoom, InvitationCreated, InvitationSummary, Invitations, JoinRoom, Joined, MemberSummary,
+    Members, Role, RoomSummary, Rooms, SetRole,
+};
 pub use secret_text::SecretText;
+pub use socket::{
+    Answer, Command, CommandError, Credential, Delivery, Encoding, Entry, Log, Message, Outcome, Presence, SignalKind,
+    TypingState,
+};
 pub use timestamp::Timestamp;

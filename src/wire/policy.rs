@@ -46,6 +46,13 @@ pub struct RoomPolicy {
     pub signatures: Signatures,
 }
 
+/// What holds where nothing is said: keys with the clients, ratchets, signed envelopes.
+impl Default for RoomPolicy {
+    fn default() -> Self {
+        Self { custody: Custody::Client, protection: Protection::Ratchet, signatures: Signatures::On }
+    }
+}
+
 impl RoomPolicy {
     /// Length of the binary form in bytes.
     pub const LENGTH: usize = 3;

@@ -3,7 +3,9 @@
 use conclave::ids::{AccountId, DeviceAddress, DeviceId};
 use conclave::protocol::identity::{AccountRoot, DeviceIdentity, DeviceKeys};
 use conclave::protocol::machine::{Encrypt, Input, Machine, Outputs, Place};
-use conclave::wire::{DeviceList, Envelope, PrekeyBundle, PrekeyPublication, PrekeyStatus, SecretText, SessionTokens};
+use conclave::wire::{
+    Bytes, DeviceList, Envelope, PrekeyBundle, PrekeyPublication, PrekeyStatus, SecretText, SessionTokens,
+};
 use rand_chacha::ChaCha20Rng;
 use serde_json::json;
 
@@ -52,8 +54,15 @@ impl Person {
         node.put("/api/devices", Some(self.token()), &json!(list)).await
     }
 
-    pub(crate) async fn bind(&self, node: &TestNode, device: DeviceId) -> Answer {
-        node.put("/api/session/device", Some(self.token()), &json!({ "device_id": device })).await
+    /// Makes the session that of a device, by its proof.
+    pub(crate) async fn bind(&self, node: &TestNode, device: &Device) -> Answer {
+        let signature = device.machine.prove_session(self.tokens.session_id);
+        self.bind_with(node, device.address().device_id, &signature).await
+    }
+
+    pub(crate) async fn bind_with(&self, node: &TestNode, device: DeviceId, signature: &Bytes<64>) -> Answer {
+        let body = json!({ "device_id": device, "signature": signature });
+        node.put("/api/session/device", Some(self.token()), &body).await
     }
 
     pub(crate) async fn put_prekeys(&self, node: &TestNode, prekeys: &PrekeyPublication) -> Answer {
@@ -91,7 +100,7 @@ impl User {
         let device = person.certify_device(seed + 1);
         let list = person.next_list();
         person.put_list(node, &list).await.done();
-        person.bind(node, device.address().device_id).await.done();
+        person.bind(node, &device).await.done();
         Self { person, device }
     }
 

@@ -104,6 +104,71 @@ fn wrong_setting_is_named_with_its_file_and_key() {
     }
 }
 
+/// A secret is used and never shown: neither by `config print` nor where settings are printed for debugging.
+#[test]
+fn secrets_of_providers_are_never_printed() {
+    let text = "[sign_in.github]\nclient_id = \"app\"\nclient_secret = \"canary\"\n";
+    let settings = load(text, &[("CONCLAVE__SIGN_IN__GOOGLE__CLIENT_SECRET", "canary")]).unwrap();
+
+    assert_eq!(settings.github.secret().unwrap().unwrap().expose(), "canary");
+    assert_eq!(settings.google.secret().unwrap().unwrap().expose(), "canary");
+    let printed = settings.to_toml();
+    assert!(!printed.contains("canary") && !format!("{settings:?}").contains("canary"), "{printed}");
+    assert_eq!(printed.matches("client_secret = \"(hidden)\"").count(), 2);
+    let error = load(&printed, &[]).unwrap_err();
+    assert!(error.starts_with("DIR/node.toml: sign_in.github.client_secret: `config print` shows"), "{error}");
+}
+
+#[test]
+fn secret_stands_in_a_file_of_its_own() {
+    let folder = DataFolder::new();
+    let load = |name: &str, text: &str| {
+        let file = folder.write(name, text);
+        let text =
+            format!("[sign_in.github]\nclient_id = \"app\"\nclient_secret_file = {:?}\n", file.to_str().unwrap());
+        load(&text, &[])
+    };
+
+    let settings = load("good", " canary\n").unwrap();
+    assert_eq!(settings.github.secret().unwrap().unwrap().expose(), "canary");
+    assert!(!settings.to_toml().contains("canary"));
+    for (text, reason) in [("", "empty"), (" \n", "empty"), (&*"x".repeat(4_097), "over 4096 bytes")] {
+        let error = load("bad", text).unwrap_err();
+        assert!(error.contains("sign_in.github.client_secret_file: ") && error.ends_with(reason), "{error}");
+    }
+}
+
+#[test]
+fn providers_that_are_half_set_are_refused() {
+    for (text, expected) in [
+        ("[sign_in.github]\nclient_id = \"x\"", "DIR/node.toml: sign_in.github.client_id: this provider takes no"),
+        ("[sign_in.google]\nclient_id = \"x\"", "DIR/node.toml: sign_in.google.client_id: this provider takes no"),
+        ("[sign_in.openid]\nclient_id = \"x\"", "DIR/node.toml: sign_in.openid.client_id: whose client that is"),
+        ("[sign_in.openid]\nissuer = \"https://x\"", "DIR/node.toml: sign_in.openid.issuer: the issuer knows the"),
+        (
+            "[sign_in.openid]\nissuer = \"http://x\"",
+            "DIR/node.toml: sign_in.openid.issuer: \"http://x\" is not an https",
+        ),
+        ("[sign_in.openid]\nname = \"github\"", "DIR/node.toml: sign_in.openid.name: \"github\" is not 1 to 32"),
+        ("[sign_in.openid]\nname = \"a/b\"", "DIR/node.toml: sign_in.openid.name: \"a/b\" is not 1 to 32"),
+        ("[sign_in.openid]\nisuer = \"x\"", "DIR/node.toml: sign_in.openid.isuer: there is no such setting"),
+        ("[sign_in.gitlab]\nclient_id = \"x\"", "DIR/node.toml: sign_in.gitlab.client_id: there is no such setting"),
+        (
+            "[sign_in.openid]\nclient_secret = \"canary\"\nclient_secret_file = \"/nowhere\"",
+            "the settings: sign_in.openid.client_secret_file: there is a client_secret too",
+        ),
+        (
+            "[sign_in.github]\nclient_id = \"x\"\nclient_secret_file = \"/nowhere/x\"",
+            "the settings: sign_in.github.client_secret_file: /nowhere/x: No such file",
+        ),
+    ] {
+        let error = load(text, &[]).unwrap_err();
+        assert!(error.starts_with(expected) && !error.contains("canary"), "{text}: {error}");
+    }
+    let slash = load("[sign_in.openid]\nissuer = \"https://x.example/\"\nclient_id = \"x\"", &[]).unwrap();
+    assert_eq!(slash.openid.issuer.as_str(), "https://x.example/");
+}
+
 #[test]
 fn wrong_variable_is_named_too() {
     for (name, value, expected) in [

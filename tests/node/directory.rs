@@ -114,18 +114,44 @@ async fn lists_get_newer_only() {
 async fn session_is_of_a_listed_device_and_of_one() {
     let node = TestNode::start().await;
     let mut ada = Person::sign_in(&node, "ada", 10).await;
-    let (one, other) = (ada.certify_device(11).address().device_id, ada.certify_device(12).address().device_id);
+    let (one, other) = (ada.certify_device(11), ada.certify_device(12));
 
-    ada.bind(&node, one).await.refused(404, ErrorCode::UnknownDevice);
+    ada.bind(&node, &one).await.refused(404, ErrorCode::UnknownDevice);
     let list = ada.next_list();
     ada.put_list(&node, &list).await.done();
-    ada.bind(&node, DeviceId::from_bytes([7; 16])).await.refused(404, ErrorCode::UnknownDevice);
-    ada.bind(&node, one).await.done();
-    ada.bind(&node, one).await.done();
-    ada.bind(&node, other).await.refused(409, ErrorCode::SessionBound);
+    let proof = one.machine.prove_session(ada.tokens.session_id);
+    ada.bind_with(&node, DeviceId::from_bytes([7; 16]), &proof).await.refused(404, ErrorCode::UnknownDevice);
+    ada.bind(&node, &one).await.done();
+    ada.bind(&node, &one).await.done();
+    ada.bind(&node, &other).await.refused(409, ErrorCode::SessionBound);
 
     let stranger = Person::sign_in(&node, "grace", 20).await;
-    stranger.bind(&node, one).await.refused(404, ErrorCode::UnknownDevice);
+    stranger.bind(&node, &one).await.refused(404, ErrorCode::UnknownDevice);
+    node.stop().await;
+}
+
+/// A token alone takes nobody's place: the device itself has to sign for this very session.
+#[actix_web::test]
+async fn session_is_of_a_device_that_proves_it() {
+    let node = TestNode::start().await;
+    let mut ada = Person::sign_in(&node, "ada", 10).await;
+    let (one, other) = (ada.certify_device(11), ada.certify_device(12));
+    let list = ada.next_list();
+    ada.put_list(&node, &list).await.done();
+    let device_id = one.address().device_id;
+    let thief = Person { tokens: node.sign_in("ada").await, account: ada.account };
+
+    let of_another_session = one.machine.prove_session(ada.tokens.session_id);
+    let of_another_device = other.machine.prove_session(thief.tokens.session_id);
+    let mut altered = one.machine.prove_session(thief.tokens.session_id);
+    altered.0[0] ^= 1;
+    for proof in [of_another_session, of_another_device, altered, Bytes([0; 64])] {
+        thief.bind_with(&node, device_id, &proof).await.refused(403, ErrorCode::DeviceProofRefused);
+    }
+    node.get("/api/prekeys", Some(thief.token())).await.refused(409, ErrorCode::DeviceNotBound);
+
+    thief.bind(&node, &one).await.done();
+    assert_eq!(node.get("/api/prekeys", Some(thief.token())).await.status, 200);
     node.stop().await;
 }
 

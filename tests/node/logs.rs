@@ -4,12 +4,15 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use conclave::ids::AccountId;
-use conclave::wire::{ErrorCode, SessionTokens};
+use conclave::wire::{DeviceStarted, ErrorCode, SessionTokens};
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::client::User;
+use crate::providers::browser::Browser;
+use crate::providers::played::Reply;
+use crate::providers::{CLIENT_SECRET, github};
 use crate::server::{Answer, TestNode};
 
 #[actix_web::test]
@@ -53,6 +56,39 @@ async fn logs_tell_what_happened_and_hold_no_secret() {
     ] {
         let line = text.lines().find(|line| line.contains(secret));
         assert!(line.is_none(), "{what} in a log line: {}", line.unwrap());
+    }
+}
+
+/// What the node shows to a provider, gets from it, and gives to a device that waits.
+#[actix_web::test]
+async fn logs_hold_no_secret_of_a_provider_or_of_a_device() {
+    let lines = lines();
+    let (github, node) = github::start().await;
+    github::sign_in(&node).await.ok::<SessionTokens>();
+    github.reply(github::TOKEN, Reply::Status(400, json!({ "error": "invalid_grant", "hint": "canary-token" })));
+    github::sign_in(&node).await.refused(400, ErrorCode::CodeRefused);
+    let device: DeviceStarted = node.post("/api/auth/device", None, &json!({ "provider": "github" })).await.ok();
+    let mut browser = Browser::default();
+    let page = browser.open(&format!("{}/device", node.url)).await;
+    browser.submit(&format!("{}/device", node.url), "user_code", device.user_code.expose()).await;
+    node.post("/api/auth/device/token", None, &json!({ "device_code": device.device_code })).await;
+    node.stop().await;
+    github.stop().await;
+
+    let text = lines.text();
+    assert!(text.contains("a sign-in is refused") && text.contains("/api/auth/device/token"));
+    let cookie = page.header("set-cookie").split(['=', ';']).nth(1).unwrap();
+    for secret in [
+        CLIENT_SECRET,
+        "canary-token",
+        "canary-code",
+        "583231",
+        device.device_code.expose(),
+        device.user_code.expose(),
+        cookie,
+    ] {
+        let line = text.lines().find(|line| line.contains(secret));
+        assert!(line.is_none(), "{secret} in a log line: {}", line.unwrap());
     }
 }
 

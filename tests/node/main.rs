@@ -5,10 +5,15 @@
 mod client;
 mod config;
 mod directory;
+mod handshake;
 mod logs;
 mod outsider;
+mod providers;
+mod rooms;
 mod server;
 mod sign_in;
+mod socket;
+mod sockets;
 mod store;
 #[path = "../support/mod.rs"]
 mod support;

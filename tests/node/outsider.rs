@@ -15,13 +15,19 @@ use crate::client::{Person, User};
 use crate::server::{Answer, TestNode};
 
 /// Every call that takes JSON, and the most that its body may have.
-const CALLS: [(&str, &str, usize); 6] = [
+const CALLS: [(&str, &str, usize); 12] = [
     ("POST", "/api/auth/flows", REQUEST_BYTES_MAX),
     ("POST", "/api/auth/flows/complete", REQUEST_BYTES_MAX),
     ("POST", "/api/auth/refresh", REQUEST_BYTES_MAX),
+    ("POST", "/api/auth/device", REQUEST_BYTES_MAX),
+    ("POST", "/api/auth/device/token", REQUEST_BYTES_MAX),
     ("PUT", "/api/session/device", REQUEST_BYTES_MAX),
     ("PUT", "/api/devices", DEVICE_LIST_JSON_BYTES_MAX),
     ("PUT", "/api/prekeys", PREKEYS_JSON_BYTES_MAX),
+    ("POST", "/api/rooms", REQUEST_BYTES_MAX),
+    ("POST", "/api/rooms/join", REQUEST_BYTES_MAX),
+    ("POST", "/api/rooms/AAAAAAAAAAAAAAAAAAAAAA/invitations", REQUEST_BYTES_MAX),
+    ("PUT", "/api/rooms/AAAAAAAAAAAAAAAAAAAAAA/members/AAAAAAAAAAAAAAAAAAAAAA", REQUEST_BYTES_MAX),
 ];
 
 #[actix_web::test]
@@ -100,7 +106,7 @@ async fn paths_methods_and_ids_that_are_none_are_refused() {
     let ada = Person::sign_in(&node, "ada", 10).await;
     let get = async |path: &str| node.get(path, Some(ada.token())).await;
 
-    for path in ["/", "/api", "/api/auth", "/api/nothing", "/api/users", "/..%2f..%2fetc/passwd", "/ws", "/api/rooms"] {
+    for path in ["/", "/api", "/api/auth", "/api/nothing", "/api/users", "/..%2f..%2fetc/passwd", "/ws"] {
         get(path).await.refused(404, ErrorCode::NotFound);
     }
     for (method, path) in [("GET", "/api/auth/flows"), ("POST", "/healthz"), ("DELETE", "/api/devices")] {
@@ -108,7 +114,12 @@ async fn paths_methods_and_ids_that_are_none_are_refused() {
         answer.refused(405, ErrorCode::MethodNotAllowed);
     }
     for id in ["x", "AAAA", "AAAAAAAAAAAAAAAAAAAAA%00", &"A".repeat(3_000), "%ff"] {
-        get(&format!("/api/users/{id}/devices")).await.refused(400, ErrorCode::MalformedRequest);
+        for path in [format!("/api/users/{id}/devices"), format!("/api/rooms/{id}"), format!("/api/rooms?after={id}")] {
+            get(&path).await.refused(400, ErrorCode::MalformedRequest);
+        }
+    }
+    for query in ["limit=0", "limit=257", "limit=-1", "limit=x", "after=", "surprise=1"] {
+        get(&format!("/api/rooms?{query}")).await.refused(400, ErrorCode::MalformedRequest);
     }
     for query in ["", "?code=1", "?response_type=code", "?%ff", "?a=%"] {
         get(&format!("/development/authorize{query}")).await.refused(400, ErrorCode::MalformedRequest);

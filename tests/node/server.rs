@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use conclave::node::clock::ManualClock;
+use conclave::node::clock::{Clock, ManualClock};
 use conclave::node::config::Settings;
 use conclave::node::lifecycle::Node;
+use conclave::node::store::Store;
 use conclave::wire::{ErrorCode, FlowStarted, Problem, SecretText, SessionTokens, Timestamp};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use reqwest::redirect::Policy;
@@ -37,6 +38,11 @@ impl TestNode {
         Self::start_in(DataFolder::new(), ManualClock::at(START), change).await
     }
 
+    /// A node whose clock shows what the system's does: for what runs beside it in a process of its own.
+    pub(crate) async fn start_beside(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_in(DataFolder::new(), ManualClock::at(Clock::system().now()), change).await
+    }
+
     async fn start_in(folder: DataFolder, clock: ManualClock, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings::default();
         settings.server.address.set_port(0);
@@ -49,8 +55,16 @@ impl TestNode {
 
     /// Stops the node and starts another on the same folder.
     pub(crate) async fn restart(self) -> Self {
+        self.restart_after(async |_| ()).await
+    }
+
+    /// As [`restart`](Self::restart); in between something is done to the store, which is closed then.
+    pub(crate) async fn restart_after(self, change: impl AsyncFnOnce(&Store)) -> Self {
         let Self { node, clock, url: _, folder, http: _ } = self;
         node.stop().await;
+        let store = Store::open(folder.path()).await.unwrap();
+        change(&store).await;
+        store.close().await;
         Self::start_in(folder, clock, |_| ()).await
     }
 
@@ -78,9 +92,18 @@ impl TestNode {
         self.send(Method::PUT, path, token, body).await
     }
 
+    pub(crate) async fn delete(&self, path: &str, token: Option<&SecretText>) -> Answer {
+        Answer::of(with_token(self.request(Method::DELETE, path), token)).await
+    }
+
     /// Begins a sign-in.
     pub(crate) async fn start_flow(&self) -> FlowStarted {
         self.post("/api/auth/flows", None, &json!({ "provider": "development" })).await.ok()
+    }
+
+    /// Begins a sign-in at a provider.
+    pub(crate) async fn start_flow_at(&self, provider: &str) -> FlowStarted {
+        self.post("/api/auth/flows", None, &json!({ "provider": provider })).await.ok()
     }
 
     /// Sends the provider's form, as a browser would.

@@ -330,6 +330,7 @@ async fn no_access_token_outlives_its_session() {
     let last: SessionTokens = node.refresh(&tokens.refresh_token).await.ok();
 
     assert_eq!(last.access_expires_at, node.clock.now().plus(Duration::from_secs(60)));
+    assert_eq!((last.refresh_expires_at, tokens.refresh_expires_at), (last.access_expires_at, last.access_expires_at));
     node.clock.advance(Duration::from_secs(60));
     assert!(!node.accepts(&last.access_token).await);
     node.stop().await;

@@ -30,7 +30,13 @@ const CODES: &str = "
     malformed_request unsupported_media_type body_too_large request_timeout not_found method_not_allowed
     rate_limited unavailable token_missing token_refused unknown_provider redirect_refused flow_refused
     code_refused refresh_refused refresh_reused unknown_session device_not_bound session_bound
-    root_key_changed no_prekeys too_many_prekeys message_key_given_up";
+    root_key_changed no_prekeys too_many_prekeys device_proof_refused
+    unknown_room unknown_member unknown_invitation invitation_refused role_forbids last_owner room_closed
+    too_many_members too_many_rooms too_many_invitations custody_disabled protection_unsupported
+    other_log_epoch position_ahead mailbox_full
+    command_malformed hello_expected hello_twice already_joined not_joined envelope_replayed origin_refused
+    subprotocol_missing message_key_given_up
+    provider_unavailable authorization_pending slow_down expired_token access_denied";
 
 /// Where the codes begin that no error of the machine and of public forms has: those of identities,
 /// safety numbers, vaults, keystores, backups and the node. The tests of these assert them.

@@ -10,13 +10,13 @@ use core::time::Duration;
 use serde::Deserialize;
 
 use super::error::SignInError;
-use super::redirect::Redirects;
-use super::{AuthorizationRequest, Claims};
+use super::provider::{AuthorizationRequest, Claims, Exchange};
+use super::redirect::{Redirects, percent_encoded};
 use crate::node::clock::Clock;
 use crate::node::config::WebAddress;
 use crate::node::entropy;
 use crate::node::store::{CodeGrant, Store};
-use crate::node::tokens::{AuthorizationCode, CodeChallenge, CodeVerifier, Nonce};
+use crate::node::tokens::{AuthorizationCode, CodeChallenge, Nonce};
 use crate::wire::SecretText;
 
 /// What the API calls the provider.
@@ -106,7 +106,8 @@ impl DevelopmentProvider {
 
     /// Where the browser goes to sign in.
     pub(super) fn authorization_url(&self, request: &AuthorizationRequest<'_>) -> SecretText {
-        let AuthorizationRequest { redirect_uri, state, nonce, code_challenge } = request;
+        let AuthorizationRequest { redirect_uri, state, nonce, code_verifier } = request;
+        let code_challenge = code_verifier.challenge();
         let redirect_uri = percent_encoded(redirect_uri.as_str());
         let state = state.expose();
         SecretText::new(format!(
@@ -165,18 +166,19 @@ impl DevelopmentProvider {
 
     /// What the token endpoint of another provider does (RFC 6749, section 4.1.3; RFC 7636, section
     /// 4.6). The code is gone whatever comes of it.
-    pub(super) async fn exchange(
-        &self,
-        code: &SecretText,
-        code_verifier: &CodeVerifier,
-        redirect_uri: &str,
-    ) -> Result<Claims, SignInError> {
-        let code: AuthorizationCode = code.expose().parse().map_err(|_| SignInError::CodeRefused)?;
-        let taken = self.store.take_code(code.hash(), self.clock.now()).await?.ok_or(SignInError::CodeRefused)?;
-        if taken.code_challenge != code_verifier.challenge() || taken.redirect_uri != redirect_uri {
+    pub(super) async fn exchange(&self, exchange: &Exchange<'_>, redirect_uri: &str) -> Result<Claims, SignInError> {
+        // It does not say who it is: nobody else has its codes.
+        let Exchange { code, responder, code_verifier, nonce } = exchange;
+        if responder.is_some() {
             return Err(SignInError::CodeRefused);
         }
-        Ok(Claims { issuer: ISSUER.to_owned(), subject: taken.subject, nonce: taken.nonce })
+        let code: AuthorizationCode = code.expose().parse().map_err(|_| SignInError::CodeRefused)?;
+        let taken = self.store.take_code(code.hash(), self.clock.now()).await?.ok_or(SignInError::CodeRefused)?;
+        let is_bound = taken.code_challenge == code_verifier.challenge() && taken.nonce == *nonce;
+        if !is_bound || taken.redirect_uri != redirect_uri {
+            return Err(SignInError::CodeRefused);
+        }
+        Ok(Claims { issuer: ISSUER.to_owned(), subject: taken.subject })
     }
 }
 
@@ -185,15 +187,6 @@ struct Bound {
     redirect_uri: WebAddress,
     nonce: Nonce,
     code_challenge: CodeChallenge,
-}
-
-/// Everything but letters, digits and `-._~` as `%` and two digits (RFC 3986, section 2.1).
-fn percent_encoded(text: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-        byte => format!("%{byte:02X}"),
-    };
-    text.bytes().map(encode).collect()
 }
 
 #[cfg(test)]
@@ -208,11 +201,5 @@ mod tests {
         for text in ["", "Ada", "a b", "a/b", "<b>", "é", &"x".repeat(65)] {
             assert_eq!(text.parse::<Name>(), Err(NameError), "{text}");
         }
-    }
-
-    #[test]
-    fn addresses_are_encoded_whole() {
-        assert_eq!(percent_encoded("http://[::1]:1/a&b=é"), "http%3A%2F%2F%5B%3A%3A1%5D%3A1%2Fa%26b%3D%C3%A9");
-        assert_eq!(percent_encoded("Az09-._~"), "Az09-._~");
     }
 }

@@ -1,5 +1,6 @@
 //! Why a sign-in or a refresh is refused.
 
+use super::provider_error::ProviderError;
 use crate::node::entropy::EntropyError;
 use crate::node::store::StoreError;
 
@@ -25,6 +26,21 @@ pub enum SignInError {
     /// The code is unknown, used, expired, or of another sign-in.
     #[error("the authorization code is not accepted")]
     CodeRefused,
+    /// Nobody has signed the device in yet.
+    #[error("nobody has signed the device in yet")]
+    DevicePending,
+    /// The device asks too often.
+    #[error("the device asks too often")]
+    DeviceTooSoon,
+    /// Nobody waits with this device code or user code.
+    #[error("nobody waits with this code")]
+    DeviceUnknown,
+    /// Whoever was asked to sign the device in refused.
+    #[error("the sign-in of the device was refused")]
+    DeviceDenied,
+    /// The provider, or what it says of somebody, is refused.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
     /// The refresh token is unknown or expired, or its session has ended.
     #[error("the refresh token is not accepted")]
     RefreshRefused,

@@ -7,6 +7,11 @@ use crate::node::store::limits::REDIRECT_URI_BYTES_MAX;
 /// The node's own page that shows code and state, for whoever gives no address.
 pub const CALLBACK_PATH: &str = "/auth/callback";
 
+/// Where a provider sends browsers back to: what is registered there. The node sends them on.
+pub(super) fn callback_path(provider: &str) -> String {
+    format!("/auth/{provider}/callback")
+}
+
 /// The addresses that a browser may be sent to: those of the settings, the node's own page, and
 /// loopback addresses of any port, where programs on the user's own machine listen (RFC 8252,
 /// section 7.3).
@@ -37,6 +42,15 @@ impl Redirects {
         };
         address.filter(is_allowed).ok_or(SignInError::RedirectRefused)
     }
+}
+
+/// Everything but letters, digits and `-._~` as `%` and two digits (RFC 3986, section 2.1).
+pub(super) fn percent_encoded(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
 }
 
 #[cfg(test)]
@@ -88,5 +102,11 @@ mod tests {
         ] {
             assert!(!choose(asked), "{asked}");
         }
+    }
+
+    #[test]
+    fn addresses_are_encoded_whole() {
+        assert_eq!(percent_encoded("http://[::1]:1/a&b=é"), "http%3A%2F%2F%5B%3A%3A1%5D%3A1%2Fa%26b%3D%C3%A9");
+        assert_eq!(percent_encoded("Az09-._~"), "Az09-._~");
     }
 }

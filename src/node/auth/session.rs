@@ -18,6 +18,15 @@ struct Pair {
 }
 
 impl Pair {
+    /// Cut to the end of their session.
+    fn until(self, end: Timestamp) -> Self {
+        Self {
+            access_expires_at: self.access_expires_at.min(end),
+            refresh_expires_at: self.refresh_expires_at.min(end),
+            ..self
+        }
+    }
+
     fn hashed(&self) -> NewTokens {
         NewTokens {
             access: self.access.hash(),
@@ -43,12 +52,13 @@ impl SignIn {
     /// Opens a session of an account that has signed in.
     pub(super) async fn open_session(&self, account_id: AccountId) -> Result<SessionTokens, SignInError> {
         let now = self.clock.now();
-        let pair = self.draw(now)?;
+        let absolute_expires_at = now.plus(self.settings.session_hours_max.hours());
+        let pair = self.draw(now)?.until(absolute_expires_at);
         let session = NewSession {
             session_id: SessionId::generate(&mut entropy::generator()?),
             account_id,
             tokens: pair.hashed(),
-            absolute_expires_at: now.plus(self.settings.session_hours_max.hours()),
+            absolute_expires_at,
             created_at: now,
         };
         for ended in self.store.open_session(&session).await? {
@@ -67,10 +77,10 @@ impl SignIn {
         let now = self.clock.now();
         let pair = self.draw(now)?;
         match self.store.rotate_session(token.hash(), &pair.hashed(), now).await? {
-            Rotation::Rotated(session) => {
+            Rotation::Rotated { session, refresh_expires_at } => {
                 audit::record(Event::Refreshed { account: session.account_id, session: session.session_id });
                 let tokens = pair.issued(session.account_id, session.session_id);
-                Ok(SessionTokens { access_expires_at: session.expires_at, ..tokens })
+                Ok(SessionTokens { access_expires_at: session.expires_at, refresh_expires_at, ..tokens })
             }
             Rotation::Reused(ended) => {
                 audit::record(Event::RefreshReused { account: ended.account_id, session: ended.session_id });

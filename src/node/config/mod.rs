@@ -5,6 +5,7 @@
 //! that name source and key. `config/default.toml` is [`Settings::to_toml`] of the defaults, and a test
 //! holds the two equal.
 
+mod client_secret;
 mod error;
 mod section;
 mod source;
@@ -13,15 +14,23 @@ mod values;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+pub use client_secret::{ClientSecret, SecretFile};
 pub use error::ConfigError;
 use section::section;
 pub use source::Environ;
 use source::Sources;
-pub use values::{Bounded, LogFilter, LogFormat, PublicAddress, WebAddress, is_loopback_host};
+pub use values::{Bounded, Issuer, LogFilter, LogFormat, ProviderName, PublicAddress, WebAddress, is_loopback_host};
+
+use crate::wire::SecretText;
 
 /// Why the development provider is refused.
 const DEVELOPMENT_NEEDS_LOOPBACK: &str = "the development provider signs in whoever asks: it may be on only while server.address and server.public_url are \
      loopback addresses";
+
+/// Why a provider without a client secret is refused: both ask for one at every exchange.
+const NEEDS_SECRET: &str = "this provider takes no client without a client_secret or client_secret_file";
+const NEEDS_CLIENT: &str = "the issuer knows the node by sign_in.openid.client_id, which is not set";
+const NEEDS_ISSUER: &str = "whose client that is says sign_in.openid.issuer, which is not set";
 
 section! {
     /// Where the node listens, and how long it waits.
@@ -32,6 +41,8 @@ section! {
         /// What people and browsers use to reach the node: `"https://conclave.example"`. Empty: `http://`
         /// and the address.
         public_url: PublicAddress = PublicAddress::Derived;
+        /// Origins of pages that may open a socket, beside the node's own: `["https://app.example"]`.
+        origins: Vec<WebAddress> = Vec::new();
         /// Threads that answer requests, 0 to 256. 0: one for each core.
         workers: Bounded<0, 256> = Bounded::of::<0>();
         /// Connections that one worker holds, 1 to 100000. Further ones wait.
@@ -77,6 +88,54 @@ section! {
 }
 
 section! {
+    /// Sign-in by GitHub: on when `client_id` is set. At GitHub, the app's callback address is that of the
+    /// node with `/auth/github/callback`.
+    GitHub in "sign_in.github" {
+        /// The app's client id. Empty: off.
+        client_id: String = String::new();
+        /// The app's client secret. It is never printed.
+        client_secret: ClientSecret = ClientSecret::default();
+        /// A file that holds the client secret, in place of `client_secret`.
+        client_secret_file: SecretFile = SecretFile::default();
+        /// Where people sign in. For GitHub Enterprise: `"https://github.example"`.
+        web_url: WebAddress = WebAddress::fixed("https://github.com");
+        /// Where the API is. For GitHub Enterprise: `"https://github.example/api/v3"`.
+        api_url: WebAddress = WebAddress::fixed("https://api.github.com");
+    }
+}
+
+section! {
+    /// Sign-in by Google: on when `client_id` is set. At Google, the redirect address is that of the node
+    /// with `/auth/google/callback`.
+    Google in "sign_in.google" {
+        /// The client id. Empty: off.
+        client_id: String = String::new();
+        /// The client secret. It is never printed.
+        client_secret: ClientSecret = ClientSecret::default();
+        /// A file that holds the client secret, in place of `client_secret`.
+        client_secret_file: SecretFile = SecretFile::default();
+    }
+}
+
+section! {
+    /// Sign-in by any issuer of OpenID Connect that has a discovery document: on when `issuer` is set. The
+    /// redirect address to register there is that of the node with `/auth/`, the name and `/callback`.
+    OpenId in "sign_in.openid" {
+        /// What the API and the redirect address call it: 1 to 32 lowercase letters, digits and hyphens.
+        name: ProviderName = ProviderName::fixed("openid");
+        /// The issuer, exactly as it calls itself: `"https://login.example/realms/main"`. It is `https`, but
+        /// on a loopback address. Empty: off.
+        issuer: Issuer = Issuer::default();
+        /// The client id.
+        client_id: String = String::new();
+        /// The client secret; a public client has none. It is never printed.
+        client_secret: ClientSecret = ClientSecret::default();
+        /// A file that holds the client secret, in place of `client_secret`.
+        client_secret_file: SecretFile = SecretFile::default();
+    }
+}
+
+section! {
     /// How often somebody may ask. Past a limit the answer is 429, with the seconds to wait. A whole
     /// minute's worth may come at once.
     Limits in "limits" {
@@ -84,6 +143,11 @@ section! {
         sign_in_per_minute: Bounded<1, 100_000> = Bounded::of::<60>();
         /// Calls in a minute with a token, by account, 1 to 1000000.
         requests_per_minute: Bounded<1, 1_000_000> = Bounded::of::<600>();
+        /// Commands in a minute over sockets, by account, 1 to 100000000. An envelope counts as one, what is told to a
+        /// whole room as four.
+        commands_per_minute: Bounded<1, 100_000_000> = Bounded::of::<6_000>();
+        /// Sockets that are open at once, by address (IPv6: by /64), 1 to 1000000.
+        sockets_per_address: Bounded<1, 1_000_000> = Bounded::of::<1_000>();
         /// Claims in a minute, by who asks and whose device is asked for, 1 to 1000. A claim takes one
         /// of the device's one-time keys.
         claims_per_minute: Bounded<1, 1_000> = Bounded::of::<10>();
@@ -109,6 +173,12 @@ pub struct Settings {
     pub store: Store,
     /// Who may sign in, and for how long.
     pub sign_in: SignIn,
+    /// Sign-in by GitHub.
+    pub github: GitHub,
+    /// Sign-in by Google.
+    pub google: Google,
+    /// Sign-in by any issuer of OpenID Connect.
+    pub openid: OpenId,
     /// How often somebody may ask.
     pub limits: Limits,
     /// What the node writes about itself.
@@ -121,12 +191,16 @@ impl Settings {
     /// # Errors
     /// [`ConfigError`], with source and key.
     pub fn load(file: Option<&Path>, environ: Environ) -> Result<Self, ConfigError> {
-        let known = [Server::KEYS, Store::KEYS, SignIn::KEYS, Limits::KEYS, Log::KEYS].concat();
+        let sign_in = [SignIn::KEYS, GitHub::KEYS, Google::KEYS, OpenId::KEYS].concat();
+        let known = [Server::KEYS, Store::KEYS, &sign_in, Limits::KEYS, Log::KEYS].concat();
         let sources = Sources::read(file, environ, &known)?;
         let settings = Self {
             server: Server::read(&sources)?,
             store: Store::read(&sources)?,
             sign_in: SignIn::read(&sources)?,
+            github: GitHub::read(&sources)?,
+            google: Google::read(&sources)?,
+            openid: OpenId::read(&sources)?,
             limits: Limits::read(&sources)?,
             log: Log::read(&sources)?,
         };
@@ -139,25 +213,89 @@ impl Settings {
     /// # Errors
     /// [`ConfigError::Conflict`].
     pub fn check(&self, origin: &dyn Fn(&str) -> String) -> Result<(), ConfigError> {
-        let key = "sign_in.development";
+        let conflict = |key, reason| Err(ConfigError::Conflict { origin: origin(key), key, reason });
         let is_local = self.server.address.ip().is_loopback() && self.server.public_url.is_loopback();
         if self.sign_in.development && !is_local {
-            return Err(ConfigError::Conflict { origin: origin(key), key, reason: DEVELOPMENT_NEEDS_LOOPBACK });
+            return conflict("sign_in.development", DEVELOPMENT_NEEDS_LOOPBACK);
         }
-        Ok(())
+        let Self { github, google, openid, .. } = self;
+        if github.is_on() && github.secret()?.is_none() {
+            return conflict("sign_in.github.client_id", NEEDS_SECRET);
+        }
+        if google.is_on() && google.secret()?.is_none() {
+            return conflict("sign_in.google.client_id", NEEDS_SECRET);
+        }
+        if openid.is_on() && openid.client_id.is_empty() {
+            return conflict("sign_in.openid.issuer", NEEDS_CLIENT);
+        }
+        if !openid.is_on() && !openid.client_id.is_empty() {
+            return conflict("sign_in.openid.client_id", NEEDS_ISSUER);
+        }
+        openid.secret().map(drop)
     }
 
     /// The settings as a documented TOML file.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let Self { server, store, sign_in, limits, log } = self;
+        let Self { server, store, sign_in, github, google, openid, limits, log } = self;
         let mut text = HEADER.to_owned();
         server.print(&mut text);
         store.print(&mut text);
         sign_in.print(&mut text);
+        github.print(&mut text);
+        google.print(&mut text);
+        openid.print(&mut text);
         limits.print(&mut text);
         log.print(&mut text);
         text
+    }
+}
+
+impl GitHub {
+    /// Whether people can sign in by it.
+    #[must_use]
+    pub const fn is_on(&self) -> bool {
+        !self.client_id.is_empty()
+    }
+
+    /// The client secret, from the settings or its file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if both are given, or if the file cannot be read.
+    pub fn secret(&self) -> Result<Option<SecretText>, ConfigError> {
+        self.client_secret.or_file(&self.client_secret_file, "sign_in.github.client_secret_file")
+    }
+}
+
+impl Google {
+    /// Whether people can sign in by it.
+    #[must_use]
+    pub const fn is_on(&self) -> bool {
+        !self.client_id.is_empty()
+    }
+
+    /// As [`GitHub::secret`].
+    ///
+    /// # Errors
+    /// As [`GitHub::secret`].
+    pub fn secret(&self) -> Result<Option<SecretText>, ConfigError> {
+        self.client_secret.or_file(&self.client_secret_file, "sign_in.google.client_secret_file")
+    }
+}
+
+impl OpenId {
+    /// Whether people can sign in by it.
+    #[must_use]
+    pub const fn is_on(&self) -> bool {
+        self.issuer.is_set()
+    }
+
+    /// As [`GitHub::secret`].
+    ///
+    /// # Errors
+    /// As [`GitHub::secret`].
+    pub fn secret(&self) -> Result<Option<SecretText>, ConfigError> {
+        self.client_secret.or_file(&self.client_secret_file, "sign_in.openid.client_secret_file")
     }
 }
 

@@ -12,7 +12,7 @@ const PREFIX: &str = "CONCLAVE";
 const SEPARATOR: &str = "__";
 
 /// Settings that hold a list; in the environment its parts are separated by commas.
-const LISTS: &[&str] = &["sign_in.redirect_urls"];
+const LISTS: &[&str] = &["server.origins", "sign_in.redirect_urls"];
 
 /// The environment that overrides the file.
 #[derive(Clone, Debug)]
@@ -87,11 +87,14 @@ impl Source {
     }
 }
 
-/// The settings of a section; of anything else, its own name.
-fn names(section: &str, value: Value) -> Vec<String> {
+/// The settings of a section and of those in it; of anything else, its own name.
+fn names(key: &str, value: Value) -> Vec<String> {
     match value.kind {
-        ValueKind::Table(settings) => settings.into_keys().map(|name| format!("{section}.{name}")).collect(),
-        _ => vec![section.to_owned()],
+        ValueKind::Table(settings) if !settings.is_empty() => {
+            settings.into_iter().flat_map(|(name, value)| names(&format!("{key}.{name}"), value)).collect()
+        }
+        ValueKind::Table(_) => Vec::new(),
+        _ => vec![key.to_owned()],
     }
 }
 

@@ -63,6 +63,11 @@ impl WebAddress {
         (is_web && is_plain && !text.contains('#')).then(|| Self(text.trim_end_matches('/').to_owned()))
     }
 
+    /// An address that is known when the program is built.
+    pub(super) fn fixed(text: &'static str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// The address of whatever listens there, without TLS.
     #[must_use]
     pub fn of(address: SocketAddr) -> Self {
@@ -80,6 +85,16 @@ impl WebAddress {
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.0.starts_with("https:")
+    }
+
+    /// Its origin (RFC 6454): scheme, host and port, without the scheme's own port.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        let start = self.0.find("://").map_or(0, |at| at + 3);
+        let end = self.0.get(start..).and_then(|rest| rest.find('/')).map_or(self.0.len(), |at| start + at);
+        let origin = self.0.get(..end).unwrap_or_default();
+        let default_port = if self.is_https() { ":443" } else { ":80" };
+        origin.strip_suffix(default_port).unwrap_or(origin)
     }
 
     /// The address of a path below this one; `path` begins with a slash.
@@ -153,6 +168,77 @@ impl<'de> Deserialize<'de> for PublicAddress {
             return Ok(Self::Derived);
         }
         WebAddress::deserialize(de::value::StringDeserializer::new(text)).map(Self::Given)
+    }
+}
+
+/// An issuer of OpenID Connect: an `https` address, or an `http` one on this machine, character by
+/// character as the issuer writes it. As text: the address, or nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Issuer(String);
+
+impl Issuer {
+    /// Parses an address; none if it is something else, or could be read on its way.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_private = |address: &WebAddress| address.is_https() || address.is_loopback();
+        WebAddress::parse(text).filter(is_private).map(|_| Self(text.to_owned()))
+    }
+
+    /// Whether there is one.
+    #[must_use]
+    pub const fn is_set(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Issuer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        Self::parse(&text).ok_or_else(|| {
+            de::Error::custom(format_args!("{text:?} is not an https address without query and fragment"))
+        })
+    }
+}
+
+/// What a provider is called: 1 to 32 lowercase letters, digits and hyphens, and not as a built-in one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct ProviderName(String);
+
+impl ProviderName {
+    /// A name that is known when the program is built.
+    pub(super) fn fixed(name: &'static str) -> Self {
+        Self(name.to_owned())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for ProviderName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let is_allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        let is_taken = ["development", "github", "google"].contains(&name.as_str());
+        if (1..=32).contains(&name.len()) && name.bytes().all(is_allowed) && !is_taken {
+            return Ok(Self(name));
+        }
+        Err(de::Error::custom(format_args!(
+            "{name:?} is not 1 to 32 lowercase letters, digits and hyphens, or is the name of a built-in provider"
+        )))
     }
 }
 

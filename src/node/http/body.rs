@@ -3,12 +3,34 @@
 use actix_web::error::{JsonPayloadError, PayloadError, UrlencodedError};
 use actix_web::web::{FormConfig, JsonConfig, PathConfig, PayloadConfig, QueryConfig};
 use actix_web::{Error, HttpRequest};
+use serde::Deserialize;
 
 use super::error::ApiError;
-use crate::wire::ErrorCode;
+use crate::wire::{ErrorCode, PageLimit};
 
 /// Characters of what is said about a body that does not parse: it may quote the body.
 const DETAIL_CHARACTERS_MAX: usize = 200;
+
+/// The query of a call that answers a page: what it begins after, and how much it may have.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, bound = "T: Deserialize<'de>")]
+pub(super) struct PageQuery<T> {
+    #[serde(default = "beginning")]
+    pub(super) after: Option<T>,
+    #[serde(default)]
+    pub(super) limit: PageLimit,
+}
+
+const fn beginning<T>() -> Option<T> {
+    None
+}
+
+impl<T> PageQuery<T> {
+    /// What the next page begins after, if this one is full: it may then be the last all the same.
+    pub(super) fn next<E>(&self, page: &[E], id: impl Fn(&E) -> T) -> Option<T> {
+        if page.len() < usize::from(self.limit.get()) { None } else { page.last().map(id) }
+    }
+}
 
 /// Reads JSON of at most this many bytes. The content type must be JSON, which also keeps pages of
 /// other origins out: a browser asks before it sends that, and the node does not agree.

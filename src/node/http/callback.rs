@@ -1,35 +1,87 @@
-//! `/auth/callback`: where a browser arrives that was sent nowhere else. It shows code and state, for
-//! the program that began the sign-in.
+//! `/auth/{provider}/callback`: where providers send browsers back to; the node sends them on. `/auth/callback`:
+//! where a browser arrives that is to be sent nowhere else. It shows code and state, for the program that began the
+//! sign-in.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Query, ServiceConfig};
+use actix_web::http::header::LOCATION;
+use actix_web::web::{self, Data, Path, Query, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde::Deserialize;
 
+use super::browser;
+use super::error::ApiError;
 use super::extract::Visitor;
 use super::page::{escaped, page};
-use crate::node::auth::CALLBACK_PATH;
+use super::state::NodeState;
+use crate::node::auth::{Arrival, Arrived, CALLBACK_PATH, SignInError};
 use crate::wire::SecretText;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(web::resource(CALLBACK_PATH).route(web::get().to(show)));
+    config
+        .service(web::resource(CALLBACK_PATH).route(web::get().to(show)))
+        .service(web::resource("/auth/{provider}/callback").route(web::get().to(arrive)));
 }
 
-/// What the provider sends: others may add to it (RFC 6749, section 4.1.2).
+async fn arrive(
+    _: Visitor,
+    request: HttpRequest,
+    state: Data<NodeState>,
+    provider: Path<String>,
+    arrival: Query<Arrival>,
+) -> HttpResponse {
+    let browser = browser::secret(&request, &state.public_url);
+    match state.sign_in.arrive(&provider, &arrival, browser.as_ref()).await {
+        Ok(Arrived::SendOn(location)) => HttpResponse::SeeOther().insert_header((LOCATION, location.expose())).finish(),
+        Ok(Arrived::DeviceSignedIn) => {
+            page(StatusCode::OK, "Signed in", "<p>Your device is signed in. You may close this page.</p>\n")
+        }
+        Ok(Arrived::DeviceDenied) => page(
+            StatusCode::OK,
+            "Not signed in",
+            "<p>The device is told that you refused. You may close this page.</p>\n",
+        ),
+        Err(error) => refusal(error),
+    }
+}
+
+/// A page for a person, with the status of the error.
+fn refusal(error: SignInError) -> HttpResponse {
+    let text = match &error {
+        SignInError::FlowRefused | SignInError::DeviceUnknown => {
+            "This sign-in is not under way in this browser: it was completed, took too long, or was begun elsewhere."
+        }
+        error if is_refusal(error) => "The sign-in provider does not vouch for this sign-in.",
+        _ => "The sign-in cannot be completed now.",
+    };
+    let status = ApiError::from(error).status_code();
+    page(status, "Not signed in", &format!("<p>{text} Start again.</p>\n"))
+}
+
+fn is_refusal(error: &SignInError) -> bool {
+    matches!(error, SignInError::CodeRefused) || matches!(error, SignInError::Provider(error) if error.is_refusal())
+}
+
+/// What a browser is sent on with.
 #[derive(Debug, Deserialize)]
-struct Arrival {
-    code: SecretText,
+struct Shown {
+    code: Option<SecretText>,
     state: SecretText,
+    iss: Option<String>,
 }
 
-async fn show(_: Visitor, arrival: Query<Arrival>) -> HttpResponse {
-    let (code, state) = (escaped(arrival.code.expose()), escaped(arrival.state.expose()));
+async fn show(_: Visitor, shown: Query<Shown>) -> HttpResponse {
+    let Some(code) = &shown.code else {
+        return page(StatusCode::OK, "Not signed in", "<p>The sign-in provider gave no code. Start again.</p>\n");
+    };
+    let (code, state) = (escaped(code.expose()), escaped(shown.state.expose()));
+    let iss = shown.iss.as_deref().map(|iss| format!("<p>Issuer: <code>{}</code></p>\n", escaped(iss)));
     page(
         StatusCode::OK,
         "One more step",
         &format!(
-            "<p>Give these two to the program that you are signing in with, and to nobody else.</p>\n\
-             <p>Code: <code>{code}</code></p>\n<p>State: <code>{state}</code></p>\n"
+            "<p>Give these to the program that you are signing in with, and to nobody else.</p>\n\
+             <p>Code: <code>{code}</code></p>\n<p>State: <code>{state}</code></p>\n{}",
+            iss.unwrap_or_default()
         ),
     )
 }

@@ -6,12 +6,14 @@ use actix_web::web::{self, Data, Json, Path, ServiceConfig};
 use super::body;
 use super::error::ApiError;
 use super::extract::SignedIn;
+use super::frame::to_the_end;
 use super::state::NodeState;
 use crate::ids::AccountId;
+use crate::node::actors::RoomChange;
 use crate::node::audit::{self, Event};
 use crate::protocol::public::{VerifiedDeviceList, VerifyError, verify_device_list};
 use crate::wire::limits::DEVICE_LIST_JSON_BYTES_MAX;
-use crate::wire::{DeviceList, ErrorCode};
+use crate::wire::{DeviceList, ErrorCode, PageLimit};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
@@ -30,14 +32,34 @@ async fn publish(asker: SignedIn, state: Data<NodeState>, list: Json<DeviceList>
         return Err(ApiError::new(ErrorCode::OwnerMismatch));
     }
     let list = verified(list.into_inner()).await?;
-    let change = state.store.put_device_list(account, &list, state.clock.now()).await?;
-    audit::record(Event::DevicesPublished {
-        account,
-        version: list.version(),
-        devices: list.devices().len(),
-        sessions_ended: change.ended_sessions.len(),
-    });
-    Ok(HttpResponse::NoContent().finish())
+    to_the_end(async move {
+        let change = state.store.put_device_list(account, &list, state.clock.now()).await?;
+        for session in &change.ended_sessions {
+            state.routes.end_session(*session);
+        }
+        audit::record(Event::DevicesPublished {
+            account,
+            version: list.version(),
+            devices: list.devices().len(),
+            sessions_ended: change.ended_sessions.len(),
+        });
+        tell_rooms(&state, account, list.version()).await?;
+        Ok(HttpResponse::NoContent().finish())
+    })
+    .await
+}
+
+/// Tells the rooms that the account is in.
+async fn tell_rooms(state: &NodeState, account: AccountId, version: u64) -> Result<(), ApiError> {
+    let mut after = None;
+    loop {
+        let rooms = state.store.rooms_of(account, after, PageLimit::default()).await?;
+        let Some((last, _)) = rooms.last() else { return Ok(()) };
+        after = Some(last.room_id);
+        for (room, _) in rooms {
+            state.routes.tell_room(room.room_id, RoomChange::Devices(account, version)).await;
+        }
+    }
 }
 
 /// Checks a list beside the requests: a full one is 65 signatures.

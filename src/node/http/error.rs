@@ -7,7 +7,7 @@ use std::error::Error;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::node::entropy::EntropyError;
 use crate::node::store::StoreError;
@@ -47,6 +47,12 @@ impl ApiError {
         Self { retry_after: Some(RETRY_UNAVAILABLE), ..Self::new(ErrorCode::Unavailable) }
     }
 
+    /// A sign-in provider cannot be used now. The cause goes into the log.
+    pub fn provider_unavailable(cause: &(dyn Error + 'static)) -> Self {
+        warn!(target: "http", cause = %Chain(cause), "a sign-in provider is unavailable");
+        Self { retry_after: Some(RETRY_PROVIDER), ..Self::new(ErrorCode::ProviderUnavailable) }
+    }
+
     /// A fault of the node. The cause goes into the log.
     pub fn internal(cause: &(dyn Error + 'static)) -> Self {
         error!(target: "http", cause = %Chain(cause), "internal error");
@@ -62,6 +68,9 @@ impl ApiError {
 
 /// How long a client waits when the node cannot answer.
 const RETRY_UNAVAILABLE: Duration = Duration::from_secs(2);
+
+/// How long it waits when a provider does not answer: the node does not ask more often either.
+const RETRY_PROVIDER: Duration = Duration::from_secs(10);
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,16 +113,28 @@ const fn shape(code: ErrorCode) -> (u16, &'static str) {
         Code::CodeRefused => (400, "The provider does not accept the code. Start again."),
         Code::RedirectRefused => (400, "The browser may not be sent to this address."),
         Code::UnknownProvider => (400, "There is no such sign-in provider."),
+        Code::AuthorizationPending => (400, "Nobody has signed the device in yet. Ask again."),
+        Code::SlowDown => (400, "The device asks too often. Wait five seconds longer from now on."),
+        Code::ExpiredToken => (400, "Nobody waits with this device code. Begin again."),
+        Code::AccessDenied => (400, "The sign-in was refused."),
         Code::TokenMissing => (401, "This call needs an access token."),
         Code::TokenRefused => (401, "The access token is not good. Refresh it, or sign in."),
         Code::RefreshRefused => (401, "The refresh token is not good. Sign in."),
         Code::RefreshReused => (401, "The refresh token was used before. The session has ended: sign in."),
+        Code::InvitationRefused => (400, "The invitation is unknown, expired, used up, or for somebody else."),
+        Code::SubprotocolMissing => (400, "A socket needs one of the subprotocols that the node speaks."),
+        Code::OriginRefused => (403, "Pages of this origin may not open a socket."),
         Code::OwnerMismatch => (403, "It belongs to another account or device."),
+        Code::DeviceProofRefused => (403, "The signature is not that of the device."),
+        Code::RoleForbids => (403, "Your role in the room does not allow it."),
         Code::NotFound => (404, "There is nothing here."),
         Code::UnknownAccount => (404, "The account is not known, or has no devices."),
         Code::UnknownDevice => (404, "The device is not on its account's list."),
         Code::UnknownSession => (404, "There is no such session."),
         Code::NoPrekeys => (404, "The device has published no prekeys."),
+        Code::UnknownRoom => (404, "There is no such room, or you are no member of it."),
+        Code::UnknownMember => (404, "The account is no member of the room."),
+        Code::UnknownInvitation => (404, "The room has no such invitation."),
         Code::MethodNotAllowed => (405, "This path has no such method."),
         Code::RequestTimeout => (408, "The request took too long."),
         Code::DeviceNotBound => (409, "The session has not said which device it is of."),
@@ -122,6 +143,14 @@ const fn shape(code: ErrorCode) -> (u16, &'static str) {
         Code::StaleDeviceList => (409, "A newer device list is known."),
         Code::ForkedDeviceList => (409, "Another device list of this version is known."),
         Code::TooManyPrekeys => (409, "The node keeps no more one-time prekeys of a device."),
+        Code::LastOwner => (409, "The room would be left without an owner."),
+        Code::RoomClosed => (409, "The room is closed."),
+        Code::TooManyMembers => (409, "The room has as many members as it may."),
+        Code::TooManyRooms => (409, "The account is in as many rooms as it may be."),
+        Code::TooManyInvitations => (409, "The room has as many invitations as it may."),
+        Code::OtherLogEpoch => (409, "The position is of a log that is no more. Read from the beginning."),
+        Code::PositionAhead => (409, "The position is past the head of the log."),
+        Code::MailboxFull => (409, "The device's mailbox is full."),
         Code::BodyTooLarge => (413, "The body is over this call's limit."),
         Code::UnsupportedMediaType => (415, "The body is not of the content type that this call takes."),
         Code::DeviceListMalformed => (422, "The device list is over its limit or out of order."),
@@ -129,10 +158,19 @@ const fn shape(code: ErrorCode) -> (u16, &'static str) {
         Code::KeyIdMismatch => (422, "A key id is not that of the key beside it."),
         Code::PrekeysMalformed => (422, "The prekeys are over a limit, or a KEM prekey is of another use."),
         Code::SignatureInvalid => (422, "A signature does not hold."),
+        Code::CustodyDisabled => (422, "This node keeps no keys of rooms."),
+        Code::ProtectionUnsupported => (422, "This node carries no rooms that are protected in this way."),
         Code::RateLimited => (429, "Too many requests. Wait, then try again."),
         Code::Internal => (500, "The node made a mistake."),
+        Code::ProviderUnavailable => (503, "The sign-in provider does not answer as it should. Try again."),
         Code::Unavailable => (503, "The node cannot answer now. Try again."),
-        Code::IdentityChanged
+        Code::CommandMalformed
+        | Code::HelloExpected
+        | Code::HelloTwice
+        | Code::AlreadyJoined
+        | Code::NotJoined
+        | Code::EnvelopeReplayed
+        | Code::IdentityChanged
         | Code::NoSuchIdentity
         | Code::OwnRootChanged
         | Code::SignatureMissing
@@ -205,6 +243,18 @@ impl From<StoreError> for ApiError {
             StoreError::StaleVersion { .. } => Self::new(ErrorCode::StaleDeviceList),
             StoreError::ForkedVersion { .. } => Self::new(ErrorCode::ForkedDeviceList),
             StoreError::TooManyPrekeys { .. } => Self::new(ErrorCode::TooManyPrekeys),
+            StoreError::UnknownRoom { .. } => Self::new(ErrorCode::UnknownRoom),
+            StoreError::UnknownMember { .. } => Self::new(ErrorCode::UnknownMember),
+            StoreError::UnknownInvitation { .. } => Self::new(ErrorCode::UnknownInvitation),
+            StoreError::InvitationRefused => Self::new(ErrorCode::InvitationRefused),
+            StoreError::RoleForbids { .. } => Self::new(ErrorCode::RoleForbids),
+            StoreError::LastOwner { .. } => Self::new(ErrorCode::LastOwner),
+            StoreError::RoomClosed { .. } => Self::new(ErrorCode::RoomClosed),
+            StoreError::TooManyMembers { .. } => Self::new(ErrorCode::TooManyMembers),
+            StoreError::TooManyRooms { .. } => Self::new(ErrorCode::TooManyRooms),
+            StoreError::TooManyInvitations { .. } => Self::new(ErrorCode::TooManyInvitations),
+            StoreError::OtherLogEpoch => Self::new(ErrorCode::OtherLogEpoch),
+            StoreError::PositionAhead { .. } => Self::new(ErrorCode::PositionAhead),
             StoreError::OutOfRange { .. } => Self::with_detail(ErrorCode::MalformedRequest, error.to_string()),
             StoreError::TooManyFlows { .. }
             | StoreError::Busy

@@ -1,11 +1,11 @@
 //! Who asks, as handlers take it: a visitor, or somebody signed in. Each counts against its limit.
 
 use std::future::{Future, Ready, ready};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 
@@ -25,7 +25,7 @@ impl FromRequest for Visitor {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(state(request).and_then(|state| state.limits.visitor(address(request))).map(|()| Self))
+        ready(state(request).and_then(|state| state.limits.visitor(address(request.peer_addr()))).map(|()| Self))
     }
 }
 
@@ -64,7 +64,7 @@ impl FromRequest for SignedIn {
         let request = request.clone();
         Box::pin(async move {
             let state = state(&request)?;
-            let refused = match authenticate(state, &request).await {
+            let refused = match authenticate(state, request.headers()).await {
                 Ok(session) => {
                     state.limits.account(session.account_id)?;
                     return Ok(Self(session));
@@ -72,7 +72,7 @@ impl FromRequest for SignedIn {
                 Err(refused) => refused,
             };
             if matches!(refused.code(), ErrorCode::TokenMissing | ErrorCode::TokenRefused) {
-                state.limits.visitor(address(&request))?;
+                state.limits.visitor(address(request.peer_addr()))?;
             }
             Err(refused)
         })
@@ -80,8 +80,11 @@ impl FromRequest for SignedIn {
 }
 
 /// The session whose access token stands in `Authorization: Bearer` (RFC 6750, section 2.1).
-async fn authenticate(state: &NodeState, request: &HttpRequest) -> Result<Session, ApiError> {
-    let header = request.headers().get(AUTHORIZATION).ok_or(ApiError::new(ErrorCode::TokenMissing))?;
+///
+/// # Errors
+/// `token_missing`, `token_refused`, or the store's.
+pub async fn authenticate(state: &NodeState, headers: &HeaderMap) -> Result<Session, ApiError> {
+    let header = headers.get(AUTHORIZATION).ok_or(ApiError::new(ErrorCode::TokenMissing))?;
     let token = header.to_str().ok().and_then(bearer).ok_or(ApiError::new(ErrorCode::TokenRefused))?;
     let session = state.store.session_by_access(token.hash(), state.clock.now()).await?;
     session.ok_or(ApiError::new(ErrorCode::TokenRefused))
@@ -97,7 +100,8 @@ fn state(request: &HttpRequest) -> Result<&Data<NodeState>, ApiError> {
     request.app_data::<Data<NodeState>>().ok_or(ApiError::new(ErrorCode::Internal))
 }
 
-/// The other end of the connection. One that the system no longer knows counts as one address.
-fn address(request: &HttpRequest) -> IpAddr {
-    request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
+/// The other end of a connection. One that the system no longer knows counts as one address.
+#[must_use]
+pub fn address(peer: Option<SocketAddr>) -> IpAddr {
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
 }

@@ -30,6 +30,17 @@ pub async fn within_time(
     answer.unwrap_or_else(|_| Err(ApiError::new(ErrorCode::RequestTimeout).into()))
 }
 
+/// Does what a call asks to its end, also if the caller is gone or its time is over meanwhile: what the store has taken is
+/// told to the sockets that it concerns.
+///
+/// # Errors
+/// Those of the work.
+pub(super) async fn to_the_end<T: 'static>(
+    work: impl Future<Output = Result<T, ApiError>> + 'static,
+) -> Result<T, ApiError> {
+    actix_web::rt::spawn(work).await.unwrap_or_else(|error| Err(ApiError::internal(&error)))
+}
+
 /// Sets the headers that every answer has, gives errors their form, and writes the log line. A line has
 /// the route and not the path: a query may hold a code.
 ///

@@ -11,8 +11,8 @@ use crate::ids::{AccountId, DeviceAddress, DeviceId};
 use crate::node::audit::{self, Event};
 use crate::node::store::{PrekeysLeft, VerifiedPublication};
 use crate::protocol::public::{VerifiedDevice, verify_device};
-use crate::wire::limits::PREKEYS_JSON_BYTES_MAX;
-use crate::wire::{ErrorCode, PrekeyBundle, PrekeyPublication, PrekeyStatus};
+use crate::wire::limits::{ONE_TIME_PREKEYS_LOW, PREKEYS_JSON_BYTES_MAX};
+use crate::wire::{ErrorCode, Message, PrekeyBundle, PrekeyPublication, PrekeyStatus};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
@@ -55,10 +55,20 @@ async fn claim(
     state.limits.claim(asker.account_id(), device)?;
     if let Some(bundle) = state.store.claim_bundle(device).await? {
         audit::record(Event::BundleClaimed { device });
+        tell_if_low(&state, device).await?;
         return Ok(Json(bundle));
     }
     own_device(&state, device).await?;
     Err(ApiError::new(ErrorCode::NoPrekeys))
+}
+
+/// Tells a device that has a socket when others have taken most of its one-time keys.
+async fn tell_if_low(state: &NodeState, device: DeviceAddress) -> Result<(), ApiError> {
+    let PrekeyStatus { one_time_prekeys, one_time_kem_prekeys } = state.store.prekeys_left(device).await?.into();
+    if one_time_prekeys.min(one_time_kem_prekeys) < ONE_TIME_PREKEYS_LOW {
+        state.routes.tell(device, Message::PrekeysLow { one_time_prekeys, one_time_kem_prekeys });
+    }
+    Ok(())
 }
 
 /// The device as its account's list has it.

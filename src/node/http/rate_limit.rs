@@ -10,6 +10,7 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 use std::net::{IpAddr, Ipv6Addr};
 
+use dashmap::DashMap;
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
@@ -22,15 +23,32 @@ use crate::node::config;
 /// How often keys that are as good as new are dropped.
 pub const PRUNE_EVERY: Duration = Duration::from_secs(10);
 
+/// User codes that are typed in a minute on the whole node, good or bad. At that rate, with a hundred devices waiting,
+/// somebody who guesses meets one of them in a year.
+const USER_CODES_PER_MINUTE: u32 = 600;
+
 /// A limit for each key.
 struct Limit<K: Clone + Hash + Eq> {
     limiter: RateLimiter<K, DashMapStateStore<K>, Clock, NoOpMiddleware<Duration>>,
+    /// What can be spent at once.
+    burst: NonZeroU32,
 }
 
 impl<K: Clone + Hash + Eq> Limit<K> {
     fn per_minute(count: u32, clock: &Clock) -> Self {
-        let quota = Quota::per_minute(NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN));
-        Self { limiter: RateLimiter::new(quota, DashMapStateStore::default(), clock.clone()) }
+        let burst = NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+        let limiter = RateLimiter::new(Quota::per_minute(burst), DashMapStateStore::default(), clock.clone());
+        Self { limiter, burst }
+    }
+
+    /// Spends `count` at once, at least one and at most what the limit ever has. How long to wait, if there are not as many.
+    fn spend_many(&self, key: &K, count: u32, clock: &Clock) -> Result<(), Duration> {
+        let count = NonZeroU32::new(count.min(self.burst.get())).unwrap_or(NonZeroU32::MIN);
+        match self.limiter.check_key_n(key, count) {
+            Ok(spent) => spent.map_err(|wait| wait.wait_time_from(clock.running())),
+            // Not with a count within the burst.
+            Err(_) => Err(Duration::from_secs(60)),
+        }
     }
 
     fn spend(&self, key: &K, clock: &Clock) -> Result<(), ApiError> {
@@ -45,6 +63,26 @@ pub struct RateLimits {
     visitors: Limit<IpAddr>,
     accounts: Limit<AccountId>,
     claims: Limit<(AccountId, DeviceAddress)>,
+    user_codes: Limit<()>,
+    commands: Limit<AccountId>,
+    sockets: DashMap<IpAddr, u32>,
+    sockets_max: u32,
+}
+
+/// The place of one socket among those of its address. It is free again when this is dropped.
+#[derive(Debug)]
+pub struct Seat<'a> {
+    limits: &'a RateLimits,
+    network: IpAddr,
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.limits.sockets.remove_if_mut(&self.network, |_, count| {
+            *count = count.saturating_sub(1);
+            *count == 0
+        });
+    }
 }
 
 impl core::fmt::Debug for RateLimits {
@@ -57,13 +95,45 @@ impl RateLimits {
     /// Limits as the settings say.
     #[must_use]
     pub fn new(settings: &config::Limits, clock: &Clock) -> Self {
-        let config::Limits { sign_in_per_minute, requests_per_minute, claims_per_minute } = settings;
+        let config::Limits {
+            sign_in_per_minute,
+            requests_per_minute,
+            sockets_per_address,
+            commands_per_minute,
+            claims_per_minute,
+        } = settings;
         Self {
             clock: clock.clone(),
             visitors: Limit::per_minute(sign_in_per_minute.value(), clock),
             accounts: Limit::per_minute(requests_per_minute.value(), clock),
             claims: Limit::per_minute(claims_per_minute.value(), clock),
+            user_codes: Limit::per_minute(USER_CODES_PER_MINUTE, clock),
+            commands: Limit::per_minute(commands_per_minute.value(), clock),
+            sockets: DashMap::new(),
+            sockets_max: sockets_per_address.value(),
         }
+    }
+
+    /// Counts a command on a socket of an account, by its weight.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub fn commands(&self, account: AccountId, weight: u32) -> Result<(), Duration> {
+        self.commands.spend_many(&account, weight, &self.clock)
+    }
+
+    /// Takes a place for a socket.
+    ///
+    /// # Errors
+    /// `rate_limited` if the address has as many as it may.
+    pub fn seat(&self, address: IpAddr) -> Result<Seat<'_>, ApiError> {
+        let network = network(address);
+        let mut count = self.sockets.entry(network).or_default();
+        if *count >= self.sockets_max {
+            return Err(ApiError::rate_limited(RETRY_SOCKET));
+        }
+        *count += 1;
+        Ok(Seat { limits: self, network })
     }
 
     /// Counts a call from somebody who is not signed in.
@@ -90,14 +160,27 @@ impl RateLimits {
         self.claims.spend(&(asker, target), &self.clock)
     }
 
+    /// Counts a user code that somebody typed.
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub fn user_code(&self) -> Result<(), ApiError> {
+        self.user_codes.spend(&(), &self.clock)
+    }
+
     /// Drops keys that are as good as new.
     pub fn prune(&self) {
-        let Self { clock: _, visitors, accounts, claims } = self;
+        // The limit on user codes has one key, for good; a socket gives its place back itself.
+        let Self { clock: _, visitors, accounts, claims, user_codes: _, commands, sockets: _, sockets_max: _ } = self;
         visitors.limiter.retain_recent();
         accounts.limiter.retain_recent();
         claims.limiter.retain_recent();
+        commands.limiter.retain_recent();
     }
 }
+
+/// How long a client waits whose address has too many sockets.
+const RETRY_SOCKET: Duration = Duration::from_secs(10);
 
 /// What counts as one address: of IPv6 the first 64 bits, which one subscriber has all of.
 fn network(address: IpAddr) -> IpAddr {
@@ -142,6 +225,22 @@ mod tests {
         assert_eq!(network("2001:db8:1:3::1"), "2001:db8:1:3::");
         assert_eq!(network("::ffff:192.0.2.7"), "192.0.2.7");
         assert_eq!(network("192.0.2.7"), "192.0.2.7");
+    }
+
+    #[test]
+    fn an_address_has_so_many_sockets_and_one_more_when_one_is_gone() {
+        let clock = ManualClock::at(Timestamp::from_millis(1_800_000_000_000));
+        let settings = config::Limits { sockets_per_address: Bounded::of::<2>(), ..config::Limits::default() };
+        let limits = RateLimits::new(&settings, &clock.into());
+        let [one, other]: [IpAddr; 2] = ["127.0.0.1".parse().unwrap(), "127.0.0.2".parse().unwrap()];
+
+        let seats = [limits.seat(one).unwrap(), limits.seat(one).unwrap()];
+        assert_eq!(limits.seat(one).unwrap_err().code(), ErrorCode::RateLimited);
+        let _other = limits.seat(other).unwrap();
+        drop(seats);
+
+        assert_eq!(limits.sockets.len(), 1, "nothing is kept of an address without sockets");
+        limits.seat(one).unwrap();
     }
 
     #[test]

@@ -5,9 +5,12 @@ use actix_web::web::{self, Data, Json, Path, ServiceConfig};
 
 use super::error::ApiError;
 use super::extract::SignedIn;
+use super::frame::to_the_end;
 use super::state::NodeState;
-use crate::ids::{AccountId, SessionId};
+use crate::ids::{AccountId, DeviceAddress, SessionId};
 use crate::node::audit::{self, Event};
+use crate::node::store::StoreError;
+use crate::protocol::public::verify_device_proof;
 use crate::wire::{BindDevice, ErrorCode, SessionSummary, Sessions, SignedOut};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -33,35 +36,49 @@ async fn list(asker: SignedIn, state: Data<NodeState>) -> Result<Json<Sessions>,
 }
 
 async fn end(asker: SignedIn, state: Data<NodeState>, session: Path<SessionId>) -> Result<HttpResponse, ApiError> {
-    end_session(&state, asker.account_id(), session.into_inner()).await
+    end_session(state, asker.account_id(), session.into_inner()).await
 }
 
 async fn sign_out(asker: SignedIn, state: Data<NodeState>) -> Result<HttpResponse, ApiError> {
-    end_session(&state, asker.account_id(), asker.session_id()).await
+    end_session(state, asker.account_id(), asker.session_id()).await
 }
 
-async fn end_session(state: &NodeState, account: AccountId, session: SessionId) -> Result<HttpResponse, ApiError> {
-    if !state.store.end_session(account, session).await? {
-        return Err(ApiError::new(ErrorCode::UnknownSession));
-    }
-    audit::record(Event::SignedOut { account, session });
-    Ok(HttpResponse::NoContent().finish())
+async fn end_session(state: Data<NodeState>, account: AccountId, session: SessionId) -> Result<HttpResponse, ApiError> {
+    to_the_end(async move {
+        if !state.store.end_session(account, session).await? {
+            return Err(ApiError::new(ErrorCode::UnknownSession));
+        }
+        state.routes.end_session(session);
+        audit::record(Event::SignedOut { account, session });
+        Ok(HttpResponse::NoContent().finish())
+    })
+    .await
 }
 
 async fn sign_out_everywhere(asker: SignedIn, state: Data<NodeState>) -> Result<Json<SignedOut>, ApiError> {
     let account = asker.account_id();
-    let sessions_ended = state.store.end_all_sessions(account).await?;
-    audit::record(Event::SignedOutEverywhere { account, sessions: sessions_ended });
-    Ok(Json(SignedOut { sessions_ended }))
+    to_the_end(async move {
+        let sessions_ended = state.store.end_all_sessions(account).await?;
+        state.routes.end_account(account);
+        audit::record(Event::SignedOutEverywhere { account, sessions: sessions_ended });
+        Ok(Json(SignedOut { sessions_ended }))
+    })
+    .await
 }
 
+/// Makes the session that of a device, which shows by its signature that it takes part.
 async fn bind_device(
     asker: SignedIn,
     state: Data<NodeState>,
     body: Json<BindDevice>,
 ) -> Result<HttpResponse, ApiError> {
-    let (account, session, device) = (asker.account_id(), asker.session_id(), body.device_id);
-    state.store.bind_device(session, device).await?;
+    let (account, session) = (asker.account_id(), asker.session_id());
+    let BindDevice { device_id: device, signature } = body.into_inner();
+    let address = DeviceAddress { account_id: account, device_id: device };
+    let signing_key = state.store.signing_key(address).await?.ok_or(StoreError::UnknownDevice { device: address })?;
+    verify_device_proof(session, address, &signing_key, &signature)
+        .map_err(|_| ApiError::new(ErrorCode::DeviceProofRefused))?;
+    state.store.bind_device(session, device, &signing_key).await?;
     audit::record(Event::DeviceBound { account, session, device });
     Ok(HttpResponse::NoContent().finish())
 }

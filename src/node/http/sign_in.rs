@@ -1,6 +1,7 @@
 //! `/api/auth`: providers, the two calls of a sign-in, and refresh.
 
 use actix_web::web::{self, Data, Json, ServiceConfig};
+use tracing::warn;
 
 use super::error::ApiError;
 use super::extract::Visitor;
@@ -45,6 +46,15 @@ impl From<SignInError> for ApiError {
             SignInError::Malformed { part } => Self::with_detail(ErrorCode::MalformedRequest, part),
             SignInError::FlowRefused => Self::new(ErrorCode::FlowRefused),
             SignInError::CodeRefused => Self::new(ErrorCode::CodeRefused),
+            SignInError::Provider(error) if error.is_refusal() => {
+                warn!(target: "auth", %error, "a sign-in is refused");
+                Self::new(ErrorCode::CodeRefused)
+            }
+            SignInError::Provider(error) => Self::provider_unavailable(&error),
+            SignInError::DevicePending => Self::new(ErrorCode::AuthorizationPending),
+            SignInError::DeviceTooSoon => Self::new(ErrorCode::SlowDown),
+            SignInError::DeviceUnknown => Self::new(ErrorCode::ExpiredToken),
+            SignInError::DeviceDenied => Self::new(ErrorCode::AccessDenied),
             SignInError::RefreshRefused => Self::new(ErrorCode::RefreshRefused),
             SignInError::RefreshReused => Self::new(ErrorCode::RefreshReused),
             SignInError::Store(error) => error.into(),

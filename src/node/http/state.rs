@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::rate_limit::RateLimits;
+use crate::node::actors::Routes;
 use crate::node::auth::{DevelopmentProvider, SignIn};
 use crate::node::clock::Clock;
-use crate::node::config::Settings;
+use crate::node::config::{Settings, WebAddress};
 use crate::node::store::Store;
 
 /// What the handlers of all workers share.
@@ -13,6 +14,8 @@ use crate::node::store::Store;
 pub struct NodeState {
     /// The settings.
     pub settings: Settings,
+    /// What people and browsers use to reach the node.
+    pub public_url: WebAddress,
     /// The clock.
     pub clock: Clock,
     /// What is kept.
@@ -21,6 +24,8 @@ pub struct NodeState {
     pub sign_in: SignIn,
     /// The development provider, where it is on: its pages are part of the node.
     pub development: Option<DevelopmentProvider>,
+    /// Where rooms and sockets are.
+    pub routes: Routes,
     /// How often somebody may ask.
     pub limits: RateLimits,
     /// Whether the node takes new work.

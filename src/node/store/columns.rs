@@ -6,7 +6,7 @@ use sqlx::sqlite::{SqliteArgumentsBuffer, SqliteTypeInfo, SqliteValueRef};
 use sqlx::{Decode, Encode, Sqlite, Type};
 
 use super::error::StoreError;
-use crate::wire::{Bytes, Timestamp};
+use crate::wire::{Bytes, Role, Timestamp};
 
 /// Exactly `N` bytes in a BLOB column; reading any other length is an error.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,6 +84,29 @@ impl<'r> Decode<'r, Sqlite> for Integer {
     fn decode(value: SqliteValueRef<'r>) -> Result<Self, BoxDynError> {
         let value = <i64 as Decode<'r, Sqlite>>::decode(value)?;
         if value < 0 { Err("below zero".into()) } else { Ok(Self(value)) }
+    }
+}
+
+impl Type<Sqlite> for Role {
+    fn type_info() -> SqliteTypeInfo {
+        <str as Type<Sqlite>>::type_info()
+    }
+}
+
+impl Encode<'_, Sqlite> for Role {
+    fn encode_by_ref(&self, arguments: &mut SqliteArgumentsBuffer) -> Result<IsNull, BoxDynError> {
+        <&str as Encode<'_, Sqlite>>::encode_by_ref(&self.as_str(), arguments)
+    }
+}
+
+impl<'r> Decode<'r, Sqlite> for Role {
+    fn decode(value: SqliteValueRef<'r>) -> Result<Self, BoxDynError> {
+        match <&str as Decode<'r, Sqlite>>::decode(value)? {
+            "member" => Ok(Self::Member),
+            "moderator" => Ok(Self::Moderator),
+            "owner" => Ok(Self::Owner),
+            _ => Err("no role".into()),
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use sqlx::SqliteConnection;
 use super::Store;
 use super::columns::{Blob, Integer};
 use super::error::StoreError;
-use crate::ids::{AccountId, DeviceId, SessionId};
-use crate::protocol::public::VerifiedDeviceList;
+use crate::ids::{AccountId, DeviceAddress, DeviceId, SessionId};
+use crate::protocol::public::{SigningPublicKey, VerifiedDeviceList};
 use crate::wire::{DeviceList, Reader, Timestamp, WireError, Writer};
 
 /// What a new device list changed.
@@ -57,6 +57,21 @@ impl Store {
             .fetch_optional(&self.readers)
             .await?;
         bytes.map(|bytes| parse(&bytes).map_err(|_| StoreError::Corrupt { what: "device list" })).transpose()
+    }
+
+    /// The signing key of a device on its account's list. None if it is not on it.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], or a failure of the store.
+    pub async fn signing_key(&self, device: DeviceAddress) -> Result<Option<SigningPublicKey>, StoreError> {
+        let key: Option<Blob<32>> =
+            sqlx::query_scalar("SELECT signing_key FROM devices WHERE account_id = ? AND device_id = ?")
+                .bind(Blob(*device.account_id.as_bytes()))
+                .bind(Blob(*device.device_id.as_bytes()))
+                .fetch_optional(&self.readers)
+                .await?;
+        let parse = |Blob(key)| SigningPublicKey::parse(&key).map_err(|_| StoreError::Corrupt { what: "signing key" });
+        key.map(parse).transpose()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::ids::{AccountId, DeviceAddress, SessionId};
+use crate::ids::{AccountId, DeviceAddress, InvitationId, RoomId, SessionId};
 
 /// Why a call of the store failed.
 ///
@@ -73,6 +73,73 @@ pub enum StoreError {
     TooManyFlows {
         /// Pending sign-ins that are kept.
         limit: usize,
+    },
+    /// There is no such room, or the account is no member of it.
+    #[error("there is no room {room_id}")]
+    UnknownRoom {
+        /// The room.
+        room_id: RoomId,
+    },
+    /// The account that something was to be done to is no member of the room.
+    #[error("account {account_id} is no member of the room")]
+    UnknownMember {
+        /// The account.
+        account_id: AccountId,
+    },
+    /// The room has no such invitation.
+    #[error("there is no invitation {invitation_id}")]
+    UnknownInvitation {
+        /// The invitation.
+        invitation_id: InvitationId,
+    },
+    /// The invitation is unknown, expired, used up, withdrawn or for another account: which of them is
+    /// not said.
+    #[error("the invitation is not good")]
+    InvitationRefused,
+    /// The role of the account does not allow it.
+    #[error("the role of account {account_id} does not allow it")]
+    RoleForbids {
+        /// Who was to do it.
+        account_id: AccountId,
+    },
+    /// The room would be left without an owner.
+    #[error("room {room_id} would be left without an owner")]
+    LastOwner {
+        /// The room.
+        room_id: RoomId,
+    },
+    /// The room is closed.
+    #[error("room {room_id} is closed")]
+    RoomClosed {
+        /// The room.
+        room_id: RoomId,
+    },
+    /// The room has as many members as it may.
+    #[error("more than {limit} members of a room")]
+    TooManyMembers {
+        /// Members of a room.
+        limit: usize,
+    },
+    /// The account is in as many rooms as it may be.
+    #[error("more than {limit} rooms of an account")]
+    TooManyRooms {
+        /// Rooms of an account.
+        limit: usize,
+    },
+    /// The room has as many invitations as it may.
+    #[error("more than {limit} invitations of a room")]
+    TooManyInvitations {
+        /// Invitations of a room that have not expired.
+        limit: usize,
+    },
+    /// The position is of another life of the log, or there is no log.
+    #[error("the position is of another log")]
+    OtherLogEpoch,
+    /// The position is past the head of the log.
+    #[error("the position is past the head {head} of the log")]
+    PositionAhead {
+        /// The head.
+        head: u64,
     },
     /// An id or token that should be new is in use; drawn at random, it never is.
     #[error("an id or token is in use")]

@@ -26,6 +26,28 @@ pub struct Flow {
     pub nonce: Nonce,
     /// When it is given up.
     pub expires_at: Timestamp,
+    /// The device that it signs in, if it is not the one that began it.
+    pub device: Option<DeviceFlow>,
+}
+
+/// Whose sign-in it is, where a browser signs in a device that has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceFlow {
+    /// The device that waits.
+    pub device_code: TokenHash,
+    /// The browser that began, and has to come back.
+    pub browser: TokenHash,
+}
+
+/// A sign-in that is under way, as far as it is seen without being taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingFlow {
+    /// The provider's name in the configuration.
+    pub provider: String,
+    /// Where the browser is to be sent.
+    pub redirect_uri: String,
+    /// The device that it signs in, if it is not the one that began it.
+    pub device: Option<DeviceFlow>,
 }
 
 /// An authorization code of the development provider: what it was given out for.
@@ -55,6 +77,27 @@ impl Store {
         check_text(&flow.provider, PROVIDER_BYTES_MAX, "provider")?;
         check_text(&flow.redirect_uri, REDIRECT_URI_BYTES_MAX, "redirect address")?;
         self.writer.write(move |db| Box::pin(save_flow(db, flow, now))).await
+    }
+
+    /// A pending sign-in, which stays. None if there is none, or if it has expired.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub async fn pending_flow(&self, state_hash: TokenHash, now: Timestamp) -> Result<Option<PendingFlow>, StoreError> {
+        type Row = (String, String, Option<Blob<32>>, Option<Blob<32>>);
+        let row: Option<Row> = sqlx::query_as(
+            "SELECT provider, redirect_uri, device_code_hash, browser_hash FROM flows
+             WHERE state_hash = ? AND expires_at > ?",
+        )
+        .bind(Blob(*state_hash.as_bytes()))
+        .bind(Integer::time(now, "time")?)
+        .fetch_optional(&self.readers)
+        .await?;
+        Ok(row.map(|(provider, redirect_uri, device_code, browser)| PendingFlow {
+            provider,
+            redirect_uri,
+            device: device_flow(device_code, browser),
+        }))
     }
 
     /// Takes a pending sign-in out of the store: a second call finds nothing. None if there is
@@ -89,11 +132,11 @@ impl Store {
 }
 
 async fn save_flow(db: &mut SqliteConnection, flow: Flow, now: Timestamp) -> Result<(), StoreError> {
-    let Flow { state_hash, provider, redirect_uri, code_verifier, nonce, expires_at } = flow;
+    let Flow { state_hash, provider, redirect_uri, code_verifier, nonce, expires_at, device } = flow;
     sqlx::query("DELETE FROM flows WHERE expires_at <= ?").bind(Integer::time(now, "time")?).execute(&mut *db).await?;
     sqlx::query(
-        "INSERT INTO flows (state_hash, provider, redirect_uri, code_verifier, nonce, expires_at)
-         VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO flows (state_hash, provider, redirect_uri, code_verifier, nonce, expires_at, device_code_hash,
+         browser_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(Blob(*state_hash.as_bytes()))
     .bind(provider)
@@ -101,28 +144,37 @@ async fn save_flow(db: &mut SqliteConnection, flow: Flow, now: Timestamp) -> Res
     .bind(Blob(*code_verifier.as_bytes()))
     .bind(Blob(*nonce.as_bytes()))
     .bind(Integer::time(expires_at, "expiry")?)
+    .bind(device.map(|device| Blob(*device.device_code.as_bytes())))
+    .bind(device.map(|device| Blob(*device.browser.as_bytes())))
     .execute(&mut *db)
     .await?;
     refuse_over_limit(sqlx::query_scalar("SELECT count(*) FROM flows").fetch_one(db).await?)
 }
 
 async fn take_flow(db: &mut SqliteConnection, state_hash: TokenHash) -> Result<Option<Flow>, StoreError> {
-    type Row = (String, String, Blob<32>, Blob<32>, Integer);
+    type Row = (String, String, Blob<32>, Blob<32>, Integer, Option<Blob<32>>, Option<Blob<32>>);
     let row: Option<Row> = sqlx::query_as(
         "DELETE FROM flows WHERE state_hash = ?
-         RETURNING provider, redirect_uri, code_verifier, nonce, expires_at",
+         RETURNING provider, redirect_uri, code_verifier, nonce, expires_at, device_code_hash, browser_hash",
     )
     .bind(Blob(*state_hash.as_bytes()))
     .fetch_optional(db)
     .await?;
-    Ok(row.map(|(provider, redirect_uri, Blob(code_verifier), Blob(nonce), expires_at)| Flow {
+    Ok(row.map(|(provider, redirect_uri, Blob(code_verifier), Blob(nonce), expires_at, device_code, browser)| Flow {
         state_hash,
         provider,
         redirect_uri,
         code_verifier: CodeVerifier::from_bytes(code_verifier),
         nonce: Nonce::from_bytes(nonce),
         expires_at: expires_at.timestamp(),
+        device: device_flow(device_code, browser),
     }))
+}
+
+/// Both are there, or none.
+fn device_flow(device_code: Option<Blob<32>>, browser: Option<Blob<32>>) -> Option<DeviceFlow> {
+    let (Blob(device_code), Blob(browser)) = (device_code?, browser?);
+    Some(DeviceFlow { device_code: TokenHash::from_bytes(device_code), browser: TokenHash::from_bytes(browser) })
 }
 
 async fn save_code(db: &mut SqliteConnection, code: CodeGrant, now: Timestamp) -> Result<(), StoreError> {
@@ -163,6 +215,6 @@ async fn take_code(db: &mut SqliteConnection, code_hash: TokenHash) -> Result<Op
 }
 
 /// The row just written goes again with the savepoint.
-fn refuse_over_limit(count: i64) -> Result<(), StoreError> {
+pub(super) fn refuse_over_limit(count: i64) -> Result<(), StoreError> {
     if is_over(count, FLOWS_MAX) { Err(StoreError::TooManyFlows { limit: FLOWS_MAX }) } else { Ok(()) }
 }

@@ -1,6 +1,11 @@
 //! How much the store keeps, each limit with its reason.
 
+use core::time::Duration;
+
 use crate::protocol::public::limits::ONE_TIME_PREKEYS_KEPT_MAX;
+use crate::wire::limits::{ENVELOPE_BYTES_MAX, NONCE_TTL};
+
+pub use crate::wire::limits::PAGE_ENTRIES_MAX;
 
 /// Writes that wait. At the limit a write is refused as [`Busy`](super::StoreError::Busy): at some
 /// thousand writes a second, whoever waited behind so many would have gone.
@@ -13,9 +18,13 @@ pub const WRITES_PER_COMMIT_MAX: usize = 512;
 /// Connections that read at once. Reads are short and come from the page cache.
 pub const READERS_MAX: u32 = 4;
 
-/// Sign-ins that are pending on the whole node, and as many codes of the built-in provider:
-/// strangers begin them.
+/// Sign-ins that are pending on the whole node, as many codes of the built-in provider, and as many devices
+/// that wait to be signed in: strangers begin them.
 pub const FLOWS_MAX: usize = 10_000;
+
+/// How often a user code may be typed: each time begins a sign-in, and people give up or choose the wrong
+/// account, but not more often.
+pub const USER_CODE_ENTRIES_MAX: u64 = 5;
 
 /// Sessions of one account. Past it the one that was idle for longest ends: somebody who has lost
 /// all devices has to be able to sign in.
@@ -45,3 +54,29 @@ pub const ISSUER_BYTES_MAX: usize = 512;
 
 /// Bytes of a subject (OpenID Connect Core 1.0, section 2: 255 ASCII characters).
 pub const SUBJECT_BYTES_MAX: usize = 255;
+
+/// Members of a room. Each hears of every message.
+pub const ROOM_MEMBERS_MAX: usize = 10_000;
+
+/// Rooms that an account is a member of, closed ones included until it leaves them.
+pub const ROOMS_PER_ACCOUNT_MAX: usize = 1_000;
+
+/// Invitations of a room that have not expired.
+pub const INVITATIONS_PER_ROOM_MAX: usize = 100;
+
+/// Envelopes that wait in one mailbox. Past it senders are told, so that they can tell the user: nothing
+/// that was acknowledged is dropped.
+pub const MAILBOX_ENVELOPES_MAX: u64 = 10_000;
+
+/// Bytes of the envelopes of one page, in binary form. What a reader holds of a page at once.
+pub const PAGE_BYTES_MAX: usize = 1024 * 1024;
+
+const _: () = assert!(ENVELOPE_BYTES_MAX <= PAGE_BYTES_MAX, "an envelope would fit into no page");
+
+/// Entries of a room's log that one page looks through for those that its reader may have. In a room of
+/// many, most are for others.
+pub const PAGE_SCAN_MAX: u64 = 4_096;
+
+/// How long a mailbox remembers the id of an envelope that was acknowledged, from when it was stored.
+/// An envelope is admitted within [`NONCE_TTL`] of its own time; the rest is for clocks that are set.
+pub const MAILBOX_IDS_KEPT: Duration = Duration::from_secs(2 * NONCE_TTL.as_secs());

@@ -1,7 +1,7 @@
-//! What the node remembers, in one SQLite file: accounts, pending sign-ins, sessions, device lists
-//! and prekeys. The store is the truth: what it has acknowledged is committed and synced to disk.
+//! What the node remembers, in one SQLite file: accounts, pending sign-ins, sessions, device lists,
+//! prekeys, rooms with their logs, and mailboxes. The store is the truth: what it has acknowledged is committed and synced to disk.
 //!
-//! It holds public keys, routing data and hashes of tokens. The one secret in it is the PKCE
+//! It holds public keys, routing data, sealed envelopes and hashes of tokens. The one secret in it is the PKCE
 //! verifier of a pending sign-in, which is deleted when that is completed or given up; deleted
 //! values are overwritten in the file (`secure_delete`), though the write-ahead log keeps them
 //! until it wraps.
@@ -17,20 +17,29 @@
 //! - Everything that strangers can make grow has a limit in [`limits`].
 //!
 //! What an attacker who reads the file learns: who has an account and at which provider, which
-//! devices, how many prekeys are left and when somebody was last active. They get no token and no
-//! key that opens anything. One who can write the file can give themselves
+//! devices, how many prekeys are left and when somebody was last active; who is in which room, and who
+//! wrote to whom and when. They get no token and no key that opens anything. One who can write the file can give themselves
 //! a session of anybody on this node, and keep back or swap lists and prekeys; clients refuse those
 //! that the account's root or the device has not signed.
 
 mod accounts;
 mod columns;
+mod device_grants;
 mod directory;
 mod error;
 mod flows;
+mod invitations;
 pub mod limits;
+mod log;
+mod mailboxes;
+mod members;
+mod permissions;
 mod prekeys;
 mod publication;
+mod room_log;
+mod rooms;
 mod sessions;
+mod tickets;
 mod writer;
 
 use core::time::Duration;
@@ -41,11 +50,17 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, SqlSafeStr, SqlitePool};
 
 pub use accounts::{IdentityError, ProviderIdentity};
+pub use device_grants::{Decision, DeviceGrant, DeviceGrantAnswer};
 pub use directory::DeviceListChange;
 pub use error::StoreError;
-pub use flows::{CodeGrant, Flow};
+pub use flows::{CodeGrant, DeviceFlow, Flow, PendingFlow};
+pub use invitations::{Invitation, NewInvitation};
+pub use mailboxes::Delivered;
+pub use members::Member;
 pub use prekeys::PrekeysLeft;
 pub use publication::VerifiedPublication;
+pub use room_log::Appended;
+pub use rooms::{NewRoom, Room};
 pub use sessions::{EndedSession, NewSession, NewTokens, Rotation, Session, SessionInfo};
 pub use writer::WriteCounts;
 
@@ -138,14 +153,15 @@ impl Store {
 }
 
 fn migrations() -> Migrator {
-    let sql = include_str!("migrations/0001_accounts_and_directory.sql").into_sql_str();
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        "accounts and directory".into(),
-        MigrationType::Simple,
-        sql,
-        false,
-    )])
+    let migration = |version, description: &'static str, sql: &'static str| {
+        Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(vec![
+        migration(1, "accounts and directory", include_str!("migrations/0001_accounts_and_directory.sql")),
+        migration(2, "rooms and mailboxes", include_str!("migrations/0002_rooms_and_mailboxes.sql")),
+        migration(3, "device flow", include_str!("migrations/0003_device_flow.sql")),
+        migration(4, "tickets", include_str!("migrations/0004_tickets.sql")),
+    ])
 }
 
 /// How long a connection waits for another program's lock, and a read for a connection.

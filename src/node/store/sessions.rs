@@ -11,8 +11,10 @@ use super::Store;
 use super::columns::{Blob, Integer};
 use super::error::StoreError;
 use super::limits::{REFRESHES_MAX, SESSIONS_PER_ACCOUNT_MAX};
+use super::mailboxes::forget_acknowledged;
 use crate::ids::{AccountId, DeviceAddress, DeviceId, SessionId};
 use crate::node::tokens::TokenHash;
+use crate::protocol::public::SigningPublicKey;
 use crate::wire::Timestamp;
 
 /// A session that begins.
@@ -84,7 +86,12 @@ pub struct EndedSession {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rotation {
     /// It was good: the session has the new tokens.
-    Rotated(Session),
+    Rotated {
+        /// The session.
+        session: Session,
+        /// When the new refresh token expires.
+        refresh_expires_at: Timestamp,
+    },
     /// It was used before: the session has ended.
     Reused(EndedSession),
     /// It, or the session, had expired, or was refreshed as often as one may be: the session has
@@ -121,6 +128,18 @@ impl Store {
         .fetch_optional(&self.readers)
         .await?;
         Ok(row.map(session))
+    }
+
+    /// Whether there is a session of that id.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub async fn has_session(&self, session_id: SessionId) -> Result<bool, StoreError> {
+        let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM sessions WHERE session_id = ?")
+            .bind(Blob(*session_id.as_bytes()))
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(found.is_some())
     }
 
     /// Trades a refresh token for new tokens; both old ones are worth nothing from then on. Of
@@ -200,18 +219,25 @@ impl Store {
     }
 
     /// Says which device a session is; from then on it ends with the device. Saying it again
-    /// changes nothing.
+    /// changes nothing. The device has to be listed with the signing key that its proof was
+    /// verified with: its account may have replaced it meanwhile.
     ///
     /// # Errors
     /// [`StoreError::UnknownSession`], [`StoreError::UnknownDevice`] if the device is not on the
-    /// list of the session's account, [`StoreError::SessionBound`] if the session is another
-    /// device's, or a failure of the store.
-    pub async fn bind_device(&self, session_id: SessionId, device_id: DeviceId) -> Result<(), StoreError> {
-        self.writer.write(move |db| Box::pin(bind_device(db, session_id, device_id))).await
+    /// list of the session's account, or not with this key, [`StoreError::SessionBound`] if the
+    /// session is another device's, or a failure of the store.
+    pub async fn bind_device(
+        &self,
+        session_id: SessionId,
+        device_id: DeviceId,
+        signing_key: &SigningPublicKey,
+    ) -> Result<(), StoreError> {
+        let signing_key = Blob(*signing_key.as_bytes());
+        self.writer.write(move |db| Box::pin(bind_device(db, session_id, device_id, signing_key))).await
     }
 
-    /// Forgets sessions, used refresh tokens, pending sign-ins and codes that have expired. Returns
-    /// how many there were.
+    /// Forgets sessions, used refresh tokens, pending sign-ins, codes and invitations that have expired,
+    /// and the ids of envelopes that were acknowledged long ago. Returns how many there were.
     ///
     /// Nothing expired is valid without it; it makes room. To be called every few minutes.
     ///
@@ -220,6 +246,23 @@ impl Store {
     pub async fn remove_expired(&self, now: Timestamp) -> Result<u64, StoreError> {
         self.writer.write(move |db| Box::pin(remove_expired(db, now))).await
     }
+}
+
+/// The session of an id, if its access token has not expired.
+pub(super) async fn session_by_id(
+    db: &mut SqliteConnection,
+    session_id: SessionId,
+    now: Timestamp,
+) -> Result<Option<Session>, StoreError> {
+    let row: Option<SessionRow> = sqlx::query_as(
+        "SELECT session_id, account_id, device_id, access_expires_at FROM sessions
+         WHERE session_id = ? AND access_expires_at > ?",
+    )
+    .bind(Blob(*session_id.as_bytes()))
+    .bind(Integer::time(now, "time")?)
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(session))
 }
 
 type SessionRow = (Blob<16>, Blob<16>, Option<Blob<16>>, Integer);
@@ -311,6 +354,7 @@ async fn rotate(
         .execute(&mut *db)
         .await?;
     let absolute_expires_at = absolute_expires_at.timestamp();
+    let refresh_expires_at = tokens.refresh_expires_at.min(absolute_expires_at);
     let row: SessionRow = sqlx::query_as(
         "UPDATE sessions SET access_hash = ?, access_expires_at = ?, refresh_hash = ?, refresh_expires_at = ?,
          refreshed_at = ?, refreshes = refreshes + 1 WHERE session_id = ? RETURNING session_id, account_id, device_id, access_expires_at",
@@ -318,12 +362,12 @@ async fn rotate(
     .bind(Blob(*tokens.access.as_bytes()))
     .bind(Integer::time(tokens.access_expires_at.min(absolute_expires_at), "expiry")?)
     .bind(Blob(*tokens.refresh.as_bytes()))
-    .bind(Integer::time(tokens.refresh_expires_at.min(absolute_expires_at), "expiry")?)
+    .bind(Integer::time(refresh_expires_at, "expiry")?)
     .bind(Integer::time(now, "time")?)
     .bind(session_id)
     .fetch_one(db)
     .await?;
-    Ok(Rotation::Rotated(session(row)))
+    Ok(Rotation::Rotated { session: session(row), refresh_expires_at })
 }
 
 async fn end_if_reused(db: &mut SqliteConnection, refresh: TokenHash) -> Result<Rotation, StoreError> {
@@ -352,7 +396,12 @@ async fn end(
     })
 }
 
-async fn bind_device(db: &mut SqliteConnection, session_id: SessionId, device_id: DeviceId) -> Result<(), StoreError> {
+async fn bind_device(
+    db: &mut SqliteConnection,
+    session_id: SessionId,
+    device_id: DeviceId,
+    signing_key: Blob<32>,
+) -> Result<(), StoreError> {
     let row: Option<(Blob<16>, Option<Blob<16>>)> =
         sqlx::query_as("SELECT account_id, device_id FROM sessions WHERE session_id = ?")
             .bind(Blob(*session_id.as_bytes()))
@@ -367,11 +416,12 @@ async fn bind_device(db: &mut SqliteConnection, session_id: SessionId, device_id
     }
     let bound = sqlx::query(
         "UPDATE sessions SET device_id = ?1 WHERE session_id = ?2
-         AND EXISTS (SELECT 1 FROM devices WHERE account_id = ?3 AND device_id = ?1)",
+         AND EXISTS (SELECT 1 FROM devices WHERE account_id = ?3 AND device_id = ?1 AND signing_key = ?4)",
     )
     .bind(device)
     .bind(Blob(*session_id.as_bytes()))
     .bind(account)
+    .bind(signing_key)
     .execute(db)
     .await?;
     if bound.rows_affected() == 0 {
@@ -382,15 +432,17 @@ async fn bind_device(db: &mut SqliteConnection, session_id: SessionId, device_id
 }
 
 async fn remove_expired(db: &mut SqliteConnection, now: Timestamp) -> Result<u64, StoreError> {
-    let now = Integer::time(now, "time")?;
+    let expired = Integer::time(now, "time")?;
     let mut removed = 0;
     for statement in [
         "DELETE FROM sessions WHERE refresh_expires_at <= ?",
         "DELETE FROM spent_refresh_tokens WHERE expires_at <= ?",
         "DELETE FROM flows WHERE expires_at <= ?",
         "DELETE FROM codes WHERE expires_at <= ?",
+        "DELETE FROM invitations WHERE expires_at <= ?",
+        "DELETE FROM device_grants WHERE expires_at <= ?",
     ] {
-        removed += sqlx::query(statement).bind(now).execute(&mut *db).await?.rows_affected();
+        removed += sqlx::query(statement).bind(expired).execute(&mut *db).await?.rows_affected();
     }
-    Ok(removed)
+    Ok(removed + forget_acknowledged(db, now).await?)
 }

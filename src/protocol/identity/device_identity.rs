@@ -3,8 +3,8 @@
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::{DeviceKeys, IdentityError};
-use crate::ids::DeviceAddress;
-use crate::protocol::public::{VerifiedDevice, verify_device};
+use crate::ids::{DeviceAddress, SessionId};
+use crate::protocol::public::{SignatureBytes, VerifiedDevice, device_proof_signed_bytes, verify_device};
 use crate::wire::{DeviceCertificate, Reader, Writer};
 
 /// This device: its secret keys and the certificate that makes them the account's.
@@ -45,6 +45,12 @@ impl DeviceIdentity {
     #[must_use]
     pub const fn keys(&self) -> &DeviceKeys {
         &self.keys
+    }
+
+    /// Says that a session on a node is this device's: its signature over the session's id.
+    #[must_use]
+    pub fn prove_session(&self, session: SessionId) -> SignatureBytes {
+        self.keys.signing.sign(&device_proof_signed_bytes(session, self.address()))
     }
 
     /// The saved form: version 1, signing seed 32, agreement secret 32, certificate 200. Secret.

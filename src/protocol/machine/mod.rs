@@ -84,9 +84,11 @@ pub use changes::{Changes, PrekeyKind, RecordKey, RecordKeyError};
 pub use error::{MachineError, Repair};
 pub use io::{Encrypt, Input, Opened, Outputs, Place};
 
-use crate::ids::{AccountId, DeviceAddress};
+use crate::ids::{AccountId, DeviceAddress, SessionId};
 use crate::protocol::identity::DeviceIdentity;
-use crate::protocol::public::{SigningPublicKey, VerifiedDevice, VerifiedDeviceList, verify_prekey_bundle};
+use crate::protocol::public::{
+    SignatureBytes, SigningPublicKey, VerifiedDevice, VerifiedDeviceList, verify_prekey_bundle,
+};
 use crate::protocol::session::PairwiseSession;
 use crate::wire::{PrekeyBundle, Timestamp};
 
@@ -140,6 +142,12 @@ impl Machine {
     #[must_use]
     pub const fn device(&self) -> &VerifiedDevice {
         self.identity.device()
+    }
+
+    /// Says that a session on a node is this device's: what the node asks for before it treats it so.
+    #[must_use]
+    pub fn prove_session(&self, session: SessionId) -> SignatureBytes {
+        self.identity.prove_session(session)
     }
 
     /// The newest device list known of an account, under its pinned root key.

@@ -35,6 +35,8 @@ labels! {
     KEM_PREKEY = b"conclave/v1/prekey/kem";
     /// Signed by the device: an envelope.
     ENVELOPE = b"conclave/v1/envelope/signature";
+    /// Signed by the device: that a session on a node is its own.
+    DEVICE_PROOF = b"conclave/v1/session/device-proof";
 
     /// HKDF info: the secret that PQXDH agrees on.
     PQXDH_SECRET = b"conclave/v1/pqxdh/secret";
@@ -64,6 +66,16 @@ labels! {
     FLOW_STATE = b"conclave/v1/token/flow-state";
     /// Hashed: an authorization code of the built-in provider, as the node stores it.
     AUTHORIZATION_CODE = b"conclave/v1/token/authorization-code";
+    /// Hashed: a ticket for a socket, as the node stores it.
+    TICKET = b"conclave/v1/token/ticket";
+    /// Hashed: an invitation into a room, as the node stores it.
+    INVITATION_TOKEN = b"conclave/v1/token/invitation";
+    /// Hashed: the code of a device that waits for its sign-in, as the node stores it.
+    DEVICE_CODE = b"conclave/v1/token/device-code";
+    /// Hashed: the code that somebody types for such a device, as the node stores it.
+    USER_CODE = b"conclave/v1/token/user-code";
+    /// Hashed: what a browser is known by while it signs a device in, as the node stores it.
+    BROWSER = b"conclave/v1/token/browser";
 
     /// HKDF info: the key of a vault collection.
     VAULT_COLLECTION = b"conclave/v1/vault/collection";

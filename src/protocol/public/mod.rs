@@ -6,6 +6,7 @@
 
 mod agreement_key;
 mod device;
+mod device_proof;
 mod envelope;
 mod error;
 mod kem_key;
@@ -20,6 +21,7 @@ pub use agreement_key::{AgreementPublicKey, RatchetPublicKey};
 pub use device::{
     VerifiedDevice, VerifiedDeviceList, certificate_signed_bytes, list_signed_bytes, verify_device, verify_device_list,
 };
+pub use device_proof::{device_proof_signed_bytes, verify_device_proof};
 pub use envelope::{VerifiedEnvelope, envelope_signed_bytes, verify_envelope};
 pub use error::{KeyError, VerifyError};
 pub use kem_key::{KemCiphertext, KemPublicKey};

@@ -102,7 +102,7 @@ async fn a_removed_device_loses_its_prekeys_and_sessions_and_no_other_does() {
     for (device, number) in owner.devices.iter().zip(1..) {
         store.publish_prekeys(&verified(publication(device, number, 3, 2), device.device())).await.unwrap();
         open_session(&store, owner.id(), number).await;
-        store.bind_device(session_id(number), device.address().device_id).await.unwrap();
+        bind(&store, number, device).await.unwrap();
     }
     open_session(&store, owner.id(), 3).await;
     let removed = owner.devices.remove(0);
@@ -136,7 +136,7 @@ async fn a_device_with_new_identity_keys_is_a_new_device() {
     let address = before.address();
     store.publish_prekeys(&verified(publication(before, 1, 3, 2), before.device())).await.unwrap();
     open_session(&store, owner.id(), 1).await;
-    store.bind_device(session_id(1), address.device_id).await.unwrap();
+    bind(&store, 1, before).await.unwrap();
     owner.devices[0] = device_with_id(&owner.root, address.device_id, 77);
 
     let change = store.put_device_list(owner.id(), &owner.list(2), START).await.unwrap();

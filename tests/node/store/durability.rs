@@ -13,7 +13,7 @@ async fn fill(store: &Store) -> Owner {
     store.publish_prekeys(&verified(publication(device, 1, 3, 2), device.device())).await.unwrap();
     store.claim_bundle(device.address()).await.unwrap().unwrap();
     open_session(store, owner.id(), 1).await;
-    store.bind_device(session_id(1), device.address().device_id).await.unwrap();
+    bind(store, 1, device).await.unwrap();
     store.rotate_session(refresh(1), &tokens(2, START), START).await.unwrap();
     store.save_flow(flow(), START).await.unwrap();
     owner
@@ -41,6 +41,7 @@ fn flow() -> Flow {
         code_verifier: CodeVerifier::generate(&mut rng),
         nonce: Nonce::generate(&mut rng),
         expires_at: START.plus(MINUTE),
+        device: None,
     }
 }
 

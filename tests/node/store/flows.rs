@@ -14,6 +14,7 @@ fn flow(seed: u64) -> Flow {
         code_verifier: CodeVerifier::generate(&mut rng),
         nonce: Nonce::generate(&mut rng),
         expires_at: START.plus(TEN_MINUTES),
+        device: None,
     }
 }
 
@@ -35,7 +36,7 @@ async fn a_flow_comes_back_as_it_was_and_once() {
     store.save_flow(flow(1), START).await.unwrap();
     store.save_flow(flow(2), START).await.unwrap();
 
-    let Flow { state_hash, provider, redirect_uri, code_verifier, nonce, expires_at } =
+    let Flow { state_hash, provider, redirect_uri, code_verifier, nonce, expires_at, device } =
         store.take_flow(flow(1).state_hash, START).await.unwrap().unwrap();
     let again = store.take_flow(flow(1).state_hash, START).await.unwrap();
 
@@ -46,6 +47,7 @@ async fn a_flow_comes_back_as_it_was_and_once() {
     assert_eq!(code_verifier.to_text(), expected.code_verifier.to_text());
     assert_eq!(nonce, expected.nonce);
     assert_eq!(expires_at, expected.expires_at);
+    assert_eq!(device, None);
     assert!(again.is_none());
     assert!(store.take_flow(flow(2).state_hash, START).await.unwrap().is_some());
 }

@@ -3,21 +3,28 @@
 //! moves it.
 
 mod accounts;
+mod device_grants;
 mod directory;
 mod durability;
 mod flows;
+mod invitations;
+mod mailboxes;
+mod members;
 mod prekeys;
+mod room_log;
+mod rooms;
 mod sessions;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use conclave::ids::{AccountId, DeviceId, SessionId};
+use conclave::ids::{AccountId, DeviceAddress, DeviceId, EnvelopeId, InvitationId, KeyId, LogEpoch, RoomId, SessionId};
 use conclave::node::store::{
-    NewSession, NewTokens, ProviderIdentity, Store, StoreError, StoreOptions, VerifiedPublication,
+    NewInvitation, NewRoom, NewSession, NewTokens, ProviderIdentity, Store, StoreError, StoreOptions,
+    VerifiedPublication,
 };
-use conclave::node::tokens::{AccessToken, RefreshToken, TokenHash};
+use conclave::node::tokens::{AccessToken, InvitationToken, RefreshToken, TokenHash};
 use conclave::protocol::identity::{AccountRoot, DeviceIdentity, DeviceKeys};
 use conclave::protocol::public::{
     VerifiedDevice, VerifiedDeviceList, agreement_key_id, kem_key_id, kem_prekey_signed_bytes,
@@ -25,7 +32,8 @@ use conclave::protocol::public::{
 };
 use conclave::protocol::secret::{AgreementSecretKey, KemSecretKey};
 use conclave::wire::{
-    DeviceCertificate, KemPrekey, KemPrekeyUse, OneTimePrekey, PrekeyPublication, SignedPrekey, Timestamp,
+    ByteString, Bytes, Destination, DeviceCertificate, Envelope, KemPrekey, KemPrekeyUse, LogPage, OneTimePrekey,
+    PageLimit, Position, PrekeyPublication, RoomPolicy, SignedPrekey, Timestamp,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -212,6 +220,12 @@ async fn open_session(store: &Store, account_id: AccountId, number: u64) {
     assert_eq!(store.open_session(&new_session(account_id, number, START)).await.unwrap(), []);
 }
 
+/// Makes the session of that number the device's.
+async fn bind(store: &Store, number: u64, device: &DeviceIdentity) -> Result<(), StoreError> {
+    let device = device.device();
+    store.bind_device(session_id(number), device.address().device_id, device.signing_key()).await
+}
+
 fn signed_prekey(device: &DeviceIdentity, seed: u64) -> SignedPrekey {
     let key = AgreementSecretKey::generate(&mut rng(seed)).public_key();
     let message = signed_prekey_signed_bytes(device.address(), &key.to_wire(), START);
@@ -258,4 +272,91 @@ fn publication(device: &DeviceIdentity, seed: u64, one_time: u64, one_time_kem: 
 
 fn verified(publication: PrekeyPublication, device: &VerifiedDevice) -> VerifiedPublication {
     VerifiedPublication::verify(publication, device).unwrap()
+}
+
+fn room_id(number: u64) -> RoomId {
+    RoomId::generate(&mut rng(number + 1_000_000))
+}
+
+fn epoch(number: u64) -> LogEpoch {
+    LogEpoch::generate(&mut rng(number + 2_000_000))
+}
+
+fn new_room(number: u64, owner: AccountId) -> NewRoom {
+    NewRoom { room_id: room_id(number), policy: RoomPolicy::default(), owner, epoch: epoch(number), created_at: START }
+}
+
+/// A room of that number with its owner.
+async fn room(store: &Store, number: u64, owner: AccountId) -> RoomId {
+    store.create_room(&new_room(number, owner)).await.unwrap();
+    room_id(number)
+}
+
+fn invitation_token(number: u64) -> TokenHash {
+    InvitationToken::generate(&mut rng(number)).hash()
+}
+
+/// An invitation for whoever has the token of that number, once, for a minute.
+fn new_invitation(number: u64, room_id: RoomId, created_by: AccountId) -> NewInvitation {
+    NewInvitation {
+        invitation_id: InvitationId::generate(&mut rng(number)),
+        token: invitation_token(number),
+        room_id,
+        created_by,
+        for_account: None,
+        expires_at: START.plus(MINUTE),
+        uses: 1,
+    }
+}
+
+/// Lets an account into a room.
+pub(crate) async fn join(store: &Store, room_id: RoomId, owner: AccountId, account_id: AccountId) {
+    let number = u64::from_be_bytes(*account_id.as_bytes().first_chunk().unwrap());
+    store.create_invitation(&new_invitation(number, room_id, owner), START).await.unwrap();
+    assert!(store.accept_invitation(invitation_token(number), account_id, START).await.unwrap().is_new);
+}
+
+/// A device of that account; the store does not know it.
+fn device_of(account_id: AccountId, number: u64) -> DeviceAddress {
+    DeviceAddress { account_id, device_id: DeviceId::generate(&mut rng(number + 3_000_000)) }
+}
+
+/// The envelope of that number: another number, another id.
+fn envelope(
+    sender: DeviceAddress,
+    destination: Destination,
+    recipient: Option<DeviceAddress>,
+    number: u64,
+) -> Envelope {
+    Envelope {
+        id: EnvelopeId::generate(&mut rng(number + 4_000_000)),
+        destination,
+        sender,
+        recipient,
+        key_id: KeyId::from_bytes([5; 8]),
+        epoch: None,
+        nonce: Bytes([6; 12]),
+        timestamp: START,
+        payload: ByteString(number.to_be_bytes().to_vec()),
+        signature: None,
+    }
+}
+
+/// An envelope for a whole room.
+fn room_envelope(sender: DeviceAddress, room_id: RoomId, number: u64) -> Envelope {
+    envelope(sender, Destination::Room(room_id), None, number)
+}
+
+/// An envelope for one mailbox.
+fn mail(sender: DeviceAddress, recipient: DeviceAddress, number: u64) -> Envelope {
+    envelope(sender, Destination::Mailbox(recipient.device_id), Some(recipient), number)
+}
+
+fn at_most(number: u16) -> PageLimit {
+    PageLimit::try_from(number).unwrap()
+}
+
+/// The numbers of a page's entries.
+fn numbers(page: &LogPage) -> Vec<u64> {
+    page.entries.iter().map(|entry| entry.seq).collect()
 }

@@ -25,7 +25,7 @@ async fn a_refresh_gives_new_tokens_and_ends_the_old_ones() {
     let owner = Owner::published(&store, 1, 1).await;
     let device_id = owner.devices[0].address().device_id;
     open_session(&store, owner.id(), 1).await;
-    store.bind_device(session_id(1), device_id).await.unwrap();
+    bind(&store, 1, &owner.devices[0]).await.unwrap();
     let now = START.plus(MINUTE);
 
     let rotation = store.rotate_session(refresh(1), &tokens(2, now), now).await.unwrap();
@@ -36,10 +36,10 @@ async fn a_refresh_gives_new_tokens_and_ends_the_old_ones() {
         device_id: Some(device_id),
         expires_at: now.plus(ACCESS),
     };
-    assert_eq!(rotation, Rotation::Rotated(session));
+    assert_eq!(rotation, Rotation::Rotated { session, refresh_expires_at: now.plus(IDLE) });
     assert_eq!(store.session_by_access(access(1), now).await.unwrap(), None);
     assert_eq!(store.session_by_access(access(2), now).await.unwrap(), Some(session));
-    assert!(matches!(store.rotate_session(refresh(2), &tokens(3, now), now).await.unwrap(), Rotation::Rotated(_)));
+    assert!(matches!(store.rotate_session(refresh(2), &tokens(3, now), now).await.unwrap(), Rotation::Rotated { .. }));
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn of_many_refreshes_with_one_token_one_is_good_and_the_session_ends() {
     .await;
 
     let count = |is: fn(&Rotation) -> bool| rotations.iter().filter(|rotation| is(rotation)).count();
-    assert_eq!(count(|rotation| matches!(rotation, Rotation::Rotated(_))), 1);
+    assert_eq!(count(|rotation| matches!(rotation, Rotation::Rotated { .. })), 1);
     assert_eq!(count(|rotation| matches!(rotation, Rotation::Reused(_))), 1);
     assert_eq!(count(|rotation| matches!(rotation, Rotation::Unknown)), 28);
     assert_eq!(store.sessions(account_id, START).await.unwrap(), []);
@@ -99,7 +99,7 @@ async fn an_idle_session_expires() {
     let kept = store.rotate_session(refresh(1), &tokens(11, last_moment), last_moment).await.unwrap();
     let expired = store.rotate_session(refresh(2), &tokens(12, too_late), too_late).await.unwrap();
 
-    assert!(matches!(kept, Rotation::Rotated(_)));
+    assert!(matches!(kept, Rotation::Rotated { .. }));
     assert_eq!(expired, Rotation::Expired(EndedSession { session_id: session_id(2), account_id }));
     assert_eq!(store.session_by_access(access(12), too_late).await.unwrap(), None);
     let left = store.sessions(account_id, too_late).await.unwrap();
@@ -118,14 +118,14 @@ async fn no_refresh_moves_the_absolute_end() {
     while now.plus(IDLE) < end {
         now = just_before(now.plus(IDLE));
         let rotation = store.rotate_session(refresh(number), &tokens(number + 1, now), now).await.unwrap();
-        assert!(matches!(rotation, Rotation::Rotated(_)), "{rotation:?}");
+        assert!(matches!(rotation, Rotation::Rotated { .. }), "{rotation:?}");
         number += 1;
     }
     let shortly_before = just_before(end);
     let last = store.rotate_session(refresh(number), &tokens(number + 1, shortly_before), shortly_before).await;
 
     let session = store.session_by_access(access(number + 1), shortly_before).await.unwrap().unwrap();
-    assert_eq!(last.unwrap(), Rotation::Rotated(session));
+    assert_eq!(last.unwrap(), Rotation::Rotated { session, refresh_expires_at: end });
     assert_eq!(session.expires_at, end);
     assert_eq!(store.session_by_access(access(number + 1), end).await.unwrap(), None);
     let rotation = store.rotate_session(refresh(number + 1), &tokens(number + 2, end), end).await.unwrap();
@@ -160,7 +160,7 @@ async fn a_session_can_be_refreshed_so_often() {
             async move { store.rotate_session(refresh(number), &tokens(number + 1, START), START).await.unwrap() }
         }))
         .await;
-        assert!(rotations.iter().all(|rotation| matches!(rotation, Rotation::Rotated(_))));
+        assert!(rotations.iter().all(|rotation| matches!(rotation, Rotation::Rotated { .. })));
     }
     let last = store.rotate_session(refresh(REFRESHES_MAX), &tokens(REFRESHES_MAX + 1, START), START).await.unwrap();
 
@@ -251,22 +251,47 @@ async fn a_session_is_one_device_of_its_account() {
     let ada = Owner::published(&store, 1, 2).await;
     let bob = Owner::published(&store, 2, 1).await;
     open_session(&store, ada.id(), 1).await;
-    let [first, second] = [0, 1].map(|index: usize| ada.devices[index].address().device_id);
-    let foreign = bob.devices[0].address().device_id;
+    let [first, second] = [&ada.devices[0], &ada.devices[1]];
+    let foreign = &bob.devices[0];
 
-    let unknown = store.bind_device(session_id(9), first).await;
-    let not_ours = store.bind_device(session_id(1), foreign).await;
+    let unknown = bind(&store, 9, first).await;
+    let not_ours = bind(&store, 1, foreign).await;
     assert!(matches!(unknown, Err(StoreError::UnknownSession { session_id: id }) if id == session_id(9)));
-    let wanted = DeviceAddress { account_id: ada.id(), device_id: foreign };
+    let wanted = DeviceAddress { account_id: ada.id(), device_id: foreign.address().device_id };
     assert!(matches!(not_ours, Err(StoreError::UnknownDevice { device }) if device == wanted), "{not_ours:?}");
     assert_eq!(store.session_by_access(access(1), START).await.unwrap().unwrap().device_id, None);
 
-    store.bind_device(session_id(1), first).await.unwrap();
-    store.bind_device(session_id(1), first).await.unwrap();
-    let other = store.bind_device(session_id(1), second).await;
+    bind(&store, 1, first).await.unwrap();
+    bind(&store, 1, first).await.unwrap();
+    let other = bind(&store, 1, second).await;
     assert!(matches!(other, Err(StoreError::SessionBound { session_id: id }) if id == session_id(1)), "{other:?}");
-    assert_eq!(store.session_by_access(access(1), START).await.unwrap().unwrap().device_id, Some(first));
-    assert_eq!(store.sessions(ada.id(), START).await.unwrap()[0].device_id, Some(first));
+    assert_eq!(
+        store.session_by_access(access(1), START).await.unwrap().unwrap().device_id,
+        Some(first.address().device_id)
+    );
+    assert_eq!(store.sessions(ada.id(), START).await.unwrap()[0].device_id, Some(first.address().device_id));
+}
+
+/// Its account replaced it after its proof was verified.
+#[tokio::test]
+async fn a_session_is_not_made_that_of_a_device_with_another_key() {
+    let (_folder, store) = store().await;
+    let mut owner = Owner::published(&store, 1, 1).await;
+    open_session(&store, owner.id(), 1).await;
+    let address = owner.devices[0].address();
+    let replaced = std::mem::replace(&mut owner.devices[0], device_with_id(&owner.root, address.device_id, 77));
+    assert_eq!(store.signing_key(address).await.unwrap().as_ref(), Some(replaced.device().signing_key()));
+    store.put_device_list(owner.id(), &owner.list(2), START).await.unwrap();
+
+    let refused = bind(&store, 1, &replaced).await;
+
+    assert!(matches!(refused, Err(StoreError::UnknownDevice { device }) if device == address), "{refused:?}");
+    assert_eq!(store.signing_key(address).await.unwrap().as_ref(), Some(owner.devices[0].device().signing_key()));
+    assert_eq!(
+        store.signing_key(DeviceAddress { account_id: AccountId::from_bytes([9; 16]), ..address }).await.unwrap(),
+        None
+    );
+    bind(&store, 1, &owner.devices[0]).await.unwrap();
 }
 
 #[tokio::test]
@@ -281,12 +306,13 @@ async fn what_has_expired_is_removed_and_nothing_else() {
     // The session that was never refreshed; a minute later the used token of the other.
     assert_eq!(store.remove_expired(START.plus(IDLE)).await.unwrap(), 1);
     assert_eq!(store.rotate_session(refresh(3), &tokens(4, START.plus(IDLE)), START.plus(IDLE)).await.unwrap(), {
-        Rotation::Rotated(Session {
+        let session = Session {
             session_id: session_id(2),
             account_id,
             device_id: None,
             expires_at: START.plus(IDLE).plus(ACCESS),
-        })
+        };
+        Rotation::Rotated { session, refresh_expires_at: START.plus(IDLE).plus(IDLE) }
     });
     assert_eq!(store.remove_expired(START.plus(IDLE).plus(MINUTE)).await.unwrap(), 2);
     store.close().await;

@@ -1,0 +1,366 @@
+//! A room: admits envelopes, has them stored in order, and publishes what is stored.
+//!
+//! One batch is being stored at a time; what is admitted meanwhile goes into the next. So what is
+//! published comes in the order of the log, and a room under load commits many envelopes at once.
+
+use core::time::Duration;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, MessageResult, WrapFuture,
+};
+use tokio::sync::oneshot;
+use tracing::{debug, error};
+
+use super::mailbox;
+use super::room_state::RoomState;
+use super::session::ConnectionId;
+use super::shard::{Admitted, Audience, Eject, Entry, Level, Publish, Shard, Whisper, WhoIsHere};
+use super::supervisor::{RoomParts, load, refusal};
+use crate::ids::{AccountId, DeviceAddress, RoomId};
+use crate::node::store::{Appended, StoreError};
+use crate::node::ws::SharedMessage;
+use crate::wire::{self, Envelope, ErrorCode, Position, Presence};
+
+/// The actor of one room.
+pub(super) struct Room {
+    room_id: RoomId,
+    state: RoomState,
+    parts: RoomParts,
+    /// Admitted, and not stored yet.
+    waiting: VecDeque<Admit>,
+    is_storing: bool,
+    /// A shard has missed a publication.
+    owes_level: bool,
+    /// Who is no member any more, until every shard knows.
+    ejected: BTreeSet<AccountId>,
+}
+
+impl Room {
+    pub(super) fn new(room_id: RoomId, state: RoomState, parts: RoomParts) -> Self {
+        Self {
+            room_id,
+            state,
+            parts,
+            waiting: VecDeque::new(),
+            is_storing: false,
+            owes_level: false,
+            ejected: BTreeSet::new(),
+        }
+    }
+
+    /// Stores the next batch, if none is being stored.
+    fn store_next(&mut self, context: &mut Context<Self>) {
+        if self.is_storing || self.waiting.is_empty() {
+            return;
+        }
+        self.is_storing = true;
+        let batch: Vec<Admit> = self.waiting.drain(..self.waiting.len().min(BATCH_MAX)).collect();
+        let (store, room_id, now) = (self.parts.store.clone(), self.room_id, self.parts.clock.now());
+        let envelopes: Vec<Envelope> = batch.iter().map(|admit| admit.envelope.clone()).collect();
+        let stored = async move { store.append(room_id, envelopes, now).await };
+        context.spawn(stored.into_actor(self).map(|stored, room, context| {
+            room.is_storing = false;
+            room.answer(batch, stored);
+            room.store_next(context);
+        }));
+    }
+
+    /// Tells each sender what has become of the envelope, and everybody what is new.
+    fn answer(&mut self, batch: Vec<Admit>, stored: Result<Vec<Appended>, StoreError>) {
+        let outcomes = match stored {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                let code = refusal(error);
+                for Admit { envelope, reply } in batch {
+                    self.state.forget(&envelope);
+                    let _ = reply.send(Err(code));
+                }
+                return;
+            }
+        };
+        let mut entries = Vec::new();
+        for (Admit { envelope, reply }, outcome) in batch.into_iter().zip(outcomes) {
+            let answer = match outcome {
+                Appended::Stored(position) => {
+                    entries.push(Entry::new(position, envelope));
+                    Ok(position)
+                }
+                Appended::Known(position) => {
+                    // It may have been stored by a room that ended before it could tell anybody.
+                    if position.seq > self.state.head().seq {
+                        self.state.publish_to(position.seq);
+                        self.owes_level = true;
+                    }
+                    Ok(position)
+                }
+                Appended::NotMember => Err(ErrorCode::UnknownRoom),
+                Appended::Closed => Err(ErrorCode::RoomClosed),
+            };
+            let _ = reply.send(answer);
+        }
+        self.publish(entries);
+    }
+
+    fn publish(&mut self, entries: Vec<Entry>) {
+        let Some(last) = entries.last() else { return };
+        self.state.publish_to(last.position.seq);
+        let publish = Publish { room_id: self.room_id, entries: entries.into() };
+        for shard in self.parts.routes.shards() {
+            self.owes_level |= self.parts.routes.offer(&shard, publish.clone()).is_err();
+        }
+    }
+
+    /// Tells the shards what one of them has missed: how far the room is, and who is no member any more.
+    fn tell_owed(&mut self) {
+        let (room_id, head, routes) = (self.room_id, self.state.head().seq, &self.parts.routes);
+        let shards = routes.shards();
+        let tell_all = |tell: &dyn Fn(&Addr<Shard>) -> bool| shards.iter().filter(|shard| !tell(shard)).count() == 0;
+        if self.owes_level {
+            self.owes_level = !tell_all(&|shard| routes.offer(shard, Level { room_id, head }).is_ok());
+        }
+        self.ejected.retain(|account_id| {
+            let eject = Eject { room_id, account_id: *account_id };
+            !tell_all(&|shard| routes.offer(shard, eject).is_ok())
+        });
+    }
+
+    /// Tells those who are here something that is not stored.
+    fn whisper(&self, audience: Audience, message: wire::Message) {
+        let whisper = Whisper { room_id: self.room_id, audience, message: Arc::new(SharedMessage::new(message)) };
+        for shard in self.parts.routes.shards() {
+            let _ = self.parts.routes.offer(&shard, whisper.clone());
+        }
+    }
+
+    fn set_member(&mut self, account_id: AccountId, is_member: bool) {
+        let room_id = self.room_id;
+        if is_member == self.state.is_member(account_id) {
+            return;
+        }
+        if is_member {
+            self.state.add_member(account_id);
+            self.ejected.remove(&account_id);
+            self.whisper(Audience::All, wire::Message::MemberJoined { room_id, account_id });
+        } else {
+            self.state.remove_member(account_id);
+            self.whisper(Audience::All, wire::Message::MemberLeft { room_id, account_id });
+            self.ejected.insert(account_id);
+            self.tell_owed();
+        }
+    }
+
+    /// Ends the room because it cannot know what it has to. Those who are here are found again by the next one.
+    fn fail(&self, error: &StoreError, context: &mut Context<Self>) {
+        error!(target: "actors", room = %self.room_id, %error, "a room cannot read the store, and ends");
+        self.parts.routes.remove_room(self.room_id, &context.address());
+        context.stop();
+    }
+
+    fn tell_presence(&self, account_id: AccountId, change: Option<Presence>) {
+        if let Some(state) = change {
+            self.whisper(Audience::All, wire::Message::Presence { room_id: self.room_id, account_id, state });
+        }
+    }
+}
+
+impl Actor for Room {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        debug!(target: "actors", room = %self.room_id, "started");
+        context.set_mailbox_capacity(mailbox::CAPACITY);
+        // From here on it is told of changes; what has changed since it was loaded is read now, before anything else.
+        self.parts.routes.add_room(self.room_id, context.address());
+        let (store, room_id, nonce_ttl) = (self.parts.store.clone(), self.room_id, self.parts.nonce_ttl);
+        let loaded = async move { load(&store, room_id, nonce_ttl).await };
+        context.wait(loaded.into_actor(self).map(|loaded, room, context| match loaded {
+            Ok(Some(state)) => room.state = state,
+            Ok(None) => context.stop(),
+            Err(error) => room.fail(&error, context),
+        }));
+        // A room before it may have stored what it did not publish.
+        self.owes_level = true;
+        // After a panic, the sockets that had joined are still there.
+        for shard in self.parts.routes.shards() {
+            let _ = self.parts.routes.offer(&shard, WhoIsHere { room_id: self.room_id, room: context.address() });
+        }
+        context.run_interval(OWED_EVERY, |room, _| room.tell_owed());
+        context.run_interval(IDLE_CHECK_EVERY, |room, context| {
+            if room.state.is_idle() && room.waiting.is_empty() && !room.is_storing {
+                // From here on, whoever asks for the room starts another one.
+                room.parts.routes.remove_room(room.room_id, &context.address());
+                context.stop();
+            }
+        });
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        debug!(target: "actors", room = %self.room_id, "stopped");
+    }
+}
+
+/// Asks the room to take an envelope, whose signature was checked. It is answered once it is on disk.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Admit {
+    pub(super) envelope: Envelope,
+    pub(super) reply: oneshot::Sender<Result<Position, ErrorCode>>,
+}
+
+impl Handler<Admit> for Room {
+    type Result = ();
+
+    fn handle(&mut self, admit: Admit, context: &mut Self::Context) {
+        let refused = if self.waiting.len() >= WAITING_MAX {
+            Some(ErrorCode::Unavailable)
+        } else {
+            let admitted = self.state.admit(&admit.envelope, self.parts.clock.now());
+            admitted.err().map(super::room_state::AdmitError::code)
+        };
+        if let Some(code) = refused {
+            let _ = admit.reply.send(Err(code));
+            return;
+        }
+        self.waiting.push_back(admit);
+        self.store_next(context);
+    }
+}
+
+/// A socket wants to follow the room. That it may is told to its shard.
+#[derive(Message)]
+#[rtype(result = "Result<(), ErrorCode>")]
+pub(super) struct Join {
+    pub(super) account_id: AccountId,
+    pub(super) connection: ConnectionId,
+    pub(super) shard: Arc<Addr<Shard>>,
+}
+
+impl Handler<Join> for Room {
+    type Result = MessageResult<Join>;
+
+    fn handle(&mut self, Join { account_id, connection, shard }: Join, _: &mut Self::Context) -> Self::Result {
+        if !self.state.is_member(account_id) {
+            return MessageResult(Err(ErrorCode::UnknownRoom));
+        }
+        let (policy, head, online) = (self.state.policy(), self.state.head(), self.state.online());
+        let admitted = Admitted { room_id: self.room_id, account_id, connection, policy, head, online };
+        if self.parts.routes.offer(&shard, admitted).is_err() {
+            return MessageResult(Err(ErrorCode::Unavailable));
+        }
+        let change = self.state.arrive(account_id, connection);
+        self.tell_presence(account_id, change);
+        MessageResult(Ok(()))
+    }
+}
+
+/// A socket that has joined is there: told to a room that has just started.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct IsHere(pub(super) Vec<(AccountId, ConnectionId)>);
+
+impl Handler<IsHere> for Room {
+    type Result = ();
+
+    fn handle(&mut self, IsHere(connections): IsHere, _: &mut Self::Context) {
+        for (account, connection) in connections {
+            if self.state.is_member(account) {
+                self.state.arrive(account, connection);
+            } else {
+                self.ejected.insert(account);
+            }
+        }
+        self.tell_owed();
+    }
+}
+
+/// A socket follows the room no more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Depart {
+    pub(super) account_id: AccountId,
+    pub(super) connection: ConnectionId,
+}
+
+impl Handler<Depart> for Room {
+    type Result = ();
+
+    fn handle(&mut self, Depart { account_id, connection }: Depart, _: &mut Self::Context) {
+        let change = self.state.depart(account_id, connection);
+        self.tell_presence(account_id, change);
+    }
+}
+
+/// Something to tell those who are here: typing, a signal.
+#[derive(Message)]
+#[rtype(result = "Result<(), ErrorCode>")]
+pub(super) struct Relay {
+    pub(super) from: DeviceAddress,
+    pub(super) audience: Audience,
+    pub(super) message: wire::Message,
+}
+
+impl Handler<Relay> for Room {
+    type Result = MessageResult<Relay>;
+
+    fn handle(&mut self, Relay { from, audience, message }: Relay, _: &mut Self::Context) -> Self::Result {
+        if !self.state.is_member(from.account_id) {
+            return MessageResult(Err(ErrorCode::UnknownRoom));
+        }
+        self.whisper(audience, message);
+        MessageResult(Ok(()))
+    }
+}
+
+/// The store has changed who is in the room, or closed it.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub enum Changed {
+    /// An account has become a member, or is none any more. Which, the room reads: changes may overtake each other.
+    Member(AccountId),
+    /// A member has published another device list.
+    Devices(AccountId, u64),
+    /// The room takes no more envelopes.
+    Closed,
+}
+
+impl Handler<Changed> for Room {
+    type Result = ();
+
+    fn handle(&mut self, change: Changed, context: &mut Self::Context) {
+        let room_id = self.room_id;
+        match change {
+            Changed::Member(account_id) => {
+                let store = self.parts.store.clone();
+                let member = async move { store.member(room_id, account_id).await };
+                // Nothing else is looked at meanwhile.
+                context.wait(member.into_actor(self).map(move |member, room, context| match member {
+                    Ok(member) => room.set_member(account_id, member.is_some()),
+                    // A room that does not know its members ends; the next one reads them.
+                    Err(error) => room.fail(&error, context),
+                }));
+            }
+            Changed::Devices(account_id, version) if self.state.is_member(account_id) => {
+                self.whisper(Audience::All, wire::Message::DevicesChanged { account_id, version });
+            }
+            Changed::Devices(..) => {}
+            Changed::Closed => {
+                self.state.close();
+                self.whisper(Audience::All, wire::Message::RoomClosed { room_id });
+            }
+        }
+    }
+}
+
+/// Envelopes in one transaction.
+const BATCH_MAX: usize = 256;
+
+/// Envelopes that are admitted and wait for the store.
+const WAITING_MAX: usize = 4_096;
+
+/// How long a shard that has missed a publication may be behind.
+const OWED_EVERY: Duration = Duration::from_secs(1);
+
+/// How often a room looks whether anybody is there; with nobody there it ends.
+const IDLE_CHECK_EVERY: Duration = Duration::from_secs(60);

@@ -1,0 +1,414 @@
+//! A session: one device's socket, from `hello` to the close.
+//!
+//! It owns its connection. What it does with a command stands in [`commands`]; how it follows logs, live and from
+//! the store, in [`feeds`]; how a socket shows who it is of, in [`hello`].
+
+mod commands;
+mod feeds;
+mod hello;
+
+pub(super) use feeds::Followed;
+
+use core::cell::RefCell;
+use core::pin::Pin;
+use core::task::{Context as Task, Poll};
+use core::time::Duration;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix::{Actor, ActorContext, ActorFuture, Addr, AsyncContext, Context, Handler, Message, Running, StreamHandler};
+use actix_web::web::Data;
+use tokio::sync::oneshot;
+
+use super::room::Depart;
+use super::routes::Routes;
+use super::shard::{Hall, Shard};
+use crate::ids::{AccountId, DeviceAddress, RoomId, SessionId};
+use crate::node::clock::Clock;
+use crate::node::http::NodeState;
+use crate::node::store::{self, Store};
+use crate::node::ws::connection::ConnectionError;
+use crate::node::ws::frame::{self, Incoming};
+use crate::node::ws::{CloseCode, Connection, Incomings, SharedMessage, shared};
+use crate::protocol::public::VerifiedDevice;
+use crate::wire::{self, Encoding, Log, Position, Timestamp};
+
+/// A connection's number on this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct ConnectionId(pub(super) u64);
+
+/// What every session of a worker is made with.
+#[derive(Clone, Debug)]
+pub(super) struct SessionParts {
+    pub(super) routes: Routes,
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) nonce_ttl: Duration,
+    pub(super) state: Data<NodeState>,
+    pub(super) hall: Rc<Hall>,
+    pub(super) shard: Arc<Addr<Shard>>,
+}
+
+/// The actor of one socket.
+pub(super) struct Session {
+    id: ConnectionId,
+    encoding: Encoding,
+    connection: Rc<Connection>,
+    parts: SessionParts,
+    stage: Stage,
+    /// What it follows; the shard of its worker knows it too.
+    followed: Rc<RefCell<Followed>>,
+    /// The log that was read last.
+    last_read: Option<Log>,
+    /// The last envelope of the mailbox that the session was told of.
+    mailbox_head: u64,
+    /// Set by whoever had to tell of one and could not.
+    has_missed: Arc<AtomicBool>,
+    pulse: Pulse,
+    /// Tells the connection's task that the session is over.
+    _over: oneshot::Sender<()>,
+}
+
+/// How far a session is.
+enum Stage {
+    /// It has not said who it is; the token that the request for the socket had, if it had one.
+    Unknown { session: Option<store::Session> },
+    /// It has.
+    Open(Box<Identified>),
+    /// It was closed, and what is queued is written before the connection goes.
+    Closing { beats: u32 },
+}
+
+/// Who a session is of.
+pub(super) struct Identified {
+    device: DeviceAddress,
+    /// The device's keys, as the account's list has them.
+    verified: VerifiedDevice,
+    session_id: SessionId,
+    expires_at: Timestamp,
+    was_warned: bool,
+}
+
+/// Signs of life.
+#[derive(Default)]
+struct Pulse {
+    received: u64,
+    sent: u64,
+    silent_beats: u32,
+    stalled_beats: u32,
+    beats: u32,
+}
+
+impl Session {
+    pub(super) fn new(
+        id: ConnectionId,
+        encoding: Encoding,
+        connection: Rc<Connection>,
+        parts: SessionParts,
+        session: Option<store::Session>,
+        over: oneshot::Sender<()>,
+    ) -> Self {
+        Self {
+            id,
+            encoding,
+            connection,
+            parts,
+            stage: Stage::Unknown { session },
+            followed: Rc::default(),
+            last_read: None,
+            mailbox_head: 0,
+            has_missed: Arc::default(),
+            pulse: Pulse::default(),
+            _over: over,
+        }
+    }
+
+    /// Queues a message that must not be lost: an answer, or the state of a feed.
+    fn tell(&self, message: &wire::Message) {
+        self.connection.push(shared::of(message, self.encoding));
+    }
+
+    /// Closes the socket: nothing that comes after is looked at, and what is queued is written first.
+    fn close(&mut self, code: CloseCode) {
+        if matches!(self.stage, Stage::Closing { .. }) {
+            return;
+        }
+        self.leave_everything();
+        self.stage = Stage::Closing { beats: 0 };
+        self.connection.push(frame::close(code.as_u16()));
+    }
+
+    /// Others see it gone at once, whatever the connection still does.
+    fn leave_everything(&mut self) {
+        let Stage::Open(who) = &self.stage else { return };
+        self.parts.routes.remove_device(who.device, self.id);
+        let rooms = core::mem::take(&mut *self.followed.borrow_mut()).rooms;
+        for room_id in rooms.into_keys() {
+            self.depart(who.device.account_id, room_id);
+        }
+        self.parts.hall.forget(self.id);
+    }
+
+    /// Tells a room that the socket follows it no more.
+    fn depart(&self, account_id: AccountId, room_id: RoomId) {
+        self.parts.hall.unfollow(room_id, self.id);
+        if let Some(room) = self.parts.routes.live_room(room_id) {
+            let _ = self.parts.routes.offer(&room, Depart { account_id, connection: self.id });
+        }
+    }
+
+    /// Who the session is of, while it is open.
+    fn who(&self) -> Option<&Identified> {
+        match &self.stage {
+            Stage::Open(who) => Some(who),
+            Stage::Unknown { .. } | Stage::Closing { .. } => None,
+        }
+    }
+}
+
+impl Actor for Session {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(MAILBOX_CAPACITY);
+        self.parts.hall.enter(self.id, context.address());
+        context.add_stream(Incomings::of(Rc::clone(&self.connection)));
+        context.spawn(Writer);
+        if self.parts.state.readiness.is_stopping() {
+            // It came too late to be told with the others.
+            context.notify(Drain);
+        }
+    }
+
+    fn stopping(&mut self, _: &mut Self::Context) -> Running {
+        self.leave_everything();
+        self.parts.hall.exit(self.id);
+        Running::Stop
+    }
+}
+
+impl StreamHandler<Result<Incoming, ConnectionError>> for Session {
+    fn handle(&mut self, incoming: Result<Incoming, ConnectionError>, context: &mut Self::Context) {
+        if let (Stage::Closing { .. }, Ok(incoming)) = (&self.stage, &incoming) {
+            if matches!(incoming, Incoming::Close(_)) {
+                context.stop();
+            }
+            return;
+        }
+        match incoming {
+            Ok(Incoming::Text(bytes)) if self.encoding == Encoding::Json => self.take(&bytes, context),
+            Ok(Incoming::Binary(bytes)) if self.encoding == Encoding::Cbor => self.take(&bytes, context),
+            Ok(Incoming::Text(_) | Incoming::Binary(_)) => self.close(CloseCode::Misused),
+            Ok(Incoming::Ping(payload)) => self.connection.push(frame::pong(&payload)),
+            Ok(Incoming::Pong) => {}
+            Ok(Incoming::Close(code)) => {
+                self.leave_everything();
+                self.stage = Stage::Closing { beats: 0 };
+                self.connection.push(frame::close(code.unwrap_or(CloseCode::Normal.as_u16())));
+            }
+            Err(ConnectionError::Frame(error)) => self.close(error.close_code()),
+            Err(ConnectionError::Gone) => context.stop(),
+        }
+    }
+
+    // A protocol error ends the stream; the close is still written.
+    fn finished(&mut self, context: &mut Self::Context) {
+        if !matches!(self.stage, Stage::Closing { .. }) {
+            context.stop();
+        }
+    }
+}
+
+/// Writes what the socket takes, reads logs while there is room, and ends the session when its close is written.
+struct Writer;
+
+impl ActorFuture<Session> for Writer {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        session: &mut Session,
+        context: &mut Context<Session>,
+        task: &mut Task<'_>,
+    ) -> Poll<()> {
+        if session.connection.poll_write(task).is_err() {
+            context.stop();
+            return Poll::Ready(());
+        }
+        if matches!(session.stage, Stage::Closing { .. }) && session.connection.is_flushed() {
+            if session.connection.poll_shutdown(task).is_ready() {
+                // The client's own close, or its end, comes next; a second is enough for it.
+                return Poll::Ready(());
+            }
+        } else {
+            session.read_feeds(context);
+        }
+        Poll::Pending
+    }
+}
+
+/// The session looks after itself, once a second.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Beat;
+
+impl Handler<Beat> for Session {
+    type Result = ();
+
+    fn handle(&mut self, _: Beat, context: &mut Self::Context) {
+        if let Stage::Closing { beats } = &mut self.stage {
+            *beats += 1;
+            if *beats >= CLOSING_BEATS_MAX {
+                context.stop();
+            }
+            return;
+        }
+        if self.has_missed.swap(false, Ordering::Relaxed) {
+            self.missed_direct();
+        }
+        match self.beat() {
+            Some(code) => self.close(code),
+            None => self.read_feeds(context),
+        }
+        if self.pulse.beats.is_multiple_of(RECHECK_BEATS) {
+            self.recheck(context);
+        }
+    }
+}
+
+impl Session {
+    /// Pings a silent client, warns one whose token expires. Why the socket is to be closed, if it is.
+    fn beat(&mut self) -> Option<CloseCode> {
+        let (received, sent) = self.connection.traffic();
+        let pulse = &mut self.pulse;
+        let is_blocked = !self.connection.is_flushed();
+        pulse.beats = pulse.beats.saturating_add(1);
+        pulse.silent_beats = if pulse.received == received { pulse.silent_beats + 1 } else { 0 };
+        pulse.received = received;
+        if !is_blocked || sent - pulse.sent >= STALLED_BYTES {
+            (pulse.sent, pulse.stalled_beats) = (sent, 0);
+        } else {
+            pulse.stalled_beats += 1;
+        }
+        if pulse.stalled_beats >= STALLED_BEATS_MAX {
+            return Some(CloseCode::Stalled);
+        }
+        if pulse.silent_beats >= SILENT_BEATS_MAX {
+            return Some(CloseCode::Silent);
+        }
+        if pulse.silent_beats == PING_AFTER_BEATS {
+            self.connection.push(frame::ping());
+        }
+        match &mut self.stage {
+            Stage::Unknown { .. } if pulse.beats > HELLO_BEATS_MAX => Some(CloseCode::NotSignedIn),
+            Stage::Unknown { .. } | Stage::Closing { .. } => None,
+            Stage::Open(who) => {
+                let now = self.parts.clock.now();
+                if now >= who.expires_at {
+                    return Some(CloseCode::Expired);
+                }
+                if who.expires_at.since(now) < WARN_BEFORE && !core::mem::replace(&mut who.was_warned, true) {
+                    let warning = wire::Message::SessionExpiring { expires_at: who.expires_at };
+                    self.tell(&warning);
+                }
+                None
+            }
+        }
+    }
+}
+
+/// The socket is to be closed.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Close(pub(super) CloseCode);
+
+impl Handler<Close> for Session {
+    type Result = ();
+
+    fn handle(&mut self, Close(code): Close, _: &mut Self::Context) {
+        self.close(code);
+    }
+}
+
+/// The node stops: the client is to come again, to it or to another.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Drain;
+
+impl Handler<Drain> for Session {
+    type Result = ();
+
+    /// What is under way is still answered. Clients come again at different times, by their numbers.
+    fn handle(&mut self, _: Drain, context: &mut Self::Context) {
+        if matches!(self.stage, Stage::Closing { .. }) {
+            return;
+        }
+        let after_ms = self.id.0.wrapping_mul(JITTER_STEP_MS) % RECONNECT_AFTER_MS_MAX;
+        let within_ms = u64::try_from(DRAIN_WITHIN.as_millis()).unwrap_or(u64::MAX);
+        self.tell(&wire::Message::Reconnect { after_ms, within_ms });
+        context.run_later(DRAIN_WITHIN, |session, _| session.close(CloseCode::Restart));
+    }
+}
+
+/// Something that this device alone is told, and that is not stored.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Tell(pub(super) wire::Message);
+
+impl Handler<Tell> for Session {
+    type Result = ();
+
+    fn handle(&mut self, Tell(message): Tell, _: &mut Self::Context) {
+        if self.who().is_some() && self.connection.offer(shared::of(&message, self.encoding)).is_err() {
+            self.parts.routes.count_refusal();
+        }
+    }
+}
+
+/// An envelope has come to the device's mailbox.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Direct {
+    pub(super) position: Position,
+    pub(super) message: Arc<SharedMessage>,
+}
+
+impl Handler<Direct> for Session {
+    type Result = ();
+
+    fn handle(&mut self, Direct { position, message }: Direct, context: &mut Self::Context) {
+        self.direct(position, &message);
+        self.read_feeds(context);
+    }
+}
+
+/// Messages that a session's mailbox holds.
+const MAILBOX_CAPACITY: usize = 256;
+
+/// Beats, of one second, until `hello`.
+const HELLO_BEATS_MAX: u32 = 10;
+
+/// Beats without a sign of the client before it is pinged, and before it is given up.
+const PING_AFTER_BEATS: u32 = 30;
+const SILENT_BEATS_MAX: u32 = 60;
+
+/// Beats in which a client takes less than so many bytes of what is queued: it reads nothing, or drop by drop.
+const STALLED_BEATS_MAX: u32 = 30;
+const STALLED_BYTES: u64 = 16 * 1024;
+
+/// Beats that the end of a socket may take.
+const CLOSING_BEATS_MAX: u32 = 5;
+
+/// How long a socket stays open after the node was told to stop.
+const DRAIN_WITHIN: Duration = Duration::from_millis(500);
+
+/// Over what time clients come again, and how far one is from the next; the two have no divisor in common.
+const RECONNECT_AFTER_MS_MAX: u64 = 5_000;
+const JITTER_STEP_MS: u64 = 1_237;
+
+/// Beats after which a session looks whether it was ended: the last resort, for ends that no message tells.
+const RECHECK_BEATS: u32 = 30;
+
+/// How long before the token expires the client is told.
+const WARN_BEFORE: Duration = Duration::from_secs(60);

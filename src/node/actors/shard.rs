@@ -1,0 +1,394 @@
+//! One worker's sessions, by room: a published event becomes one frame in each connection's queue.
+//!
+//! The shard and the sessions of a worker share a [`Hall`], on the worker's one thread: that is how an event
+//! reaches a thousand sessions without a thousand messages.
+
+use core::cell::{Cell, RefCell};
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::{Actor, ActorFuture, Addr, Arbiter, AsyncContext, Context, Handler, Message};
+
+use super::cursor::{Cursor, Published};
+use super::mailbox;
+use super::room::{Depart, IsHere, Room};
+use super::routes::{Routes, Worker};
+use super::session::{Beat, ConnectionId, Drain, Followed, Session};
+use crate::ids::{AccountId, DeviceAddress, RoomId};
+use crate::node::ws::{Connection, SharedMessage, Turn, shared};
+use crate::wire::{self, Encoding, Envelope, Outcome, Position, RoomPolicy};
+
+/// The actor of one worker.
+#[derive(Debug)]
+pub struct Shard {
+    hall: Rc<Hall>,
+    routes: Routes,
+}
+
+impl Shard {
+    /// Starts the shard of the calling thread's worker, and names it in the routes.
+    pub(super) fn start_with(routes: &Routes) -> (Rc<Hall>, Arc<Addr<Self>>) {
+        let hall = Rc::new(Hall {
+            turn: Turn::new(),
+            rooms: RefCell::default(),
+            joining: RefCell::default(),
+            sessions: RefCell::default(),
+        });
+        let shard = Self { hall: Rc::clone(&hall), routes: routes.clone() };
+        let shard = Arc::new(shard.start());
+        routes.add_worker(Worker { arbiter: Arbiter::current(), shard: Arc::clone(&shard) });
+        (hall, shard)
+    }
+}
+
+impl Actor for Shard {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(mailbox::CAPACITY);
+        context.spawn(EndOfTurn);
+        context.run_interval(BEAT_EVERY, |shard, _| {
+            for session in shard.hall.sessions.borrow().values() {
+                let _ = mailbox::offer(session, Beat);
+            }
+        });
+    }
+}
+
+/// Writes what the turn has queued.
+struct EndOfTurn;
+
+impl ActorFuture<Shard> for EndOfTurn {
+    type Output = ();
+
+    fn poll(
+        self: core::pin::Pin<&mut Self>,
+        shard: &mut Shard,
+        _: &mut Context<Shard>,
+        task: &mut core::task::Context<'_>,
+    ) -> core::task::Poll<()> {
+        shard.hall.turn.poll_write(task);
+        core::task::Poll::Pending
+    }
+}
+
+/// What the shard and the sessions of one worker share.
+#[derive(Debug)]
+pub(super) struct Hall {
+    pub(super) turn: Rc<Turn>,
+    rooms: RefCell<BTreeMap<RoomId, Followers>>,
+    /// Sessions that have asked a room to follow it.
+    joining: RefCell<BTreeMap<(RoomId, ConnectionId), Joining>>,
+    sessions: RefCell<BTreeMap<ConnectionId, Addr<Session>>>,
+}
+
+/// A session that has asked a room to follow it.
+#[derive(Debug)]
+pub(super) struct Joining {
+    /// Of the command.
+    pub(super) id: u32,
+    /// What the client has of the room's log.
+    pub(super) after: Option<Position>,
+    pub(super) follower: Follower,
+}
+
+/// Who follows a room.
+#[derive(Debug, Default)]
+struct Followers {
+    /// The last entry that was published here.
+    published: u64,
+    sessions: BTreeMap<ConnectionId, Follower>,
+}
+
+/// A session that follows a room.
+#[derive(Clone, Debug)]
+pub(super) struct Follower {
+    pub(super) device: DeviceAddress,
+    pub(super) encoding: Encoding,
+    pub(super) connection: Rc<Connection>,
+    pub(super) cursor: Rc<Cell<Cursor>>,
+    /// What the session follows.
+    pub(super) followed: Rc<RefCell<Followed>>,
+}
+
+impl Hall {
+    pub(super) fn enter(&self, connection: ConnectionId, session: Addr<Session>) {
+        self.sessions.borrow_mut().insert(connection, session);
+    }
+
+    /// Forgets what a connection has asked rooms for.
+    pub(super) fn forget(&self, connection: ConnectionId) {
+        self.joining.borrow_mut().retain(|(_, joining), _| *joining != connection);
+    }
+
+    pub(super) fn exit(&self, connection: ConnectionId) {
+        self.sessions.borrow_mut().remove(&connection);
+    }
+
+    /// Expects the room's answer to a session that wants to follow it.
+    pub(super) fn expect(&self, room_id: RoomId, connection: ConnectionId, joining: Joining) {
+        self.joining.borrow_mut().insert((room_id, connection), joining);
+    }
+
+    pub(super) fn is_joining(&self, room_id: RoomId, connection: ConnectionId) -> bool {
+        self.joining.borrow().contains_key(&(room_id, connection))
+    }
+
+    pub(super) fn unfollow(&self, room_id: RoomId, connection: ConnectionId) {
+        self.joining.borrow_mut().remove(&(room_id, connection));
+        let mut rooms = self.rooms.borrow_mut();
+        if let Some(followers) = rooms.get_mut(&room_id) {
+            followers.sessions.remove(&connection);
+            if followers.sessions.is_empty() {
+                rooms.remove(&room_id);
+            }
+        }
+    }
+
+    /// The last entry of a room that was published on this worker.
+    pub(super) fn published(&self, room_id: RoomId) -> u64 {
+        self.rooms.borrow().get(&room_id).map_or(0, |followers| followers.published)
+    }
+}
+
+/// A stored envelope on its way to those who follow its room.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) position: Position,
+    sender: DeviceAddress,
+    recipient: Option<DeviceAddress>,
+    message: SharedMessage,
+}
+
+impl Entry {
+    pub(super) fn new(position: Position, envelope: Envelope) -> Self {
+        let (sender, recipient) = (envelope.sender, envelope.recipient);
+        let message = SharedMessage::new(wire::Message::Envelope(wire::Entry { position, envelope }));
+        Self { position, sender, recipient, message }
+    }
+
+    fn is_for(&self, device: DeviceAddress) -> bool {
+        is_for(self.sender, self.recipient, device)
+    }
+}
+
+/// Whether an envelope of a room is sent to a device: if it is for that device, or for all but its sender.
+pub(super) fn is_for(sender: DeviceAddress, recipient: Option<DeviceAddress>, device: DeviceAddress) -> bool {
+    recipient.map_or(sender != device, |recipient| recipient == device)
+}
+
+/// New entries of a room, in order and without holes between them.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Publish {
+    pub(super) room_id: RoomId,
+    pub(super) entries: Arc<[Entry]>,
+}
+
+impl Handler<Publish> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, Publish { room_id, entries }: Publish, _: &mut Self::Context) {
+        let mut rooms = self.hall.rooms.borrow_mut();
+        let Some(Followers { published, sessions }) = rooms.get_mut(&room_id) else { return };
+        for entry in entries.iter() {
+            *published = entry.position.seq.max(*published);
+            for follower in sessions.values() {
+                deliver(follower, entry);
+            }
+        }
+    }
+}
+
+/// Queues an entry for a session. One that has missed something is woken to read the log.
+fn deliver(follower: &Follower, entry: &Entry) {
+    let mut cursor = follower.cursor.get();
+    let seq = entry.position.seq;
+    match cursor.publish(seq) {
+        Published::Skip => return,
+        Published::Next if !entry.is_for(follower.device) => {}
+        Published::Next => {
+            if follower.connection.offer(entry.message.frame(follower.encoding)).is_err() {
+                cursor.fall_behind(seq);
+                follower.connection.wake();
+            }
+        }
+        Published::Missed => follower.connection.wake(),
+    }
+    follower.cursor.set(cursor);
+}
+
+/// How far a room has published, after a publication was refused.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Level {
+    pub(super) room_id: RoomId,
+    pub(super) head: u64,
+}
+
+impl Handler<Level> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, Level { room_id, head }: Level, _: &mut Self::Context) {
+        let mut rooms = self.hall.rooms.borrow_mut();
+        let Some(Followers { published, sessions }) = rooms.get_mut(&room_id) else { return };
+        *published = head.max(*published);
+        for follower in sessions.values() {
+            let mut cursor = follower.cursor.get();
+            if cursor.level(head) == Published::Missed {
+                follower.cursor.set(cursor);
+                follower.connection.wake();
+            }
+        }
+    }
+}
+
+/// Who hears a whisper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Audience {
+    /// Everybody who is here.
+    All,
+    /// Everybody but a device.
+    AllBut(DeviceAddress),
+    /// One device.
+    Only(DeviceAddress),
+}
+
+impl Audience {
+    fn includes(self, device: DeviceAddress) -> bool {
+        match self {
+            Self::All => true,
+            Self::AllBut(other) => device != other,
+            Self::Only(one) => device == one,
+        }
+    }
+}
+
+/// An event of a room that is not stored. A connection that has no room for it does not get it.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Whisper {
+    pub(super) room_id: RoomId,
+    pub(super) audience: Audience,
+    pub(super) message: Arc<SharedMessage>,
+}
+
+impl Handler<Whisper> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, Whisper { room_id, audience, message }: Whisper, _: &mut Self::Context) {
+        let rooms = self.hall.rooms.borrow();
+        let followers = rooms.get(&room_id).into_iter().flat_map(|followers| followers.sessions.values());
+        for follower in followers.filter(|follower| audience.includes(follower.device)) {
+            if follower.connection.offer(message.frame(follower.encoding)).is_err() {
+                self.routes.count_refusal();
+            }
+        }
+    }
+}
+
+/// A room lets a session follow it. This comes by the way of the room's events, so that the session hears of
+/// all that happens after what it is told here, and of nothing before.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Admitted {
+    pub(super) room_id: RoomId,
+    pub(super) account_id: AccountId,
+    pub(super) connection: ConnectionId,
+    pub(super) policy: RoomPolicy,
+    pub(super) head: Position,
+    pub(super) online: Vec<AccountId>,
+}
+
+impl Handler<Admitted> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, admitted: Admitted, _: &mut Self::Context) {
+        let Admitted { room_id, account_id, connection, policy, head, online } = admitted;
+        let Some(joining) = self.hall.joining.borrow_mut().remove(&(room_id, connection)) else {
+            // It has gone before the room's answer came: the room is to know.
+            if let Some(room) = self.routes.live_room(room_id) {
+                let _ = self.routes.offer(&room, Depart { account_id, connection });
+            }
+            return;
+        };
+        let Joining { id, after, follower } = joining;
+        let online = online.into_iter().filter(|other| *other != account_id).collect();
+        let answer = wire::Message::answer(id, Outcome::Joined { policy, head, online });
+        follower.connection.push(shared::of(&answer, follower.encoding));
+        follower.followed.borrow_mut().join(room_id, policy, &follower.cursor, after.unwrap_or(head));
+        follower.connection.wake();
+        self.hall.rooms.borrow_mut().entry(room_id).or_default().sessions.insert(connection, follower);
+    }
+}
+
+/// Ends the following of an account that is no member any more.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Eject {
+    pub(super) room_id: RoomId,
+    pub(super) account_id: AccountId,
+}
+
+impl Handler<Eject> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, Eject { room_id, account_id }: Eject, _: &mut Self::Context) {
+        let mut rooms = self.hall.rooms.borrow_mut();
+        let Some(followers) = rooms.get_mut(&room_id) else { return };
+        let gone: Vec<ConnectionId> = followers
+            .sessions
+            .iter()
+            .filter(|(_, follower)| follower.device.account_id == account_id)
+            .map(|(connection, _)| *connection)
+            .collect();
+        for connection in gone {
+            if let Some(follower) = followers.sessions.remove(&connection) {
+                follower.followed.borrow_mut().leave(room_id);
+            }
+        }
+        if followers.sessions.is_empty() {
+            rooms.remove(&room_id);
+        }
+    }
+}
+
+/// The node stops.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct DrainAll;
+
+impl Handler<DrainAll> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, _: DrainAll, _: &mut Self::Context) {
+        for session in self.hall.sessions.borrow().values() {
+            // One that does not hear it is cut off with the node.
+            let _ = self.routes.offer(session, Drain);
+        }
+    }
+}
+
+/// A room that has just started asks who follows it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct WhoIsHere {
+    pub(super) room_id: RoomId,
+    pub(super) room: Addr<Room>,
+}
+
+impl Handler<WhoIsHere> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, WhoIsHere { room_id, room }: WhoIsHere, _: &mut Self::Context) {
+        let rooms = self.hall.rooms.borrow();
+        let Some(followers) = rooms.get(&room_id) else { return };
+        let here = followers.sessions.iter().map(|(connection, follower)| (follower.device.account_id, *connection));
+        let _ = self.routes.offer(&room, IsHere(here.collect()));
+    }
+}
+
+/// How often every session looks after itself: pings, expiry, a reader that does not read.
+pub(super) const BEAT_EVERY: Duration = Duration::from_secs(1);

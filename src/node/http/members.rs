@@ -1,0 +1,70 @@
+//! `/api/rooms/{room}/members`: who is in a room, and in which role.
+
+use actix_web::HttpResponse;
+use actix_web::web::{self, Data, Json, Path, Query, ServiceConfig};
+
+use super::body::PageQuery;
+use super::error::ApiError;
+use super::extract::SignedIn;
+use super::frame::to_the_end;
+use super::rooms::membership;
+use super::state::NodeState;
+use crate::ids::{AccountId, RoomId};
+use crate::node::actors::RoomChange;
+use crate::node::audit::{self, Event};
+use crate::node::store::Member;
+use crate::wire::{MemberSummary, Members, SetRole};
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(web::resource("/api/rooms/{room_id}/members").route(web::get().to(list))).service(
+        web::resource("/api/rooms/{room_id}/members/{account_id}")
+            .route(web::put().to(set_role))
+            .route(web::delete().to(remove)),
+    );
+}
+
+async fn list(
+    asker: SignedIn,
+    state: Data<NodeState>,
+    room: Path<RoomId>,
+    query: Query<PageQuery<AccountId>>,
+) -> Result<Json<Members>, ApiError> {
+    membership(&state, &asker, *room).await?;
+    let members = state.store.members(*room, query.after, query.limit).await?;
+    let next = query.next(&members, |member| member.account_id);
+    Ok(Json(Members { members: members.into_iter().map(MemberSummary::from).collect(), next }))
+}
+
+async fn set_role(
+    asker: SignedIn,
+    state: Data<NodeState>,
+    path: Path<(RoomId, AccountId)>,
+    body: Json<SetRole>,
+) -> Result<HttpResponse, ApiError> {
+    let ((room, member), account, role) = (path.into_inner(), asker.account_id(), body.role);
+    state.store.set_role(room, account, member, role).await?;
+    audit::record(Event::RoleGiven { room, account, member, role });
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn remove(
+    asker: SignedIn,
+    state: Data<NodeState>,
+    path: Path<(RoomId, AccountId)>,
+) -> Result<HttpResponse, ApiError> {
+    let ((room, member), account) = (path.into_inner(), asker.account_id());
+    to_the_end(async move {
+        state.store.remove_member(room, account, member).await?;
+        state.routes.tell_room(room, RoomChange::Member(member)).await;
+        audit::record(Event::MemberRemoved { room, account, member });
+        Ok(HttpResponse::NoContent().finish())
+    })
+    .await
+}
+
+impl From<Member> for MemberSummary {
+    fn from(member: Member) -> Self {
+        let Member { account_id, role, joined_at } = member;
+        Self { account_id, role, joined_at }
+    }
+}

@@ -1,0 +1,23 @@
+//! `/api/ws/ticket`: a page gets a ticket for its socket.
+
+use actix_web::web::{self, Data, Json, ServiceConfig};
+
+use super::error::ApiError;
+use super::extract::SignedIn;
+use super::state::NodeState;
+use crate::node::entropy;
+use crate::node::tokens::Ticket;
+use crate::wire::limits::TICKET_TTL;
+use crate::wire::{SecretText, SocketTicket};
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(web::resource("/api/ws/ticket").route(web::post().to(issue)));
+}
+
+async fn issue(asker: SignedIn, state: Data<NodeState>) -> Result<Json<SocketTicket>, ApiError> {
+    let ticket = Ticket::generate(&mut entropy::generator()?);
+    let now = state.clock.now();
+    let expires_at = now.plus(TICKET_TTL);
+    state.store.save_ticket(ticket.hash(), asker.session_id(), expires_at, now).await?;
+    Ok(Json(SocketTicket { ticket: SecretText::new(ticket.to_text()), expires_at }))
+}

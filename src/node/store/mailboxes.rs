@@ -1,0 +1,332 @@
+//! Mailboxes: what is for one device waits here until the device has saved it.
+//!
+//! A mailbox is a log of its own, numbered from 1 without holes. It is made when something is first
+//! delivered into it, and goes with its device. What a device has acknowledged is deleted; its id stays
+//! for [`MAILBOX_IDS_KEPT`], so that the same envelope, sent again, is known.
+
+use sqlx::SqliteConnection;
+
+use super::Store;
+use super::columns::{Blob, Integer};
+use super::error::StoreError;
+use super::limits::{MAILBOX_ENVELOPES_MAX, MAILBOX_IDS_KEPT};
+use super::log::{Outgoing, Size, entries, last_that_fits};
+use crate::ids::{DeviceAddress, LogEpoch};
+use crate::wire::{Envelope, LogPage, PageLimit, Position, Timestamp};
+
+/// What came of an envelope for a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivered {
+    /// It is stored.
+    Stored(Position),
+    /// It was stored before, at this position.
+    Known(Position),
+    /// The device is not on its account's list. Nothing is stored.
+    UnknownDevice,
+    /// Too much waits in the mailbox. Nothing is stored.
+    Full,
+}
+
+impl Store {
+    /// Stores envelopes in the mailboxes of their recipients, in this order, and says of each in the same
+    /// order what came of it. A mailbox that is not there yet is made with `epoch`, drawn anew for each
+    /// call. The answer comes when they are on the disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Bug`] for an envelope without a recipient, or a failure of the store; none of the
+    /// envelopes is stored then.
+    pub async fn deliver(
+        &self,
+        envelopes: Vec<Envelope>,
+        epoch: LogEpoch,
+        now: Timestamp,
+    ) -> Result<Vec<Delivered>, StoreError> {
+        let addressed = |envelope: &Envelope| {
+            let recipient = envelope.recipient.ok_or(StoreError::Bug { what: "an envelope without a recipient" })?;
+            Ok((recipient, Outgoing::new(envelope)))
+        };
+        let envelopes: Vec<_> = envelopes.iter().map(addressed).collect::<Result<_, StoreError>>()?;
+        self.writer.write(move |db| Box::pin(deliver(db, envelopes, epoch, now))).await
+    }
+
+    /// What waits in a device's mailbox past `after`. What was acknowledged is not there any more. The page
+    /// is bounded by its entries and by [`PAGE_BYTES_MAX`](super::limits::PAGE_BYTES_MAX). None if nothing
+    /// was ever delivered.
+    ///
+    /// # Errors
+    /// [`StoreError::PositionAhead`], [`StoreError::Corrupt`], or a failure of the store.
+    pub async fn mailbox_page(
+        &self,
+        device: DeviceAddress,
+        after: u64,
+        limit: PageLimit,
+    ) -> Result<Option<LogPage>, StoreError> {
+        // One snapshot: a mailbox could be another one between two statements.
+        let mut db = self.readers.begin().await?;
+        page(&mut db, device, after, limit).await
+    }
+
+    /// Deletes what stands in a device's mailbox up to this position. Acknowledging less than before
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::OtherLogEpoch`] also if there is no mailbox, [`StoreError::PositionAhead`], or a
+    /// failure of the store.
+    pub async fn acknowledge(
+        &self,
+        device: DeviceAddress,
+        position: Position,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.writer.write(move |db| Box::pin(acknowledge(db, device, position, now))).await
+    }
+}
+
+const fn account(device: DeviceAddress) -> Blob<16> {
+    Blob(*device.account_id.as_bytes())
+}
+
+const fn id(device: DeviceAddress) -> Blob<16> {
+    Blob(*device.device_id.as_bytes())
+}
+
+async fn deliver(
+    db: &mut SqliteConnection,
+    envelopes: Vec<(DeviceAddress, Outgoing)>,
+    epoch: LogEpoch,
+    now: Timestamp,
+) -> Result<Vec<Delivered>, StoreError> {
+    let mut answers = Vec::with_capacity(envelopes.len());
+    for (device, envelope) in envelopes {
+        answers.push(deliver_one(db, device, &envelope, epoch, now).await?);
+    }
+    Ok(answers)
+}
+
+async fn deliver_one(
+    db: &mut SqliteConnection,
+    device: DeviceAddress,
+    envelope: &Outgoing,
+    epoch: LogEpoch,
+    now: Timestamp,
+) -> Result<Delivered, StoreError> {
+    let mut next = take_number(db, device, envelope).await?;
+    if next.is_none() && make_mailbox(db, device, epoch).await? {
+        next = take_number(db, device, envelope).await?;
+    }
+    match next {
+        None => why_refused(db, device, envelope).await,
+        Some(position) => {
+            insert(db, device, position.seq, envelope, now).await?;
+            Ok(Delivered::Stored(position))
+        }
+    }
+}
+
+/// The next number of a mailbox that has room, for an envelope that is not in it.
+async fn take_number(
+    db: &mut SqliteConnection,
+    device: DeviceAddress,
+    envelope: &Outgoing,
+) -> Result<Option<Position>, StoreError> {
+    // Numbers have no holes, and what is acknowledged is a beginning of them: the difference is how many
+    // envelopes wait.
+    let row: Option<(Blob<8>, Integer)> = sqlx::query_as(
+        "UPDATE mailboxes SET head = head + 1
+         WHERE account_id = ?1 AND device_id = ?2 AND head - acknowledged < ?3 AND NOT EXISTS (
+             SELECT 1 FROM mailbox_log WHERE account_id = ?1 AND device_id = ?2
+             AND sender_account = ?4 AND sender_device = ?5 AND envelope_id = ?6
+         ) RETURNING epoch, head",
+    )
+    .bind(account(device))
+    .bind(id(device))
+    .bind(Integer::new(MAILBOX_ENVELOPES_MAX, "limit")?)
+    .bind(account(envelope.sender))
+    .bind(id(envelope.sender))
+    .bind(Blob(*envelope.id.as_bytes()))
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|(Blob(epoch), head)| Position { epoch: LogEpoch::from_bytes(epoch), seq: head.get() }))
+}
+
+/// Makes the mailbox of a listed device that has none. False if there is one, or no such device.
+async fn make_mailbox(db: &mut SqliteConnection, device: DeviceAddress, epoch: LogEpoch) -> Result<bool, StoreError> {
+    let made = sqlx::query(
+        "INSERT INTO mailboxes (account_id, device_id, epoch, head, acknowledged)
+         SELECT account_id, device_id, ?3, 0, 0 FROM devices WHERE account_id = ?1 AND device_id = ?2
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(account(device))
+    .bind(id(device))
+    .bind(Blob(*epoch.as_bytes()))
+    .execute(db)
+    .await?;
+    Ok(made.rows_affected() > 0)
+}
+
+async fn insert(
+    db: &mut SqliteConnection,
+    device: DeviceAddress,
+    seq: u64,
+    envelope: &Outgoing,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO mailbox_log (account_id, device_id, seq, sender_account, sender_device, envelope_id,
+         committed_at, envelope) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(account(device))
+    .bind(id(device))
+    .bind(Integer::new(seq, "number")?)
+    .bind(account(envelope.sender))
+    .bind(id(envelope.sender))
+    .bind(Blob(*envelope.id.as_bytes()))
+    .bind(Integer::time(now, "time")?)
+    .bind(envelope.bytes.as_slice())
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Why a mailbox gives no number to an envelope.
+async fn why_refused(
+    db: &mut SqliteConnection,
+    device: DeviceAddress,
+    envelope: &Outgoing,
+) -> Result<Delivered, StoreError> {
+    let row: Option<(Blob<8>, Option<Integer>)> = sqlx::query_as(
+        "SELECT epoch, (
+             SELECT seq FROM mailbox_log WHERE account_id = ?1 AND device_id = ?2
+             AND sender_account = ?3 AND sender_device = ?4 AND envelope_id = ?5
+         ) FROM mailboxes WHERE account_id = ?1 AND device_id = ?2",
+    )
+    .bind(account(device))
+    .bind(id(device))
+    .bind(account(envelope.sender))
+    .bind(id(envelope.sender))
+    .bind(Blob(*envelope.id.as_bytes()))
+    .fetch_optional(db)
+    .await?;
+    Ok(match row {
+        None => Delivered::UnknownDevice,
+        Some((_, None)) => Delivered::Full,
+        Some((Blob(epoch), Some(seq))) => {
+            Delivered::Known(Position { epoch: LogEpoch::from_bytes(epoch), seq: seq.get() })
+        }
+    })
+}
+
+async fn page(
+    db: &mut SqliteConnection,
+    device: DeviceAddress,
+    after: u64,
+    limit: PageLimit,
+) -> Result<Option<LogPage>, StoreError> {
+    let row: Option<(Blob<8>, Integer, Integer)> =
+        sqlx::query_as("SELECT epoch, head, acknowledged FROM mailboxes WHERE account_id = ? AND device_id = ?")
+            .bind(account(device))
+            .bind(id(device))
+            .fetch_optional(&mut *db)
+            .await?;
+    let Some((Blob(epoch), head, acknowledged)) = row else { return Ok(None) };
+    if after > head.get() {
+        return Err(StoreError::PositionAhead { head: head.get() });
+    }
+    let begin = Integer::new(after, "number")?.max(acknowledged);
+    let sizes: Vec<Size> = sqlx::query_as(
+        "SELECT seq, length(envelope) FROM mailbox_log WHERE account_id = ? AND device_id = ? AND seq > ?
+         AND envelope IS NOT NULL ORDER BY seq LIMIT ?",
+    )
+    .bind(account(device))
+    .bind(id(device))
+    .bind(begin)
+    .bind(limit.get())
+    .fetch_all(&mut *db)
+    .await?;
+    let last = last_that_fits(&sizes).unwrap_or(head);
+    let rows: Vec<(Integer, Vec<u8>)> = sqlx::query_as(
+        "SELECT seq, envelope FROM mailbox_log WHERE account_id = ? AND device_id = ? AND seq > ? AND seq <= ?
+         AND envelope IS NOT NULL ORDER BY seq",
+    )
+    .bind(account(device))
+    .bind(id(device))
+    .bind(begin)
+    .bind(last)
+    .fetch_all(db)
+    .await?;
+    let epoch = LogEpoch::from_bytes(epoch);
+    Ok(Some(LogPage { epoch, entries: entries(rows)?, read_to: last.get(), head: head.get() }))
+}
+
+async fn acknowledge(
+    db: &mut SqliteConnection,
+    device: DeviceAddress,
+    position: Position,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let row: Option<(Blob<8>, Integer, Integer)> =
+        sqlx::query_as("SELECT epoch, head, acknowledged FROM mailboxes WHERE account_id = ? AND device_id = ?")
+            .bind(account(device))
+            .bind(id(device))
+            .fetch_optional(&mut *db)
+            .await?;
+    let Some((epoch, head, acknowledged)) = row else { return Err(StoreError::OtherLogEpoch) };
+    if epoch.0 != *position.epoch.as_bytes() {
+        return Err(StoreError::OtherLogEpoch);
+    }
+    if position.seq > head.get() {
+        return Err(StoreError::PositionAhead { head: head.get() });
+    }
+    if position.seq <= acknowledged.get() {
+        return Ok(());
+    }
+    let seq = Integer::new(position.seq, "number")?;
+    sqlx::query("UPDATE mailboxes SET acknowledged = ? WHERE account_id = ? AND device_id = ?")
+        .bind(seq)
+        .bind(account(device))
+        .bind(id(device))
+        .execute(&mut *db)
+        .await?;
+    delete_read(db, device, seq, now).await
+}
+
+/// Deletes what is acknowledged: old entries whole, of newer ones the envelope.
+async fn delete_read(
+    db: &mut SqliteConnection,
+    device: DeviceAddress,
+    seq: Integer,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM mailbox_log WHERE account_id = ? AND device_id = ? AND seq <= ? AND committed_at <= ?")
+        .bind(account(device))
+        .bind(id(device))
+        .bind(seq)
+        .bind(forgotten_at(now)?)
+        .execute(&mut *db)
+        .await?;
+    sqlx::query(
+        "UPDATE mailbox_log SET envelope = NULL WHERE account_id = ? AND device_id = ? AND seq <= ?
+         AND envelope IS NOT NULL",
+    )
+    .bind(account(device))
+    .bind(id(device))
+    .bind(seq)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Forgets the ids of envelopes that were acknowledged and stored long ago. Returns how many.
+pub(super) async fn forget_acknowledged(db: &mut SqliteConnection, now: Timestamp) -> Result<u64, StoreError> {
+    let forgotten = sqlx::query("DELETE FROM mailbox_log WHERE envelope IS NULL AND committed_at <= ?")
+        .bind(forgotten_at(now)?)
+        .execute(db)
+        .await?;
+    Ok(forgotten.rows_affected())
+}
+
+/// Ids of envelopes that were stored by then need not be known any more.
+fn forgotten_at(now: Timestamp) -> Result<Integer, StoreError> {
+    let kept = u64::try_from(MAILBOX_IDS_KEPT.as_millis()).unwrap_or(u64::MAX);
+    Integer::new(now.as_millis().saturating_sub(kept), "time")
+}

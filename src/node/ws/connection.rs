@@ -1,0 +1,347 @@
+//! One connection: its stream, what has arrived of it, and the queue of what is to be written.
+//!
+//! It belongs to one worker's thread. Whoever has something to say puts whole frames into its queue; the
+//! worker writes each queue once in a turn ([`Turn`]), so that frames that were queued together leave
+//! together. What the peer does not take stays in the queue, which is bounded: an event that does not fit
+//! is refused ([`Full`]), and the session reads it from the log once there is room again. Answers to
+//! commands always fit, because a connection whose queue is long reads no further commands.
+//!
+//! A read goes into a buffer of the worker; the connection keeps only the bytes of an incomplete message.
+
+use core::cell::{Cell, RefCell};
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::rc::Rc;
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::frame::{FrameError, FrameReader, Incoming};
+use crate::wire::limits::COMMAND_BYTES_MAX;
+
+/// A stream of bytes to a client: TCP, or TLS over it.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
+
+/// The queue has no room for another event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// Why a connection ends from below.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    /// The stream has ended or failed.
+    #[error("the connection is gone")]
+    Gone,
+    /// The peer does not speak the protocol.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+}
+
+impl From<io::Error> for ConnectionError {
+    fn from(_: io::Error) -> Self {
+        Self::Gone
+    }
+}
+
+/// One connection.
+pub struct Connection {
+    turn: Rc<Turn>,
+    stream: RefCell<Box<dyn Stream>>,
+    reader: RefCell<FrameReader>,
+    queue: RefCell<Queue>,
+    /// Wakes the session: the socket can be written again, or commands may be read again.
+    waker: RefCell<Option<Waker>>,
+    is_queued: Cell<bool>,
+    /// Commands that are under way.
+    commands: Cell<usize>,
+    /// How many bytes have come and gone: who is silent, and who does not read.
+    received: Cell<u64>,
+    sent: Cell<u64>,
+}
+
+#[derive(Default)]
+struct Queue {
+    frames: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+impl core::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Connection").field("queued", &self.queue.borrow().bytes).finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// Takes over a stream; `arrived` is what was read of it already.
+    pub fn new(turn: Rc<Turn>, stream: Box<dyn Stream>, arrived: &[u8]) -> Rc<Self> {
+        let mut reader = FrameReader::new(COMMAND_BYTES_MAX);
+        reader.feed(arrived);
+        Rc::new(Self {
+            turn,
+            stream: RefCell::new(stream),
+            reader: RefCell::new(reader),
+            queue: RefCell::default(),
+            waker: RefCell::default(),
+            is_queued: Cell::new(false),
+            commands: Cell::new(0),
+            received: Cell::new(0),
+            sent: Cell::new(0),
+        })
+    }
+
+    /// Queues an event.
+    ///
+    /// # Errors
+    /// [`Full`] if it does not fit; nothing was queued then.
+    pub fn offer(self: &Rc<Self>, frame: Bytes) -> Result<(), Full> {
+        if self.queue.borrow().bytes + frame.len() > QUEUE_BYTES_MAX {
+            return Err(Full);
+        }
+        self.push(frame);
+        Ok(())
+    }
+
+    /// Queues an answer or a control frame.
+    pub fn push(self: &Rc<Self>, frame: Bytes) {
+        let mut queue = self.queue.borrow_mut();
+        queue.bytes += frame.len();
+        queue.frames.push_back(frame);
+        if !self.is_queued.replace(true) {
+            self.turn.enlist(Rc::clone(self));
+        }
+    }
+
+    /// Whether events that did not fit before would fit now: half of the queue is free.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.queue.borrow().bytes <= QUEUE_BYTES_MAX / 2
+    }
+
+    /// Whether everything is written.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        self.queue.borrow().frames.is_empty()
+    }
+
+    /// Bytes received and sent since the beginning.
+    #[must_use]
+    pub fn traffic(&self) -> (u64, u64) {
+        (self.received.get(), self.sent.get())
+    }
+
+    /// Counts a command that is under way, by its weight. Past [`COMMANDS_MAX`] no further ones are read.
+    pub fn begin_command(&self, weight: usize) {
+        self.commands.set(self.commands.get() + weight);
+    }
+
+    /// A command of that weight has been answered.
+    pub fn end_command(&self, weight: usize) {
+        self.commands.set(self.commands.get().saturating_sub(weight));
+        self.wake();
+    }
+
+    /// Writes what is queued, as far as the peer takes it; wakes the task of `context` when it takes more.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Gone`].
+    pub fn poll_write(&self, context: &mut Context<'_>) -> Result<(), ConnectionError> {
+        self.waker.replace(Some(context.waker().clone()));
+        self.write(context)
+    }
+
+    /// The same at the end of a turn, on behalf of the session. An error is met again by the session's own call.
+    fn write_queued(&self) {
+        self.is_queued.set(false);
+        let waker = self.waker.borrow().clone();
+        if let Some(waker) = waker
+            && self.write(&mut Context::from_waker(&waker)).is_err()
+        {
+            waker.wake();
+        }
+    }
+
+    fn write(&self, context: &mut Context<'_>) -> Result<(), ConnectionError> {
+        let had_room = self.has_room();
+        self.write_out(context)?;
+        if !had_room && self.has_room() {
+            // The session has events that did not fit.
+            context.waker().wake_by_ref();
+        }
+        Ok(())
+    }
+
+    fn write_out(&self, context: &mut Context<'_>) -> Result<(), ConnectionError> {
+        let mut queue = self.queue.borrow_mut();
+        let mut stream = self.stream.borrow_mut();
+        while !queue.frames.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let count = queue.frames.iter().zip(&mut slices).fold(0, |count, (frame, slice)| {
+                *slice = IoSlice::new(frame);
+                count + 1
+            });
+            let slices = slices.get(..count).unwrap_or_default();
+            match Pin::new(&mut **stream).poll_write_vectored(context, slices)? {
+                Poll::Ready(0) => return Err(ConnectionError::Gone),
+                Poll::Ready(written) => {
+                    self.sent.set(self.sent.get() + written as u64);
+                    queue.advance(written);
+                }
+                Poll::Pending => return Ok(()),
+            }
+        }
+        match Pin::new(&mut **stream).poll_flush(context)? {
+            Poll::Ready(()) | Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Ends the writing side, once everything is written.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Gone`].
+    pub fn poll_shutdown(&self, context: &mut Context<'_>) -> Poll<Result<(), ConnectionError>> {
+        Pin::new(&mut **self.stream.borrow_mut()).poll_shutdown(context).map_err(Into::into)
+    }
+
+    fn poll_next(&self, context: &mut Context<'_>) -> Poll<Result<Incoming, ConnectionError>> {
+        let may_read = self.commands.get() < COMMANDS_MAX && self.queue.borrow().bytes < QUEUE_BYTES_MAX;
+        if !may_read {
+            // Woken by `end_command`, or by the socket when it takes more.
+            self.waker.replace(Some(context.waker().clone()));
+            return Poll::Pending;
+        }
+        let mut reader = self.reader.borrow_mut();
+        loop {
+            if let Some(incoming) = reader.read()? {
+                return Poll::Ready(Ok(incoming));
+            }
+            let mut scratch = self.turn.scratch.borrow_mut();
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut **self.stream.borrow_mut()).poll_read(context, &mut buffer)? {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(()) => {
+                    let bytes = buffer.filled();
+                    if bytes.is_empty() {
+                        return Poll::Ready(Err(ConnectionError::Gone));
+                    }
+                    self.received.set(self.received.get() + bytes.len() as u64);
+                    reader.feed(bytes);
+                }
+            }
+        }
+    }
+
+    /// Has the session look after the connection.
+    pub fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+impl Queue {
+    fn advance(&mut self, mut written: usize) {
+        self.bytes = self.bytes.saturating_sub(written);
+        while let Some(front) = self.frames.front_mut() {
+            if written < front.len() {
+                front.advance(written);
+                return;
+            }
+            written -= front.len();
+            self.frames.pop_front();
+        }
+        if self.frames.capacity() > FRAMES_KEPT {
+            // A burst is no reason to hold memory for ever.
+            self.frames = VecDeque::new();
+        }
+    }
+}
+
+/// What arrives on a connection, in order; it ends with the first error.
+#[derive(Debug)]
+pub struct Incomings {
+    connection: Rc<Connection>,
+    is_over: bool,
+}
+
+impl Incomings {
+    /// Of a connection, which has one reader.
+    #[must_use]
+    pub const fn of(connection: Rc<Connection>) -> Self {
+        Self { connection, is_over: false }
+    }
+}
+
+impl futures_core::Stream for Incomings {
+    type Item = Result<Incoming, ConnectionError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        let next = self.connection.poll_next(context);
+        self.is_over = matches!(next, Poll::Ready(Err(_)));
+        next.map(Some)
+    }
+}
+
+/// A worker's turn: which of its connections have something to write, and the buffer that it reads into.
+pub struct Turn {
+    scratch: RefCell<Box<[u8]>>,
+    queued: RefCell<Vec<Rc<Connection>>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl core::fmt::Debug for Turn {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Turn").field("queued", &self.queued.borrow().len()).finish_non_exhaustive()
+    }
+}
+
+impl Turn {
+    /// Of the calling thread's worker. Its [`poll_write`](Self::poll_write) is to be polled by a task of that thread.
+    #[must_use]
+    pub fn new() -> Rc<Self> {
+        Rc::new(Self {
+            scratch: RefCell::new(vec![0; READ_BYTES_MAX].into_boxed_slice()),
+            queued: RefCell::default(),
+            waker: RefCell::default(),
+        })
+    }
+
+    fn enlist(&self, connection: Rc<Connection>) {
+        self.queued.borrow_mut().push(connection);
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Writes what was queued. It runs after the tasks that were ready before it: what they queue leaves in one write
+    /// for each connection.
+    pub fn poll_write(&self, context: &mut Context<'_>) {
+        self.waker.replace(Some(context.waker().clone()));
+        // A list of its own: nothing that a write does may find it borrowed.
+        let queued = core::mem::take(&mut *self.queued.borrow_mut());
+        for connection in queued {
+            connection.write_queued();
+        }
+    }
+}
+
+/// Bytes that a queue holds for events: some of the largest, or a thousand small ones.
+const QUEUE_BYTES_MAX: usize = 512 * 1024;
+
+/// Commands of one connection that are under way, by their weight; most weigh 1.
+pub const COMMANDS_MAX: usize = 64;
+
+/// Bytes that one read takes.
+const READ_BYTES_MAX: usize = 64 * 1024;
+
+/// Frames in one write; the system takes 1,024 at most.
+const SLICES_MAX: usize = 64;
+
+/// Places that an empty queue keeps.
+const FRAMES_KEPT: usize = 16;

@@ -1,0 +1,49 @@
+//! A message that goes to many sockets.
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+
+use super::frame;
+use crate::wire::{Encoding, Message};
+
+/// A message with its frames, each of which is made once however many sockets and workers it goes to.
+#[derive(Debug)]
+pub struct SharedMessage {
+    message: Message,
+    json: OnceLock<Bytes>,
+    cbor: OnceLock<Bytes>,
+}
+
+impl SharedMessage {
+    /// Takes the message.
+    #[must_use]
+    pub const fn new(message: Message) -> Self {
+        Self { message, json: OnceLock::new(), cbor: OnceLock::new() }
+    }
+
+    /// The message.
+    #[must_use]
+    pub const fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// Its frame in an encoding.
+    pub fn frame(&self, encoding: Encoding) -> Bytes {
+        let cell = match encoding {
+            Encoding::Json => &self.json,
+            Encoding::Cbor => &self.cbor,
+        };
+        cell.get_or_init(|| of(&self.message, encoding)).clone()
+    }
+}
+
+/// The frame of a message that goes to one socket.
+#[must_use]
+pub fn of(message: &Message, encoding: Encoding) -> Bytes {
+    let bytes = message.to_bytes(encoding);
+    match encoding {
+        Encoding::Json => frame::text(&bytes),
+        Encoding::Cbor => frame::binary(&bytes),
+    }
+}

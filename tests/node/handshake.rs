@@ -1,0 +1,102 @@
+//! Who gets a socket at all, and what a client that breaks the protocol is told.
+
+use conclave::node::config::{Bounded, WebAddress};
+use conclave::wire::{Encoding, ErrorCode};
+use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
+
+use crate::client::User;
+use crate::server::{Answer, TestNode};
+use crate::socket::{Socket, open, request};
+
+const JSON: &str = "conclave.v1.json";
+
+async fn status(node: &TestNode, request: Request) -> u16 {
+    open(node, request).await.err().unwrap_or(101)
+}
+
+#[actix_web::test]
+async fn pages_of_other_origins_get_no_socket() {
+    let friend = WebAddress::parse("https://app.example:443/page").unwrap();
+    let node = TestNode::start_with(|settings| settings.server.origins = vec![friend]).await;
+    let own = node.url.clone();
+    for (origin, expected) in [
+        ("", 101),
+        (own.as_str(), 101),
+        ("https://app.example", 101),
+        ("http://app.example", 403),
+        ("https://app.example.evil", 403),
+        ("https://evil.example", 403),
+        ("null", 403),
+    ] {
+        assert_eq!(status(&node, request(&node, JSON, &[("origin", origin)])).await, expected, "{origin}");
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_socket_has_a_subprotocol_that_the_node_speaks() {
+    let node = TestNode::start().await;
+    for (offered, expected) in [
+        (JSON, 101),
+        ("conclave.v1.cbor", 101),
+        ("conclave.v9.json, conclave.v1.json", 101),
+        ("", 400),
+        ("conclave.v9.json", 400),
+        ("chat", 400),
+    ] {
+        assert_eq!(status(&node, request(&node, offered, &[])).await, expected, "{offered}");
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_request_that_gets_no_socket_is_answered_as_over_rest() {
+    let node = TestNode::start().await;
+    let ask = |path: &str, version: &str, authorization: &str| {
+        let request = node.request(reqwest::Method::GET, path).header("connection", "upgrade");
+        let request = request.header("upgrade", "websocket").header("sec-websocket-protocol", JSON);
+        let request = request.header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+        Answer::of(request.header("sec-websocket-version", version).header("authorization", authorization))
+    };
+    ask("/ws", "12", "").await.refused(400, ErrorCode::MalformedRequest);
+    ask("/api/rooms", "13", "").await.refused(404, ErrorCode::NotFound);
+    ask("/ws", "13", "Bearer nonsense").await.refused(401, ErrorCode::TokenRefused);
+    // Without an upgrade there is nothing at this path.
+    node.get("/ws", None).await.refused(404, ErrorCode::NotFound);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn an_address_has_so_many_sockets_and_no_more() {
+    let node = TestNode::start_with(|settings| settings.limits.sockets_per_address = Bounded::of::<2>()).await;
+    let first = open(&node, request(&node, JSON, &[])).await.unwrap();
+    let _second = open(&node, request(&node, JSON, &[])).await.unwrap();
+    assert_eq!(status(&node, request(&node, JSON, &[])).await, 429);
+
+    drop(first);
+    // The node sees the end of it when it next looks.
+    while open(&node, request(&node, JSON, &[])).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn frames_of_the_wrong_kind_or_against_the_protocol_close_the_socket() {
+    let node = TestNode::start().await;
+    let ada = User::join_without_prekeys(&node, "ada", 10).await;
+
+    let mut socket = Socket::open(&node, &ada).await;
+    socket.send_frame(Frame::binary(b"{}".to_vec())).await;
+    assert_eq!(socket.closed().await, 4201);
+
+    let mut socket = Socket::open_as(&node, &ada, Encoding::Cbor).await;
+    socket.send_frame(Frame::text("{}")).await;
+    assert_eq!(socket.closed().await, 4201);
+
+    let mut socket = Socket::open(&node, &ada).await;
+    socket.send_frame(Frame::Close(None)).await;
+    assert_eq!(socket.closed().await, 1000);
+    node.stop().await;
+}
