@@ -9,7 +9,7 @@ use conclave::wire::{
 use rand_chacha::ChaCha20Rng;
 use serde_json::json;
 
-use crate::server::{Answer, START, TestNode};
+use crate::server::{Answer, Api, START};
 use crate::support::{Account, Device, POLICY, ROOM, rng};
 
 /// Somebody with an account on the node, whose root key is on this machine.
@@ -20,7 +20,7 @@ pub(crate) struct Person {
 
 impl Person {
     /// Signs in and makes a root key. Nothing is published yet.
-    pub(crate) async fn sign_in(node: &TestNode, name: &str, seed: u64) -> Self {
+    pub(crate) async fn sign_in(node: &Api, name: &str, seed: u64) -> Self {
         let tokens = node.sign_in(name).await;
         let root = AccountRoot::generate(tokens.account_id, &mut rng(seed));
         Self { account: Account { root, version: 0, certificates: Vec::new() }, tokens }
@@ -50,31 +50,31 @@ impl Person {
         self.account.root.sign_device_list(self.account.version, self.account.certificates.clone())
     }
 
-    pub(crate) async fn put_list(&self, node: &TestNode, list: &DeviceList) -> Answer {
+    pub(crate) async fn put_list(&self, node: &Api, list: &DeviceList) -> Answer {
         node.put("/api/devices", Some(self.token()), &json!(list)).await
     }
 
     /// Makes the session that of a device, by its proof.
-    pub(crate) async fn bind(&self, node: &TestNode, device: &Device) -> Answer {
+    pub(crate) async fn bind(&self, node: &Api, device: &Device) -> Answer {
         let signature = device.machine.prove_session(self.tokens.session_id);
         self.bind_with(node, device.address().device_id, &signature).await
     }
 
-    pub(crate) async fn bind_with(&self, node: &TestNode, device: DeviceId, signature: &Bytes<64>) -> Answer {
+    pub(crate) async fn bind_with(&self, node: &Api, device: DeviceId, signature: &Bytes<64>) -> Answer {
         let body = json!({ "device_id": device, "signature": signature });
         node.put("/api/session/device", Some(self.token()), &body).await
     }
 
-    pub(crate) async fn put_prekeys(&self, node: &TestNode, prekeys: &PrekeyPublication) -> Answer {
+    pub(crate) async fn put_prekeys(&self, node: &Api, prekeys: &PrekeyPublication) -> Answer {
         node.put("/api/prekeys", Some(self.token()), &json!(prekeys)).await
     }
 
-    pub(crate) async fn claim(&self, node: &TestNode, device: DeviceAddress) -> Answer {
+    pub(crate) async fn claim(&self, node: &Api, device: DeviceAddress) -> Answer {
         let DeviceAddress { account_id, device_id } = device;
         node.post(&format!("/api/users/{account_id}/devices/{device_id}/claim"), Some(self.token()), &json!({})).await
     }
 
-    pub(crate) async fn fetch_list(&self, node: &TestNode, account: AccountId) -> Answer {
+    pub(crate) async fn fetch_list(&self, node: &Api, account: AccountId) -> Answer {
         node.get(&format!("/api/users/{account}/devices"), Some(self.token())).await
     }
 }
@@ -87,7 +87,7 @@ pub(crate) struct User {
 
 impl User {
     /// Signs in, registers a device, and publishes list and prekeys.
-    pub(crate) async fn join(node: &TestNode, name: &str, seed: u64) -> Self {
+    pub(crate) async fn join(node: &Api, name: &str, seed: u64) -> Self {
         let mut user = Self::join_without_prekeys(node, name, seed).await;
         let prekeys = user.new_prekeys();
         let _: PrekeyStatus = user.person.put_prekeys(node, &prekeys).await.ok();
@@ -95,7 +95,7 @@ impl User {
         user
     }
 
-    pub(crate) async fn join_without_prekeys(node: &TestNode, name: &str, seed: u64) -> Self {
+    pub(crate) async fn join_without_prekeys(node: &Api, name: &str, seed: u64) -> Self {
         let mut person = Person::sign_in(node, name, seed).await;
         let device = person.certify_device(seed + 1);
         let list = person.next_list();
@@ -114,13 +114,13 @@ impl User {
     }
 
     /// Learns an account's devices from the node.
-    pub(crate) async fn learn(&mut self, node: &TestNode, account: AccountId) {
+    pub(crate) async fn learn(&mut self, node: &Api, account: AccountId) {
         let list: DeviceList = self.person.fetch_list(node, account).await.ok();
         self.device.handle(Input::DeviceList(&list)).unwrap();
     }
 
     /// Encrypts for an account, claiming from the node what is missing.
-    pub(crate) async fn write(&mut self, node: &TestNode, account: AccountId, plaintext: &[u8]) -> Vec<Envelope> {
+    pub(crate) async fn write(&mut self, node: &Api, account: AccountId, plaintext: &[u8]) -> Vec<Envelope> {
         let encrypt =
             Encrypt { accounts: &[account], except: &[], place: Place::Room(ROOM), policy: POLICY, plaintext };
         let outputs = self.device.handle(Input::Encrypt(encrypt)).unwrap();

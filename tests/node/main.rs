@@ -6,6 +6,7 @@ mod client;
 mod config;
 mod directory;
 mod handshake;
+mod killed;
 mod logs;
 mod outsider;
 mod providers;

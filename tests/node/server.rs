@@ -1,6 +1,7 @@
 //! A real node on a free port with a folder of its own, a clock that tests move, and what a stranger with an
 //! HTTP client does to it.
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -23,9 +24,22 @@ pub(crate) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 pub(crate) struct TestNode {
     pub(crate) node: Node,
     pub(crate) clock: ManualClock,
-    pub(crate) url: String,
+    api: Api,
     folder: DataFolder,
+}
+
+/// A node as those see it who reach it by its address alone.
+pub(crate) struct Api {
+    pub(crate) url: String,
     http: Client,
+}
+
+impl Deref for TestNode {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        &self.api
+    }
 }
 
 impl TestNode {
@@ -49,8 +63,7 @@ impl TestNode {
         settings.store.folder = folder.path().to_owned();
         change(&mut settings);
         let node = Node::start(settings, clock.clone().into()).await.unwrap();
-        let http = Client::builder().redirect(Policy::none()).timeout(Duration::from_secs(30)).build().unwrap();
-        Self { url: node.public_url().as_str().to_owned(), node, clock, folder, http }
+        Self { api: Api::at(node.public_url().as_str()), node, clock, folder }
     }
 
     /// Stops the node and starts another on the same folder.
@@ -60,7 +73,7 @@ impl TestNode {
 
     /// As [`restart`](Self::restart); in between something is done to the store, which is closed then.
     pub(crate) async fn restart_after(self, change: impl AsyncFnOnce(&Store)) -> Self {
-        let Self { node, clock, url: _, folder, http: _ } = self;
+        let Self { node, clock, api: _, folder } = self;
         node.stop().await;
         let store = Store::open(folder.path()).await.unwrap();
         change(&store).await;
@@ -70,6 +83,14 @@ impl TestNode {
 
     pub(crate) async fn stop(self) {
         self.node.stop().await;
+    }
+}
+
+impl Api {
+    /// The node at an address.
+    pub(crate) fn at(url: &str) -> Self {
+        let http = Client::builder().redirect(Policy::none()).timeout(Duration::from_secs(30)).build().unwrap();
+        Self { url: url.to_owned(), http }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

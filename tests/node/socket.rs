@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 
 use crate::client::User;
-use crate::server::TestNode;
+use crate::server::Api;
 
 /// How long a test waits for what has to come.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,7 +38,7 @@ pub(crate) enum End {
 }
 
 /// A request for a socket, with headers beside the usual.
-pub(crate) fn request(node: &TestNode, subprotocols: &str, headers: &[(&str, &str)]) -> Request {
+pub(crate) fn request(node: &Api, subprotocols: &str, headers: &[(&str, &str)]) -> Request {
     let mut request = format!("{}/ws", node.url.replacen("http", "ws", 1)).into_client_request().unwrap();
     let all = [("sec-websocket-protocol", subprotocols)];
     for (name, value) in all.iter().chain(headers).filter(|(_, value)| !value.is_empty()) {
@@ -49,8 +49,8 @@ pub(crate) fn request(node: &TestNode, subprotocols: &str, headers: &[(&str, &st
 }
 
 /// Opens a stream and asks for a socket. The status of the refusal, if it is refused.
-pub(crate) async fn open(node: &TestNode, request: Request) -> Result<WebSocketStream<TcpStream>, u16> {
-    let stream = TcpStream::connect(node.node.address()).await.unwrap();
+pub(crate) async fn open(node: &Api, request: Request) -> Result<WebSocketStream<TcpStream>, u16> {
+    let stream = TcpStream::connect(node.url.trim_start_matches("http://")).await.unwrap();
     match tokio_tungstenite::client_async(request, stream).await {
         Ok((stream, _)) => Ok(stream),
         Err(Error::Http(response)) => Err(response.status().as_u16()),
@@ -60,18 +60,18 @@ pub(crate) async fn open(node: &TestNode, request: Request) -> Result<WebSocketS
 
 impl Socket {
     /// A socket that has not said who it is of.
-    pub(crate) async fn connect(node: &TestNode, encoding: Encoding, token: Option<&SecretText>) -> Self {
+    pub(crate) async fn connect(node: &Api, encoding: Encoding, token: Option<&SecretText>) -> Self {
         let bearer = token.map(|token| format!("Bearer {}", token.expose())).unwrap_or_default();
         let stream = open(node, request(node, encoding.subprotocol(), &[("authorization", &bearer)])).await.unwrap();
         Self { stream, encoding, next_id: 1, events: VecDeque::new() }
     }
 
     /// A socket of a user's device that is welcome, and has read its whole mailbox.
-    pub(crate) async fn open(node: &TestNode, user: &User) -> Self {
+    pub(crate) async fn open(node: &Api, user: &User) -> Self {
         Self::open_as(node, user, Encoding::Json).await
     }
 
-    pub(crate) async fn open_as(node: &TestNode, user: &User, encoding: Encoding) -> Self {
+    pub(crate) async fn open_as(node: &Api, user: &User, encoding: Encoding) -> Self {
         let mut socket = Self::connect(node, encoding, Some(user.person.token())).await;
         socket.hello(None, None).await.unwrap();
         socket
