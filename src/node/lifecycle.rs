@@ -13,8 +13,9 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use actix_http::HttpService;
+use actix_http::{HttpService, TlsAcceptorConfig};
 use actix_server::{Server, ServerHandle};
 use actix_service::map_config;
 use actix_web::App;
@@ -31,6 +32,7 @@ use super::clock::Clock;
 use super::config::{ConfigError, PublicAddress, Settings, WebAddress};
 use super::http::{self, NodeState, RateLimits, Readiness};
 use super::store::{Store, StoreError, WriteCounts};
+use super::tls::{Certificate, TlsError};
 use crate::wire::limits;
 
 /// How often what has expired is removed from the store.
@@ -61,6 +63,9 @@ pub enum StartError {
         /// Why not.
         source: StoreError,
     },
+    /// The certificate cannot be used.
+    #[error("cannot speak TLS (tls.certificate_file, tls.key_file): {0}")]
+    Tls(#[from] TlsError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address} (server.address): {source}")]
     Listen {
@@ -100,10 +105,11 @@ impl Node {
         let address = listener.local_addr().map_err(listen_error)?;
         let public_url = public_url(&settings, address);
         let providers = auth::providers(&settings, &public_url, &clock)?;
+        let certificate = Certificate::load(&settings.tls)?;
         let store = open_store(&settings).await?;
         let state = Data::new(state(settings.clone(), clock.clone(), store.clone(), public_url.clone(), providers));
         Supervisor::start_with(&state.routes, store.clone(), clock, limits::NONCE_TTL);
-        let server = match serve(listener, &state) {
+        let server = match serve(listener, certificate.as_ref(), &state) {
             Ok(server) => server,
             Err(source) => {
                 store.close().await;
@@ -111,7 +117,7 @@ impl Node {
             }
         };
         let handle = server.handle();
-        let (serving, upkeep) = (rt::spawn(server), rt::spawn(keep_up(state.clone())));
+        let (serving, upkeep) = (rt::spawn(server), rt::spawn(keep_up(state.clone(), certificate)));
         info!(target: "node", "started");
         Ok(Self { address, public_url, state, server: handle, serving, upkeep })
     }
@@ -232,7 +238,7 @@ fn state(
 }
 
 /// Serves REST by actix-web, and hands upgrades to the actors. It is actix-web's own server, but for that hook.
-fn serve(listener: TcpListener, state: &Data<NodeState>) -> io::Result<Server> {
+fn serve(listener: TcpListener, certificate: Option<&Arc<Certificate>>, state: &Data<NodeState>) -> io::Result<Server> {
     let settings = &state.settings.server;
     let mut server = Server::build()
         .disable_signals()
@@ -242,35 +248,56 @@ fn serve(listener: TcpListener, state: &Data<NodeState>) -> io::Result<Server> {
         server = server.workers(settings.workers.value() as usize);
     }
     let state = state.clone();
-    let server = server.listen("http", listener, move || {
-        let app = App::new().app_data(state.clone()).configure(http::routes);
-        let app = if state.development.is_some() { app.configure(http::development_routes) } else { app };
+    let server = match certificate {
+        None => server.listen("http", listener, move || service!(state).tcp())?,
+        Some(certificate) => {
+            let tls = certificate.server_config()?;
+            let limit = settings.header_seconds_max.seconds();
+            server.listen("https", listener, move || {
+                let accept = TlsAcceptorConfig::default().handshake_timeout(limit);
+                service!(state).rustls_0_23_with_config(tls.clone(), accept)
+            })?
+        }
+    };
+    Ok(server.run())
+}
+
+/// What is served on one connection, whatever stream it is. A macro, because the type has no name.
+macro_rules! service {
+    ($state:ident) => {{
+        let app = App::new().app_data($state.clone()).configure(http::routes);
+        let app = if $state.development.is_some() { app.configure(http::development_routes) } else { app };
         let app = app.wrap(from_fn(http::within_time)).wrap(from_fn(http::framed));
-        let settings = &state.settings.server;
+        let settings = &$state.settings.server;
         HttpService::build()
             .tcp_nodelay(true)
             .client_request_timeout(settings.header_seconds_max.seconds())
             .keep_alive(settings.keep_alive_seconds.seconds())
-            .upgrade(Upgrades::new(state.clone()))
+            .upgrade(Upgrades::new($state.clone()))
             .finish(map_config(app, |()| AppConfig::default()))
-            .tcp()
-    })?;
-    Ok(server.run())
+    }};
 }
+use service;
 
 fn public_url(settings: &Settings, address: SocketAddr) -> WebAddress {
     match &settings.server.public_url {
         PublicAddress::Given(address) => address.clone(),
-        PublicAddress::Derived => WebAddress::of(address),
+        PublicAddress::Derived => WebAddress::of(if settings.tls.is_on() { "https" } else { "http" }, address),
     }
 }
 
 /// Drops rate limits that are as good as new, and what has expired in the store.
-async fn keep_up(state: Data<NodeState>) {
+async fn keep_up(state: Data<NodeState>, certificate: Option<Arc<Certificate>>) {
+    let mut reload = tokio::time::interval(state.settings.tls.reload_seconds.seconds());
     let mut prune = tokio::time::interval(http::PRUNE_EVERY);
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
     loop {
         tokio::select! {
+            _ = reload.tick() => {
+                if let Some(certificate) = &certificate {
+                    certificate.reload();
+                }
+            }
             _ = prune.tick() => state.limits.prune(),
             _ = sweep.tick() => {
                 if let Err(error) = state.store.remove_expired(state.clock.now()).await {

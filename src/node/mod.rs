@@ -6,7 +6,7 @@
 //!
 //! - [`actors`]: rooms and sessions. [`ws`]: their sockets.
 //! - [`config`]: every setting; [`clock`] and [`entropy`]: the only places that read either.
-//! - [`store`]: what is kept; [`tokens`]: its secrets. [`auth`]: who somebody is. [`http`]: REST. [`audit`]: what is written
+//! - [`store`]: what is kept; [`tokens`]: its secrets. [`auth`]: who somebody is. [`http`]: REST. [`tls`]: TLS. [`audit`]: what is written
 //!   down of it. [`lifecycle`]: start, readiness and stop.
 
 pub mod actors;
@@ -19,5 +19,6 @@ pub mod http;
 pub mod lifecycle;
 pub mod log;
 pub mod store;
+pub mod tls;
 pub mod tokens;
 pub mod ws;

@@ -18,3 +18,4 @@ mod sockets;
 mod store;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;

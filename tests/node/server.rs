@@ -13,7 +13,7 @@ use conclave::node::store::Store;
 use conclave::wire::{ErrorCode, FlowStarted, Problem, SecretText, SessionTokens, Timestamp};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method, RequestBuilder, Response};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -89,8 +89,13 @@ impl TestNode {
 impl Api {
     /// The node at an address.
     pub(crate) fn at(url: &str) -> Self {
-        let http = Client::builder().redirect(Policy::none()).timeout(Duration::from_secs(30)).build().unwrap();
-        Self { url: url.to_owned(), http }
+        Self { url: url.to_owned(), http: client().build().unwrap() }
+    }
+
+    /// The node at an address, which shows that certificate.
+    pub(crate) fn trusting(url: &str, certificate: &str) -> Self {
+        let certificate = reqwest::Certificate::from_pem(certificate.as_bytes()).unwrap();
+        Self { url: url.to_owned(), http: client().tls_certs_only([certificate]).build().unwrap() }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -163,6 +168,10 @@ impl Api {
         answer.refused(401, ErrorCode::TokenRefused);
         false
     }
+}
+
+fn client() -> ClientBuilder {
+    Client::builder().redirect(Policy::none()).timeout(Duration::from_secs(30))
 }
 
 fn with_token(request: RequestBuilder, token: Option<&SecretText>) -> RequestBuilder {

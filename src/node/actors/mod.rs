@@ -5,16 +5,16 @@
 //!    └────── deliver ──► store ──────────── direct ────────────────────────► the recipient's Session
 //! ```
 //!
-//! - [`Supervisor`](supervisor): starts rooms on the worker that their id hashes to, again if one has panicked, and
+//! - `Supervisor`: starts rooms on the worker that their id hashes to, again if one has panicked, and
 //!   forgets those that nobody uses. [`Routes`] is its map of rooms, devices and shards; a lookup
 //!   waits for no actor.
-//! - [`Room`](room): who is in it, what it admits, the order of its log. Its rules are
-//!   [`RoomState`](room_state), which needs no runtime.
-//! - [`Shard`](shard): one on each worker; knows which sessions of the worker have joined which rooms.
-//! - [`Session`](session): one for each socket. It owns its connection.
+//! - `Room`: who is in it, what it admits, the order of its log. Its rules are
+//!   `RoomState`, which needs no runtime.
+//! - `Shard`: one on each worker; knows which sessions of the worker have joined which rooms.
+//! - `Session`: one for each socket. It owns its connection.
 //!
 //! What is stored is the truth and what actors tell each other a hint. A publication that is lost, or does not
-//! fit into a connection's queue, is seen as a hole in the numbers ([`Cursor`](cursor)), and the session
+//! fit into a connection's queue, is seen as a hole in the numbers (`Cursor`), and the session
 //! reads the log from there. So every queue may be bounded:
 //!
 //! | queue | when it is full |

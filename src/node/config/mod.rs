@@ -23,6 +23,9 @@ pub use values::{Bounded, Issuer, LogFilter, LogFormat, ProviderName, PublicAddr
 
 use crate::wire::SecretText;
 
+/// Why one file of TLS alone is refused.
+const NEEDS_BOTH_FILES: &str = "a certificate needs its key, and a key its certificate: tls.key_file";
+
 /// Why the development provider is refused.
 const DEVELOPMENT_NEEDS_LOOPBACK: &str = "the development provider signs in whoever asks: it may be on only while server.address and server.public_url are \
      loopback addresses";
@@ -35,11 +38,11 @@ const NEEDS_ISSUER: &str = "whose client that is says sign_in.openid.issuer, whi
 section! {
     /// Where the node listens, and how long it waits.
     Server in "server" {
-        /// Address and port. Port 0 takes a free one. The node speaks plain HTTP: where others than this
-        /// machine reach it, put something in front that speaks TLS.
+        /// Address and port. Port 0 takes a free one. Where others than this machine reach it, the node speaks TLS
+        /// (`[tls]`), or something in front of it does.
         address: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 7400));
         /// What people and browsers use to reach the node: `"https://conclave.example"`. Empty: `http://`
-        /// and the address.
+        /// and the address, `https://` with TLS.
         public_url: PublicAddress = PublicAddress::Derived;
         /// Origins of pages that may open a socket, beside the node's own: `["https://app.example"]`.
         origins: Vec<WebAddress> = Vec::new();
@@ -55,6 +58,26 @@ section! {
         keep_alive_seconds: Bounded<1, 300> = Bounded::of::<15>();
         /// Seconds that requests under way may still take after the node was told to stop, 1 to 300.
         stop_seconds_max: Bounded<1, 300> = Bounded::of::<20>();
+    }
+}
+
+section! {
+    /// TLS 1.3 in the node itself. Both files, or neither.
+    Tls in "tls" {
+        /// The certificate and those between it and its root, in PEM. Empty: the node speaks plain HTTP.
+        certificate_file: PathBuf = PathBuf::new();
+        /// The certificate's key, in PEM, readable by the node alone.
+        key_file: PathBuf = PathBuf::new();
+        /// Seconds after which the files are read again, 1 to 86400: new connections get the new certificate.
+        reload_seconds: Bounded<1, 86_400> = Bounded::of::<60>();
+    }
+}
+
+impl Tls {
+    /// Whether the node speaks TLS.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        !self.certificate_file.as_os_str().is_empty()
     }
 }
 
@@ -169,6 +192,8 @@ section! {
 pub struct Settings {
     /// Where the node listens, and how long it waits.
     pub server: Server,
+    /// TLS in the node itself.
+    pub tls: Tls,
     /// What the node keeps.
     pub store: Store,
     /// Who may sign in, and for how long.
@@ -192,10 +217,11 @@ impl Settings {
     /// [`ConfigError`], with source and key.
     pub fn load(file: Option<&Path>, environ: Environ) -> Result<Self, ConfigError> {
         let sign_in = [SignIn::KEYS, GitHub::KEYS, Google::KEYS, OpenId::KEYS].concat();
-        let known = [Server::KEYS, Store::KEYS, &sign_in, Limits::KEYS, Log::KEYS].concat();
+        let known = [Server::KEYS, Tls::KEYS, Store::KEYS, &sign_in, Limits::KEYS, Log::KEYS].concat();
         let sources = Sources::read(file, environ, &known)?;
         let settings = Self {
             server: Server::read(&sources)?,
+            tls: Tls::read(&sources)?,
             store: Store::read(&sources)?,
             sign_in: SignIn::read(&sources)?,
             github: GitHub::read(&sources)?,
@@ -218,6 +244,9 @@ impl Settings {
         if self.sign_in.development && !is_local {
             return conflict("sign_in.development", DEVELOPMENT_NEEDS_LOOPBACK);
         }
+        if self.tls.is_on() == self.tls.key_file.as_os_str().is_empty() {
+            return conflict("tls.certificate_file", NEEDS_BOTH_FILES);
+        }
         let Self { github, google, openid, .. } = self;
         if github.is_on() && github.secret()?.is_none() {
             return conflict("sign_in.github.client_id", NEEDS_SECRET);
@@ -237,9 +266,10 @@ impl Settings {
     /// The settings as a documented TOML file.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let Self { server, store, sign_in, github, google, openid, limits, log } = self;
+        let Self { server, tls, store, sign_in, github, google, openid, limits, log } = self;
         let mut text = HEADER.to_owned();
         server.print(&mut text);
+        tls.print(&mut text);
         store.print(&mut text);
         sign_in.print(&mut text);
         github.print(&mut text);

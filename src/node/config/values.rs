@@ -68,10 +68,10 @@ impl WebAddress {
         Self(text.to_owned())
     }
 
-    /// The address of whatever listens there, without TLS.
+    /// The address of whatever listens there and speaks that scheme.
     #[must_use]
-    pub fn of(address: SocketAddr) -> Self {
-        Self(format!("http://{address}"))
+    pub fn of(scheme: &str, address: SocketAddr) -> Self {
+        Self(format!("{scheme}://{address}"))
     }
 
     /// Whether its host is a loopback address, or `localhost`.
