@@ -31,7 +31,7 @@ use super::auth::{self, DevelopmentProvider, Provider, ProvidersError, Redirects
 use super::clock::Clock;
 use super::config::{ConfigError, PublicAddress, Settings, WebAddress};
 use super::http::{self, NodeState, RateLimits, Readiness};
-use super::store::{Store, StoreError, WriteCounts};
+use super::store::{Store, StoreError};
 use super::tls::{Certificate, TlsError};
 use crate::wire::limits;
 
@@ -140,12 +140,6 @@ impl Node {
         &self.state.settings
     }
 
-    /// What the store's writer has done since the node started.
-    #[must_use]
-    pub fn write_counts(&self) -> WriteCounts {
-        self.state.store.write_counts()
-    }
-
     /// The names of the sign-in providers that are on.
     pub fn providers(&self) -> impl Iterator<Item = &str> + '_ {
         self.state.sign_in.providers()
@@ -248,14 +242,15 @@ fn serve(listener: TcpListener, certificate: Option<&Arc<Certificate>>, state: &
         server = server.workers(settings.workers.value() as usize);
     }
     let state = state.clone();
+    let stopping = server.graceful_shutdown_signal();
     let server = match certificate {
-        None => server.listen("http", listener, move || service!(state).tcp())?,
+        None => server.listen("http", listener, move || service!(state, stopping).tcp())?,
         Some(certificate) => {
             let tls = certificate.server_config()?;
             let limit = settings.header_seconds_max.seconds();
             server.listen("https", listener, move || {
                 let accept = TlsAcceptorConfig::default().handshake_timeout(limit);
-                service!(state).rustls_0_23_with_config(tls.clone(), accept)
+                service!(state, stopping).rustls_0_23_with_config(tls.clone(), accept)
             })?
         }
     };
@@ -264,7 +259,7 @@ fn serve(listener: TcpListener, certificate: Option<&Arc<Certificate>>, state: &
 
 /// What is served on one connection, whatever stream it is. A macro, because the type has no name.
 macro_rules! service {
-    ($state:ident) => {{
+    ($state:ident, $stopping:ident) => {{
         let app = App::new().app_data($state.clone()).configure(http::routes);
         let app = if $state.development.is_some() { app.configure(http::development_routes) } else { app };
         let app = app.wrap(from_fn(http::within_time)).wrap(from_fn(http::framed));
@@ -273,6 +268,14 @@ macro_rules! service {
             .tcp_nodelay(true)
             .client_request_timeout(settings.header_seconds_max.seconds())
             .keep_alive(settings.keep_alive_seconds.seconds())
+            // Without it a stop would wait for connections that idle until their keep-alive is over.
+            .graceful_shutdown_signal({
+                let stopping = $stopping.clone();
+                move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                }
+            })
             .upgrade(Upgrades::new($state.clone()))
             .finish(map_config(app, |()| AppConfig::default()))
     }};

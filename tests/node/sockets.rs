@@ -133,8 +133,6 @@ async fn many_are_sent_before_the_first_is_answered_and_keep_their_order() {
         let entry = grace.envelope().await;
         assert_eq!((pair.grace_reads(&entry), entry.position.seq), (number.to_string(), number + 1));
     }
-    let counts = pair.node.node.write_counts();
-    assert!(counts.commits < counts.writes, "{counts:?}");
     pair.node.stop().await;
 }
 
@@ -530,7 +528,7 @@ async fn signals_and_typing_reach_whom_they_are_for() {
     let signalled = Message::Signal { room_id, from, kind, payload };
     grace.until(|event| (event == signalled).then_some(())).await;
     let typing = Message::Typing { room_id, device: from, state: TypingState::Started };
-    assert_eq!(grace.event().await, typing);
+    grace.until(|event| (event == typing).then_some(())).await;
     // The sender hears neither.
     ada.ask(|id| Command::Ping { id }).await.unwrap();
     ada.ask(|id| Command::Leave { id, room_id }).await.unwrap();

@@ -398,7 +398,7 @@ const STALLED_BEATS_MAX: u32 = 30;
 const STALLED_BYTES: u64 = 16 * 1024;
 
 /// Beats that the end of a socket may take.
-const CLOSING_BEATS_MAX: u32 = 5;
+const CLOSING_BEATS_MAX: u32 = 2;
 
 /// How long a socket stays open after the node was told to stop.
 const DRAIN_WITHIN: Duration = Duration::from_millis(500);
