@@ -24,6 +24,7 @@ use crate::node::store;
 use crate::node::ws::Connection;
 use crate::node::ws::handshake::Accepted;
 use crate::wire::ErrorCode;
+use crate::wire::limits::COMMAND_BYTES_MAX;
 
 /// Makes the upgrade service of each worker.
 #[derive(Clone, Debug)]
@@ -94,7 +95,8 @@ where
                         hall: Rc::clone(&hall),
                         shard,
                     };
-                    let connection = Connection::new(Rc::clone(&hall.turn), Box::new(stream), &parts.read_buf);
+                    let connection =
+                        Connection::new(Rc::clone(&hall.turn), Box::new(stream), &parts.read_buf, COMMAND_BYTES_MAX);
                     let (over, is_over) = oneshot::channel();
                     let id = state.routes.next_connection();
                     Session::new(id, accepted.encoding, connection, session_parts, session, over).start();

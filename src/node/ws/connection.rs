@@ -7,10 +7,13 @@
 //! commands always fit, because a connection whose queue is long reads no further commands.
 //!
 //! A read goes into a buffer of the worker; the connection keeps only the bytes of an incomplete message.
+//!
+//! What the protocol itself asks for is done here: a ping is answered, a close is answered by a close, and who breaks
+//! the protocol is closed with the code that says so. After a close nothing more is queued.
 
 use core::cell::{Cell, RefCell};
 use core::pin::Pin;
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll, Waker, ready};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::rc::Rc;
@@ -18,8 +21,8 @@ use std::rc::Rc;
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::frame::{FrameError, FrameReader, Incoming};
-use crate::wire::limits::COMMAND_BYTES_MAX;
+use super::close::CloseCode;
+use super::frame::{self, FrameError, FrameReader, Incoming};
 
 /// A stream of bytes to a client: TCP, or TLS over it.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin {}
@@ -30,13 +33,25 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
+/// A message of the peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// A text; it is UTF-8.
+    Text(Bytes),
+    /// Bytes.
+    Binary(Bytes),
+}
+
 /// Why a connection ends from below.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
     /// The stream has ended or failed.
     #[error("the connection is gone")]
     Gone,
-    /// The peer does not speak the protocol.
+    /// The peer has closed. The answer is queued, unless the peer was closed before.
+    #[error("the peer has closed")]
+    Closed,
+    /// The peer does not speak the protocol. The close is queued.
     #[error(transparent)]
     Frame(#[from] FrameError),
 }
@@ -56,6 +71,8 @@ pub struct Connection {
     /// Wakes the session: the socket can be written again, or commands may be read again.
     waker: RefCell<Option<Waker>>,
     is_queued: Cell<bool>,
+    /// A close was queued.
+    is_closing: Cell<bool>,
     /// Commands that are under way.
     commands: Cell<usize>,
     /// How many bytes have come and gone: who is silent, and who does not read.
@@ -76,9 +93,10 @@ impl core::fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// Takes over a stream; `arrived` is what was read of it already.
-    pub fn new(turn: Rc<Turn>, stream: Box<dyn Stream>, arrived: &[u8]) -> Rc<Self> {
-        let mut reader = FrameReader::new(COMMAND_BYTES_MAX);
+    /// Takes over a stream that brings messages of up to `message_bytes_max` bytes; `arrived` is what was read of it
+    /// already.
+    pub fn new(turn: Rc<Turn>, stream: Box<dyn Stream>, arrived: &[u8], message_bytes_max: usize) -> Rc<Self> {
+        let mut reader = FrameReader::new(message_bytes_max);
         reader.feed(arrived);
         Rc::new(Self {
             turn,
@@ -87,6 +105,7 @@ impl Connection {
             queue: RefCell::default(),
             waker: RefCell::default(),
             is_queued: Cell::new(false),
+            is_closing: Cell::new(false),
             commands: Cell::new(0),
             received: Cell::new(0),
             sent: Cell::new(0),
@@ -105,14 +124,27 @@ impl Connection {
         Ok(())
     }
 
-    /// Queues an answer or a control frame.
+    /// Queues an answer or a control frame; nothing after a close.
     pub fn push(self: &Rc<Self>, frame: Bytes) {
+        if self.is_closing.get() {
+            return;
+        }
         let mut queue = self.queue.borrow_mut();
         queue.bytes += frame.len();
         queue.frames.push_back(frame);
         if !self.is_queued.replace(true) {
             self.turn.enlist(Rc::clone(self));
         }
+    }
+
+    /// Queues a close, once; what is queued is still written before it.
+    pub fn close(self: &Rc<Self>, code: CloseCode) {
+        self.close_with(code.as_u16());
+    }
+
+    fn close_with(self: &Rc<Self>, code: u16) {
+        self.push(frame::close(code));
+        self.is_closing.set(true);
     }
 
     /// Whether events that did not fit before would fit now: half of the queue is free.
@@ -206,7 +238,29 @@ impl Connection {
         Pin::new(&mut **self.stream.borrow_mut()).poll_shutdown(context).map_err(Into::into)
     }
 
-    fn poll_next(&self, context: &mut Context<'_>) -> Poll<Result<Incoming, ConnectionError>> {
+    /// The next message; what the protocol asks for on the way is done.
+    fn poll_next(self: &Rc<Self>, context: &mut Context<'_>) -> Poll<Result<Arrival, ConnectionError>> {
+        loop {
+            match ready!(self.poll_incoming(context)) {
+                Ok(Incoming::Text(bytes)) => return Poll::Ready(Ok(Arrival::Text(bytes))),
+                Ok(Incoming::Binary(bytes)) => return Poll::Ready(Ok(Arrival::Binary(bytes))),
+                Ok(Incoming::Ping(payload)) => self.push(frame::pong(&payload)),
+                Ok(Incoming::Pong) => {}
+                Ok(Incoming::Close(code)) => {
+                    self.close_with(code.unwrap_or(CloseCode::Normal.as_u16()));
+                    return Poll::Ready(Err(ConnectionError::Closed));
+                }
+                Err(error) => {
+                    if let ConnectionError::Frame(broken) = &error {
+                        self.close(broken.close_code());
+                    }
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
+    }
+
+    fn poll_incoming(&self, context: &mut Context<'_>) -> Poll<Result<Incoming, ConnectionError>> {
         let may_read = self.commands.get() < COMMANDS_MAX && self.queue.borrow().bytes < QUEUE_BYTES_MAX;
         if !may_read {
             // Woken by `end_command`, or by the socket when it takes more.
@@ -276,7 +330,7 @@ impl Incomings {
 }
 
 impl futures_core::Stream for Incomings {
-    type Item = Result<Incoming, ConnectionError>;
+    type Item = Result<Arrival, ConnectionError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.is_over {

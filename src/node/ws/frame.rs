@@ -131,6 +131,11 @@ impl FrameReader {
         Ok(())
     }
 
+    /// Fragments that one message may come in. Without a limit, empty ones could be sent for ever.
+    const fn fragments_max(&self) -> usize {
+        FRAGMENTS_FREE + self.message_bytes_max / FRAGMENT_BYTES_MEAN_MIN
+    }
+
     /// Takes one whole frame.
     fn take(&mut self, header: &Header, payload: BytesMut) -> Result<Option<Incoming>, FrameError> {
         match header.opcode {
@@ -150,8 +155,9 @@ impl FrameReader {
                 };
                 partial.bytes.unsplit(payload);
                 partial.fragments += 1;
-                if partial.fragments > FRAGMENTS_MAX {
-                    return Err(FrameError::TooManyFragments { limit: FRAGMENTS_MAX });
+                let limit = self.fragments_max();
+                if partial.fragments > limit {
+                    return Err(FrameError::TooManyFragments { limit });
                 }
                 self.extend(partial, header.is_final)
             }
@@ -227,17 +233,20 @@ impl Header {
         if !opcode.is_data() && (!is_final || short > 125) {
             return Err(FrameError::Protocol { what: "a control frame in fragments or over 125 bytes" });
         }
-        let (extra, payload_length) = match short {
+        let (extra, payload_length, longest_shorter) = match short {
             126 => match rest.first_chunk::<2>() {
-                Some(bytes) => (2, u64::from(u16::from_be_bytes(*bytes))),
+                Some(bytes) => (2, u64::from(u16::from_be_bytes(*bytes)), 125),
                 None => return Ok(None),
             },
             127 => match rest.first_chunk::<8>() {
-                Some(bytes) => (8, u64::from_be_bytes(*bytes)),
+                Some(bytes) => (8, u64::from_be_bytes(*bytes), u64::from(u16::MAX)),
                 None => return Ok(None),
             },
-            short => (0, u64::from(short)),
+            short => (0, u64::from(short), 0),
         };
+        if extra > 0 && payload_length <= longest_shorter {
+            return Err(FrameError::Protocol { what: "a length that has a shorter form" });
+        }
         let Some(mask) = rest.get(extra..).and_then(|rest| rest.first_chunk::<4>()) else { return Ok(None) };
         // What does not fit is over every limit.
         let payload_length = usize::try_from(payload_length).unwrap_or(usize::MAX);
@@ -324,8 +333,9 @@ pub fn close(code: u16) -> Bytes {
     frame(8, &code.to_be_bytes())
 }
 
-/// Fragments of one message. Without a limit, empty ones could be sent for ever.
-const FRAGMENTS_MAX: usize = 4_096;
+/// Fragments that a message may come in: so many, and one for each so many bytes of the longest message.
+const FRAGMENTS_FREE: usize = 16;
+const FRAGMENT_BYTES_MEAN_MIN: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -433,14 +443,16 @@ mod tests {
         reader.feed(&masked(0x80, &[0; 1]));
         assert_eq!(reader.read(), Err(FrameError::TooLong { limit: 10 }));
 
-        let mut reader = FrameReader::new(10);
+        let mut reader = FrameReader::new(640);
+        let limit = reader.fragments_max();
+        assert_eq!(limit, 26);
         reader.feed(&masked(0x02, &[]));
-        for _ in 1..FRAGMENTS_MAX {
+        for _ in 1..limit {
             reader.feed(&masked(0x00, &[]));
         }
         assert_eq!(reader.read(), Ok(None));
         reader.feed(&masked(0x00, &[]));
-        assert_eq!(reader.read(), Err(FrameError::TooManyFragments { limit: FRAGMENTS_MAX }));
+        assert_eq!(reader.read(), Err(FrameError::TooManyFragments { limit }));
     }
 
     #[test]
@@ -454,6 +466,8 @@ mod tests {
             ("ping in fragments", masked(0x09, b"")),
             ("continuation of nothing", masked(0x80, b"x")),
             ("message within a message", [masked(0x01, b"x"), masked(0x81, b"y")].concat()),
+            ("7 bits of length in 16", [&[0x82, 0xfe, 0, 125, 0, 0, 0, 0][..], &[0; 125]].concat()),
+            ("16 bits of length in 64", [&[0x82, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff][..], &[0; 8]].concat()),
             ("close of one byte", masked(0x88, &[3])),
             ("close 1005", masked(0x88, &1005_u16.to_be_bytes())),
             ("close 999", masked(0x88, &999_u16.to_be_bytes())),

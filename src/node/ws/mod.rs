@@ -13,5 +13,5 @@ pub mod handshake;
 pub mod shared;
 
 pub use close::CloseCode;
-pub use connection::{Connection, Full, Incomings, Stream, Turn};
+pub use connection::{Arrival, Connection, ConnectionError, Full, Incomings, Stream, Turn};
 pub use shared::SharedMessage;

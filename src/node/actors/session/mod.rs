@@ -28,9 +28,7 @@ use crate::ids::{AccountId, DeviceAddress, RoomId, SessionId};
 use crate::node::clock::Clock;
 use crate::node::http::NodeState;
 use crate::node::store::{self, Store};
-use crate::node::ws::connection::ConnectionError;
-use crate::node::ws::frame::{self, Incoming};
-use crate::node::ws::{CloseCode, Connection, Incomings, SharedMessage, shared};
+use crate::node::ws::{Arrival, CloseCode, Connection, ConnectionError, Incomings, SharedMessage, frame, shared};
 use crate::protocol::public::VerifiedDevice;
 use crate::wire::{self, Encoding, Log, Position, Timestamp};
 
@@ -134,9 +132,14 @@ impl Session {
         if matches!(self.stage, Stage::Closing { .. }) {
             return;
         }
+        self.end();
+        self.connection.close(code);
+    }
+
+    /// The session is over; its connection goes when what is queued is written.
+    fn end(&mut self) {
         self.leave_everything();
         self.stage = Stage::Closing { beats: 0 };
-        self.connection.push(frame::close(code.as_u16()));
     }
 
     /// Others see it gone at once, whatever the connection still does.
@@ -188,27 +191,18 @@ impl Actor for Session {
     }
 }
 
-impl StreamHandler<Result<Incoming, ConnectionError>> for Session {
-    fn handle(&mut self, incoming: Result<Incoming, ConnectionError>, context: &mut Self::Context) {
-        if let (Stage::Closing { .. }, Ok(incoming)) = (&self.stage, &incoming) {
-            if matches!(incoming, Incoming::Close(_)) {
-                context.stop();
-            }
-            return;
-        }
-        match incoming {
-            Ok(Incoming::Text(bytes)) if self.encoding == Encoding::Json => self.take(&bytes, context),
-            Ok(Incoming::Binary(bytes)) if self.encoding == Encoding::Cbor => self.take(&bytes, context),
-            Ok(Incoming::Text(_) | Incoming::Binary(_)) => self.close(CloseCode::Misused),
-            Ok(Incoming::Ping(payload)) => self.connection.push(frame::pong(&payload)),
-            Ok(Incoming::Pong) => {}
-            Ok(Incoming::Close(code)) => {
-                self.leave_everything();
-                self.stage = Stage::Closing { beats: 0 };
-                self.connection.push(frame::close(code.unwrap_or(CloseCode::Normal.as_u16())));
-            }
-            Err(ConnectionError::Frame(error)) => self.close(error.close_code()),
+impl StreamHandler<Result<Arrival, ConnectionError>> for Session {
+    fn handle(&mut self, arrival: Result<Arrival, ConnectionError>, context: &mut Self::Context) {
+        let is_closing = matches!(self.stage, Stage::Closing { .. });
+        match arrival {
+            // The client's answer to the node's close.
+            Err(ConnectionError::Closed) if is_closing => context.stop(),
             Err(ConnectionError::Gone) => context.stop(),
+            _ if is_closing => {}
+            Err(ConnectionError::Closed | ConnectionError::Frame(_)) => self.end(),
+            Ok(Arrival::Text(bytes)) if self.encoding == Encoding::Json => self.take(&bytes, context),
+            Ok(Arrival::Binary(bytes)) if self.encoding == Encoding::Cbor => self.take(&bytes, context),
+            Ok(Arrival::Text(_) | Arrival::Binary(_)) => self.close(CloseCode::Misused),
         }
     }
 
