@@ -10,7 +10,7 @@
 //!   wait into one commit (`writer.rs`); reads use a small pool of their own and see every write
 //!   that was acknowledged before they began.
 //! - The write-ahead log is on, with `synchronous=FULL`: a commit that was acknowledged survives
-//!   loss of power.
+//!   loss of power. What a start finds is synced before it counts.
 //! - It reads no clock and draws nothing at random: times, ids and tokens are given to it. An
 //!   expiry at `now` has passed.
 //! - Migrations are only added. A database that a newer program has changed is refused.
@@ -47,7 +47,7 @@ use std::path::Path;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqlSafeStr, SqlitePool};
+use sqlx::{ConnectOptions, SqlSafeStr, SqliteConnection, SqlitePool};
 
 pub use accounts::{IdentityError, ProviderIdentity};
 pub use device_grants::{Decision, DeviceGrant, DeviceGrantAnswer};
@@ -119,6 +119,7 @@ impl Store {
         }
         let mut connection = writes.connect().await?;
         migrations().run(&mut connection).await?;
+        sync_what_is_there(&mut connection).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(limits::READERS_MAX)
             .acquire_timeout(BUSY_TIMEOUT)
@@ -150,6 +151,20 @@ impl Store {
     pub fn write_counts(&self) -> WriteCounts {
         self.writer.counts()
     }
+}
+
+/// Syncs what an earlier process has committed. A commit whose sync failed, or that the process did not live to sync, is
+/// found whole in the write-ahead log; without this it would be read, and told to whoever repeats it, before it is
+/// on the disk.
+async fn sync_what_is_there(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    // A checkpoint syncs the log first.
+    let (is_busy, _, _): (bool, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(FULL)").fetch_one(connection).await?;
+    if is_busy {
+        return Err(
+            sqlx::Error::Protocol("another program reads the database and keeps it from being synced".into()).into()
+        );
+    }
+    Ok(())
 }
 
 fn migrations() -> Migrator {
