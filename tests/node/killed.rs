@@ -38,6 +38,7 @@ impl Killable {
         let mut child = Process::new(env!("CARGO_BIN_EXE_conclave"))
             .arg("serve")
             .env("CONCLAVE__SERVER__ADDRESS", "127.0.0.1:0")
+            .env("CONCLAVE__METRICS__ADDRESS", "127.0.0.1:0")
             .env("CONCLAVE__STORE__FOLDER", data)
             .env("CONCLAVE__LIMITS__COMMANDS_PER_MINUTE", "1000000")
             .env("CONCLAVE__LIMITS__REQUESTS_PER_MINUTE", "100000")

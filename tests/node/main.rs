@@ -9,6 +9,7 @@ mod directory;
 mod handshake;
 mod killed;
 mod logs;
+mod metrics;
 mod outsider;
 mod providers;
 mod rooms;
