@@ -8,10 +8,12 @@ pub(super) fn banner(node: &Node) -> String {
     let folder = node.settings().store.folder.display();
     let providers: Vec<_> = node.providers().collect();
     let sign_in = if providers.is_empty() { "nobody can: no provider is on".to_owned() } else { providers.join(", ") };
+    let metrics = node.metrics_address().map_or("off".to_owned(), |address| format!("http://{address}/metrics"));
     let facts = format!(
         "Conclave {version} listens on http://{address}\n  \
          data      {folder} (SQLite)\n  \
          sign-in   {sign_in}\n  \
+         metrics   {metrics}\n  \
          on        accounts, device lists, prekeys, rooms and mailboxes; sockets at /ws\n",
         version = env!("CARGO_PKG_VERSION"),
         address = node.address(),

@@ -29,14 +29,18 @@ use tracing::{info, warn};
 use super::actors::{Routes, Supervisor, Upgrades};
 use super::auth::{self, DevelopmentProvider, Provider, ProvidersError, Redirects, SignIn};
 use super::clock::Clock;
-use super::config::{ConfigError, PublicAddress, Settings, WebAddress};
+use super::config::{self, ConfigError, PublicAddress, Settings, WebAddress};
 use super::http::{self, NodeState, RateLimits, Readiness};
-use super::store::{Store, StoreError};
+use super::metrics::{self, Metrics};
+use super::store::{CommitMeter, Store, StoreError, StoreOptions};
 use super::tls::{Certificate, TlsError};
 use crate::wire::limits;
 
 /// How often what has expired is removed from the store.
 const SWEEP_EVERY: Duration = Duration::from_secs(300);
+
+/// How often what histograms have gathered is added up.
+const SETTLE_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +78,14 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// The address of the metrics cannot be listened on.
+    #[error("cannot listen on {address} (metrics.address): {source}")]
+    ListenMetrics {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
     /// The system's signals cannot be received.
     #[error("cannot wait for signals: {source}")]
     Signals {
@@ -90,6 +102,7 @@ pub struct Node {
     state: Data<NodeState>,
     server: ServerHandle,
     serving: JoinHandle<io::Result<()>>,
+    metrics: Option<MetricsServer>,
     upkeep: JoinHandle<()>,
 }
 
@@ -100,32 +113,44 @@ impl Node {
     /// [`StartError`]; nothing runs then.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         settings.check(&|_| "the settings".to_owned())?;
-        let listen_error = |source| StartError::Listen { address: settings.server.address, source };
-        let listener = TcpListener::bind(settings.server.address).map_err(listen_error)?;
+        let wanted = settings.server.address;
+        let listen_error = |source| StartError::Listen { address: wanted, source };
+        let listener = TcpListener::bind(wanted).map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
+        let watched = listen_for_metrics(&settings)?;
         let public_url = public_url(&settings, address);
         let providers = auth::providers(&settings, &public_url, &clock)?;
         let certificate = Certificate::load(&settings.tls)?;
-        let store = open_store(&settings).await?;
-        let state = Data::new(state(settings.clone(), clock.clone(), store.clone(), public_url.clone(), providers));
-        Supervisor::start_with(&state.routes, store.clone(), clock, limits::NONCE_TTL);
-        let server = match serve(listener, certificate.as_ref(), &state) {
-            Ok(server) => server,
-            Err(source) => {
+        let metrics = Arc::new(Metrics::new());
+        metrics.start(clock.now());
+        let store = open_store(&settings, CommitMeter::new(clock.clone(), Arc::clone(&metrics))).await?;
+        let state = Data::new(state(settings, clock, store.clone(), public_url.clone(), providers, metrics));
+        Supervisor::start_with(&state, limits::NONCE_TTL);
+        let http = serve(listener, certificate.as_ref(), &state).map_err(listen_error);
+        let both = http.and_then(|server| Ok((server, watched.map(|it| it.serve(&state)).transpose()?)));
+        let (server, metrics) = match both {
+            Ok(both) => both,
+            Err(error) => {
                 store.close().await;
-                return Err(listen_error(source));
+                return Err(error);
             }
         };
         let handle = server.handle();
         let (serving, upkeep) = (rt::spawn(server), rt::spawn(keep_up(state.clone(), certificate)));
         info!(target: "node", "started");
-        Ok(Self { address, public_url, state, server: handle, serving, upkeep })
+        Ok(Self { address, public_url, state, server: handle, serving, metrics, upkeep })
     }
 
     /// Where the node listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it shows what it counts, if it does.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|metrics| metrics.address)
     }
 
     /// What people and browsers use to reach it.
@@ -153,7 +178,7 @@ impl Node {
 
     /// Stops: not ready, no new connections, the requests under way within their time, the store closed.
     pub async fn stop(self) {
-        let Self { address: _, public_url: _, state, server, serving, upkeep } = self;
+        let Self { address: _, public_url: _, state, server, serving, metrics, upkeep } = self;
         info!(target: "node", "stopping");
         state.readiness.stop();
         state.routes.drain().await;
@@ -164,8 +189,53 @@ impl Node {
             Err(error) => warn!(target: "node", %error, "the listener ended badly"),
         }
         upkeep.abort();
+        if let Some(metrics) = metrics {
+            metrics.stop().await;
+        }
         state.store.close().await;
         info!(target: "node", "stopped");
+    }
+}
+
+/// Where the metrics are to be served.
+struct MetricsListener {
+    address: SocketAddr,
+    listener: TcpListener,
+}
+
+/// Binds the address of the metrics, if they are on.
+fn listen_for_metrics(settings: &Settings) -> Result<Option<MetricsListener>, StartError> {
+    let config::Metrics { enabled, address } = settings.metrics;
+    if !enabled {
+        return Ok(None);
+    }
+    let bound = TcpListener::bind(address).and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let (address, listener) = bound.map_err(|source| StartError::ListenMetrics { address, source })?;
+    Ok(Some(MetricsListener { address, listener }))
+}
+
+impl MetricsListener {
+    fn serve(self, state: &Data<NodeState>) -> Result<MetricsServer, StartError> {
+        let Self { address, listener } = self;
+        let server = metrics::serve(listener, state);
+        let server = server.map_err(|source| StartError::ListenMetrics { address, source })?;
+        Ok(MetricsServer { address, server: server.handle(), serving: rt::spawn(server) })
+    }
+}
+
+/// What serves the metrics: from before the node takes requests until it has answered the last.
+#[derive(Debug)]
+struct MetricsServer {
+    address: SocketAddr,
+    server: ServerHandle,
+    serving: JoinHandle<io::Result<()>>,
+}
+
+impl MetricsServer {
+    async fn stop(self) {
+        self.server.stop(false).await;
+        // How it ends is of no consequence.
+        let _ = self.serving.await;
     }
 }
 
@@ -196,12 +266,13 @@ impl StopSignals {
 }
 
 /// Opens the store; the folder is readable by its owner alone.
-async fn open_store(settings: &Settings) -> Result<Store, StartError> {
+async fn open_store(settings: &Settings, meter: CommitMeter) -> Result<Store, StartError> {
     let path = settings.store.folder.clone();
     if let Err(source) = DirBuilder::new().recursive(true).mode(0o700).create(&path) {
         return Err(StartError::Folder { path, source });
     }
-    Store::open(&path).await.map_err(|source| StartError::Store { path, source })
+    let options = StoreOptions { meter: Some(meter), ..StoreOptions::default() };
+    Store::open_with(&path, options).await.map_err(|source| StartError::Store { path, source })
 }
 
 fn state(
@@ -210,6 +281,7 @@ fn state(
     store: Store,
     public_url: WebAddress,
     mut providers: Vec<Provider>,
+    metrics: Arc<Metrics>,
 ) -> NodeState {
     let redirects = Redirects::new(&public_url, &settings.sign_in.redirect_urls);
     let development = settings
@@ -219,11 +291,19 @@ fn state(
     providers.extend(development.iter().cloned().map(Provider::Development));
     let sign_in = settings.sign_in.clone();
     NodeState {
-        sign_in: SignIn::new(store.clone(), clock.clone(), sign_in, public_url.clone(), providers),
+        sign_in: SignIn::new(
+            store.clone(),
+            clock.clone(),
+            sign_in,
+            public_url.clone(),
+            providers,
+            Arc::clone(&metrics),
+        ),
         public_url,
         development,
         routes: Routes::default(),
-        limits: RateLimits::new(&settings.limits, &clock),
+        limits: RateLimits::new(&settings.limits, &clock, &metrics),
+        metrics,
         readiness: Readiness::default(),
         settings,
         clock,
@@ -294,6 +374,7 @@ async fn keep_up(state: Data<NodeState>, certificate: Option<Arc<Certificate>>) 
     let mut reload = tokio::time::interval(state.settings.tls.reload_seconds.seconds());
     let mut prune = tokio::time::interval(http::PRUNE_EVERY);
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
+    let mut settle = tokio::time::interval(SETTLE_EVERY);
     loop {
         tokio::select! {
             _ = reload.tick() => {
@@ -301,6 +382,7 @@ async fn keep_up(state: Data<NodeState>, certificate: Option<Arc<Certificate>>) 
                     certificate.reload();
                 }
             }
+            _ = settle.tick() => state.metrics.settle(),
             _ = prune.tick() => state.limits.prune(),
             _ = sweep.tick() => {
                 if let Err(error) = state.store.remove_expired(state.clock.now()).await {

@@ -6,6 +6,7 @@
 //!
 //! - [`actors`]: rooms and sessions. [`ws`]: their sockets.
 //! - [`config`]: every setting; [`clock`] and [`entropy`]: the only places that read either.
+//! - [`metrics`]: what is counted.
 //! - [`store`]: what is kept; [`tokens`]: its secrets. [`auth`]: who somebody is. [`http`]: REST. [`tls`]: TLS. [`audit`]: what is written
 //!   down of it. [`lifecycle`]: start, readiness and stop.
 
@@ -18,6 +19,7 @@ pub mod entropy;
 pub mod http;
 pub mod lifecycle;
 pub mod log;
+pub mod metrics;
 pub mod store;
 pub mod tls;
 pub mod tokens;

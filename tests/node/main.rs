@@ -9,6 +9,7 @@ mod directory;
 mod faults;
 mod handshake;
 mod logs;
+mod metrics;
 mod outsider;
 mod providers;
 mod rooms;

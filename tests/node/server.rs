@@ -60,6 +60,7 @@ impl TestNode {
     async fn start_in(folder: DataFolder, clock: ManualClock, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings::default();
         settings.server.address.set_port(0);
+        settings.metrics.address.set_port(0);
         settings.store.folder = folder.path().to_owned();
         change(&mut settings);
         let node = Node::start(settings, clock.clone().into()).await.unwrap();

@@ -16,6 +16,7 @@ use serde_json::json;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use crate::client::User;
+use crate::metrics::Numbers;
 use crate::server::TestNode;
 use crate::socket::{End, Socket};
 use crate::support::POLICY;
@@ -284,6 +285,7 @@ async fn a_nonce_is_good_for_one_envelope_and_a_time_for_some_minutes() {
     ada.send(&envelope).await.unwrap();
     envelope.id = EnvelopeId::from_bytes([1; 16]);
     assert_eq!(ada.send(&envelope).await, Err(ErrorCode::EnvelopeReplayed));
+    assert_eq!(Numbers::of(&pair.node).await.count("conclave_replays_refused_total"), 1);
 
     pair.ada.device.now = pair.node.clock.now().plus(Duration::from_secs(31));
     let early = pair.ada_writes("early").await;

@@ -26,8 +26,10 @@
 //! A node that is killed loses presence, typing and replay caches. The first two are made again by the
 //! sockets that come back; the caches stand before the store's rule that an envelope's id is stored once.
 
+mod census;
 mod cursor;
 mod mailbox;
+mod meter;
 mod room;
 mod room_state;
 mod routes;
@@ -36,6 +38,7 @@ mod shard;
 mod supervisor;
 mod upgrade;
 
+pub use census::Census;
 pub use room::Changed as RoomChange;
 pub use routes::Routes;
 pub use shard::Shard;

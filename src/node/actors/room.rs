@@ -14,11 +14,12 @@ use tokio::sync::oneshot;
 use tracing::{debug, error};
 
 use super::mailbox;
-use super::room_state::RoomState;
+use super::room_state::{AdmitError, RoomState};
 use super::session::ConnectionId;
 use super::shard::{Admitted, Audience, Eject, Entry, Level, Publish, Shard, Whisper, WhoIsHere};
 use super::supervisor::{RoomParts, load, refusal};
 use crate::ids::{AccountId, DeviceAddress, RoomId};
+use crate::node::metrics::{Counter, Share};
 use crate::node::store::{Appended, StoreError};
 use crate::node::ws::SharedMessage;
 use crate::wire::{self, Envelope, ErrorCode, Position, Presence};
@@ -30,6 +31,8 @@ pub(super) struct Room {
     parts: RoomParts,
     /// Admitted, and not stored yet.
     waiting: VecDeque<Admit>,
+    waiting_share: Share,
+    stored: Counter,
     is_storing: bool,
     /// A shard has missed a publication.
     owes_level: bool,
@@ -39,11 +42,14 @@ pub(super) struct Room {
 
 impl Room {
     pub(super) fn new(room_id: RoomId, state: RoomState, parts: RoomParts) -> Self {
+        let envelopes = &parts.metrics.envelopes;
         Self {
             room_id,
             state,
-            parts,
             waiting: VecDeque::new(),
+            waiting_share: Share::of(envelopes.waiting.clone()),
+            stored: envelopes.stored.of(["room"]),
+            parts,
             is_storing: false,
             owes_level: false,
             ejected: BTreeSet::new(),
@@ -57,6 +63,8 @@ impl Room {
         }
         self.is_storing = true;
         let batch: Vec<Admit> = self.waiting.drain(..self.waiting.len().min(BATCH_MAX)).collect();
+        self.waiting_share.set(self.waiting.len());
+        self.parts.metrics.envelopes.batch.record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
         let (store, room_id, now) = (self.parts.store.clone(), self.room_id, self.parts.clock.now());
         let envelopes: Vec<Envelope> = batch.iter().map(|admit| admit.envelope.clone()).collect();
         let stored = async move { store.append(room_id, envelopes, now).await };
@@ -73,18 +81,21 @@ impl Room {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 let code = refusal(error);
-                for Admit { envelope, reply } in batch {
+                for Admit { envelope, reply, .. } in batch {
                     self.state.forget(&envelope);
                     let _ = reply.send(Err(code));
                 }
                 return;
             }
         };
+        // Before anybody is told, so that whoever was finds it counted.
+        let stored = outcomes.iter().filter(|outcome| matches!(outcome, Appended::Stored(_))).count();
+        self.stored.increment(stored as u64);
         let mut entries = Vec::new();
-        for (Admit { envelope, reply }, outcome) in batch.into_iter().zip(outcomes) {
+        for (Admit { envelope, received_at, reply }, outcome) in batch.into_iter().zip(outcomes) {
             let answer = match outcome {
                 Appended::Stored(position) => {
-                    entries.push(Entry::new(position, envelope));
+                    entries.push(Entry::new(position, envelope, received_at));
                     Ok(position)
                 }
                 Appended::Known(position) => {
@@ -101,6 +112,13 @@ impl Room {
             let _ = reply.send(answer);
         }
         self.publish(entries);
+    }
+
+    fn refused(&self, error: AdmitError) -> ErrorCode {
+        if error == AdmitError::Replayed {
+            self.parts.metrics.e2ee.replays_refused.increment(1);
+        }
+        error.code()
     }
 
     fn publish(&mut self, entries: Vec<Entry>) {
@@ -206,6 +224,8 @@ impl Actor for Room {
 #[rtype(result = "()")]
 pub(super) struct Admit {
     pub(super) envelope: Envelope,
+    /// When it arrived, on [`Clock::running`](crate::node::clock::Clock::running).
+    pub(super) received_at: Duration,
     pub(super) reply: oneshot::Sender<Result<Position, ErrorCode>>,
 }
 
@@ -216,14 +236,14 @@ impl Handler<Admit> for Room {
         let refused = if self.waiting.len() >= WAITING_MAX {
             Some(ErrorCode::Unavailable)
         } else {
-            let admitted = self.state.admit(&admit.envelope, self.parts.clock.now());
-            admitted.err().map(super::room_state::AdmitError::code)
+            self.state.admit(&admit.envelope, self.parts.clock.now()).err().map(|error| self.refused(error))
         };
         if let Some(code) = refused {
             let _ = admit.reply.send(Err(code));
             return;
         }
         self.waiting.push_back(admit);
+        self.waiting_share.set(self.waiting.len());
         self.store_next(context);
     }
 }

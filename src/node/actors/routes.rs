@@ -67,6 +67,18 @@ impl Routes {
         self.0.refused.load(Ordering::Relaxed)
     }
 
+    /// Rooms whose actor runs.
+    #[must_use]
+    pub fn rooms(&self) -> usize {
+        self.0.rooms.len()
+    }
+
+    /// Devices that have a socket.
+    #[must_use]
+    pub fn devices(&self) -> usize {
+        self.0.devices.len()
+    }
+
     /// A number for a new connection; none is used twice while the node runs.
     pub(super) fn next_connection(&self) -> ConnectionId {
         ConnectionId(self.0.connections.fetch_add(1, Ordering::Relaxed))
@@ -79,12 +91,9 @@ impl Routes {
         A::Context: ToEnvelope<A, M>,
         M: Message<Result = ()> + Send + 'static,
     {
-        mailbox::offer(actor, message).inspect_err(|_| self.count_refusal())
-    }
-
-    /// Counts an event that somebody had no room for.
-    pub(super) fn count_refusal(&self) {
-        self.0.refused.fetch_add(1, Ordering::Relaxed);
+        mailbox::offer(actor, message).inspect_err(|_| {
+            self.0.refused.fetch_add(1, Ordering::Relaxed);
+        })
     }
 
     pub(super) fn set_supervisor(&self, supervisor: Addr<Supervisor>) {

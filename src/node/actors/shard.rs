@@ -3,7 +3,7 @@
 //! The shard and the sessions of a worker share a [`Hall`], on the worker's one thread: that is how an event
 //! reaches a thousand sessions without a thousand messages.
 
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, Ref, RefCell};
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -13,33 +13,44 @@ use actix::{Actor, ActorFuture, Addr, Arbiter, AsyncContext, Context, Handler, M
 
 use super::cursor::{Cursor, Published};
 use super::mailbox;
+use super::meter::Meter;
 use super::room::{Depart, IsHere, Room};
 use super::routes::{Routes, Worker};
 use super::session::{Beat, ConnectionId, Drain, Followed, Session};
 use crate::ids::{AccountId, DeviceAddress, RoomId};
+use crate::node::http::NodeState;
+use crate::node::metrics::Counter;
 use crate::node::ws::{Connection, SharedMessage, Turn, shared};
-use crate::wire::{self, Encoding, Envelope, Outcome, Position, RoomPolicy};
+use crate::wire::{self, Encoding, Envelope, Log, Outcome, Position, RoomPolicy};
 
 /// The actor of one worker.
 #[derive(Debug)]
 pub struct Shard {
     hall: Rc<Hall>,
     routes: Routes,
+    dropped: Counter,
 }
 
 impl Shard {
     /// Starts the shard of the calling thread's worker, and names it in the routes.
-    pub(super) fn start_with(routes: &Routes) -> (Rc<Hall>, Arc<Addr<Self>>) {
+    pub(super) fn start_with(state: &NodeState) -> (Rc<Hall>, Arc<Addr<Self>>) {
+        let NodeState { routes, metrics, clock, .. } = state;
         let hall = Rc::new(Hall {
             turn: Turn::new(),
+            meter: Meter::new(clock.clone(), Arc::clone(metrics)),
             rooms: RefCell::default(),
             joining: RefCell::default(),
             sessions: RefCell::default(),
         });
-        let shard = Self { hall: Rc::clone(&hall), routes: routes.clone() };
+        let dropped = metrics.sockets.dropped.of(["socket"]);
+        let shard = Self { hall: Rc::clone(&hall), routes: routes.clone(), dropped };
         let shard = Arc::new(shard.start());
         routes.add_worker(Worker { arbiter: Arbiter::current(), shard: Arc::clone(&shard) });
         (hall, shard)
+    }
+
+    pub(super) const fn hall(&self) -> &Rc<Hall> {
+        &self.hall
     }
 }
 
@@ -50,8 +61,8 @@ impl Actor for Shard {
         context.set_mailbox_capacity(mailbox::CAPACITY);
         context.spawn(EndOfTurn);
         context.run_interval(BEAT_EVERY, |shard, _| {
-            for session in shard.hall.sessions.borrow().values() {
-                let _ = mailbox::offer(session, Beat);
+            for present in shard.hall.present().values() {
+                let _ = mailbox::offer(&present.session, Beat);
             }
         });
     }
@@ -70,6 +81,7 @@ impl ActorFuture<Shard> for EndOfTurn {
         task: &mut core::task::Context<'_>,
     ) -> core::task::Poll<()> {
         shard.hall.turn.poll_write(task);
+        shard.hall.meter.written();
         core::task::Poll::Pending
     }
 }
@@ -78,10 +90,19 @@ impl ActorFuture<Shard> for EndOfTurn {
 #[derive(Debug)]
 pub(super) struct Hall {
     pub(super) turn: Rc<Turn>,
+    pub(super) meter: Meter,
     rooms: RefCell<BTreeMap<RoomId, Followers>>,
     /// Sessions that have asked a room to follow it.
     joining: RefCell<BTreeMap<(RoomId, ConnectionId), Joining>>,
-    sessions: RefCell<BTreeMap<ConnectionId, Addr<Session>>>,
+    sessions: RefCell<BTreeMap<ConnectionId, Present>>,
+}
+
+/// A session of the worker.
+#[derive(Debug)]
+pub(super) struct Present {
+    pub(super) session: Addr<Session>,
+    pub(super) connection: Rc<Connection>,
+    pub(super) followed: Rc<RefCell<Followed>>,
 }
 
 /// A session that has asked a room to follow it.
@@ -114,8 +135,13 @@ pub(super) struct Follower {
 }
 
 impl Hall {
-    pub(super) fn enter(&self, connection: ConnectionId, session: Addr<Session>) {
-        self.sessions.borrow_mut().insert(connection, session);
+    pub(super) fn enter(&self, connection: ConnectionId, present: Present) {
+        self.sessions.borrow_mut().insert(connection, present);
+    }
+
+    /// Every session of the worker.
+    pub(super) fn present(&self) -> Ref<'_, BTreeMap<ConnectionId, Present>> {
+        self.sessions.borrow()
     }
 
     /// Forgets what a connection has asked rooms for.
@@ -157,16 +183,18 @@ impl Hall {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) position: Position,
+    received_at: Duration,
     sender: DeviceAddress,
     recipient: Option<DeviceAddress>,
     message: SharedMessage,
 }
 
 impl Entry {
-    pub(super) fn new(position: Position, envelope: Envelope) -> Self {
+    /// `received_at` is on [`Clock::running`](crate::node::clock::Clock::running).
+    pub(super) fn new(position: Position, envelope: Envelope, received_at: Duration) -> Self {
         let (sender, recipient) = (envelope.sender, envelope.recipient);
         let message = SharedMessage::new(wire::Message::Envelope(wire::Entry { position, envelope }));
-        Self { position, sender, recipient, message }
+        Self { position, received_at, sender, recipient, message }
     }
 
     fn is_for(&self, device: DeviceAddress) -> bool {
@@ -195,22 +223,23 @@ impl Handler<Publish> for Shard {
         let Some(Followers { published, sessions }) = rooms.get_mut(&room_id) else { return };
         for entry in entries.iter() {
             *published = entry.position.seq.max(*published);
-            for follower in sessions.values() {
-                deliver(follower, entry);
-            }
+            let queued = sessions.values().filter(|follower| deliver(follower, entry)).count();
+            self.hall.meter.queued_live(Log::Room(room_id), queued, entry.received_at);
         }
     }
 }
 
-/// Queues an entry for a session. One that has missed something is woken to read the log.
-fn deliver(follower: &Follower, entry: &Entry) {
+/// Queues an entry for a session, and says whether it did. One that has missed something is woken to read the log.
+fn deliver(follower: &Follower, entry: &Entry) -> bool {
     let mut cursor = follower.cursor.get();
     let seq = entry.position.seq;
+    let mut is_queued = false;
     match cursor.publish(seq) {
-        Published::Skip => return,
+        Published::Skip => return false,
         Published::Next if !entry.is_for(follower.device) => {}
         Published::Next => {
-            if follower.connection.offer(entry.message.frame(follower.encoding)).is_err() {
+            is_queued = follower.connection.offer(entry.message.frame(follower.encoding)).is_ok();
+            if !is_queued {
                 cursor.fall_behind(seq);
                 follower.connection.wake();
             }
@@ -218,6 +247,7 @@ fn deliver(follower: &Follower, entry: &Entry) {
         Published::Missed => follower.connection.wake(),
     }
     follower.cursor.set(cursor);
+    is_queued
 }
 
 /// How far a room has published, after a publication was refused.
@@ -283,7 +313,7 @@ impl Handler<Whisper> for Shard {
         let followers = rooms.get(&room_id).into_iter().flat_map(|followers| followers.sessions.values());
         for follower in followers.filter(|follower| audience.includes(follower.device)) {
             if follower.connection.offer(message.frame(follower.encoding)).is_err() {
-                self.routes.count_refusal();
+                self.dropped.increment(1);
             }
         }
     }
@@ -364,9 +394,9 @@ impl Handler<DrainAll> for Shard {
     type Result = ();
 
     fn handle(&mut self, _: DrainAll, _: &mut Self::Context) {
-        for session in self.hall.sessions.borrow().values() {
+        for present in self.hall.present().values() {
             // One that does not hear it is cut off with the node.
-            let _ = self.routes.offer(session, Drain);
+            let _ = self.routes.offer(&present.session, Drain);
         }
     }
 }

@@ -15,7 +15,8 @@ use super::room_state::RoomState;
 use super::routes::Routes;
 use crate::ids::{AccountId, RoomId};
 use crate::node::clock::Clock;
-use crate::node::http::ApiError;
+use crate::node::http::{ApiError, NodeState};
+use crate::node::metrics::Metrics;
 use crate::node::store::{Store, StoreError};
 use crate::wire::{ErrorCode, PageLimit};
 
@@ -26,6 +27,7 @@ pub(super) struct RoomParts {
     pub(super) store: Store,
     pub(super) clock: Clock,
     pub(super) nonce_ttl: Duration,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// Starts rooms.
@@ -42,10 +44,12 @@ type Started = Result<Arc<Addr<Room>>, ErrorCode>;
 
 impl Supervisor {
     /// Starts the supervisor on the calling thread, and names it in the routes.
-    pub fn start_with(routes: &Routes, store: Store, clock: Clock, nonce_ttl: Duration) {
-        let parts = RoomParts { routes: routes.clone(), store, clock, nonce_ttl };
+    pub fn start_with(state: &NodeState, nonce_ttl: Duration) {
+        let NodeState { routes, store, clock, metrics, .. } = state;
+        let (routes, metrics) = (routes.clone(), Arc::clone(metrics));
+        let parts = RoomParts { routes, store: store.clone(), clock: clock.clone(), nonce_ttl, metrics };
         let supervisor = Self { parts, starting: BTreeMap::new(), falls: BTreeMap::new() }.start();
-        routes.set_supervisor(supervisor);
+        state.routes.set_supervisor(supervisor);
     }
 
     /// Counts a room that has panicked since it was started last, and says whether it may start now.

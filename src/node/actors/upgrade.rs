@@ -53,7 +53,7 @@ where
 
     /// Runs on the worker's thread.
     fn new_service(&self, (): ()) -> Self::Future {
-        let (hall, shard) = Shard::start_with(&self.state.routes);
+        let (hall, shard) = Shard::start_with(&self.state);
         ready(Ok(Upgrade { state: self.state.clone(), hall, shard }))
     }
 }
@@ -99,11 +99,15 @@ where
                         Connection::new(Rc::clone(&hall.turn), Box::new(stream), &parts.read_buf, COMMAND_BYTES_MAX);
                     let (over, is_over) = oneshot::channel();
                     let id = state.routes.next_connection();
+                    state.metrics.sockets.opened.increment(1);
                     Session::new(id, accepted.encoding, connection, session_parts, session, over).start();
                     // An error is the end too: the session has dropped its half.
                     let _ = is_over.await;
                 }
-                Err(refused) => refuse(&mut stream, &refused).await?,
+                Err(refused) => {
+                    state.metrics.sockets.refused.of([refused.code().as_str()]).increment(1);
+                    refuse(&mut stream, &refused).await?;
+                }
             }
             Ok(())
         })

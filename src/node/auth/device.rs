@@ -85,6 +85,7 @@ impl SignIn {
         };
         let Decision::SignedIn(account) = decision else { return Err(SignInError::DeviceDenied) };
         let tokens = self.open_session(account).await?;
+        self.count(&provider, "signed_in");
         audit::record(Event::SignedIn { account, session: tokens.session_id, provider: &provider });
         Ok(tokens)
     }

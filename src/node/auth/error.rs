@@ -54,3 +54,15 @@ pub enum SignInError {
     #[error(transparent)]
     Entropy(#[from] EntropyError),
 }
+
+impl SignInError {
+    /// Whether whoever signs in is refused; anything else is no fault of theirs.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::CodeRefused => true,
+            Self::Provider(error) => error.is_refusal(),
+            _ => false,
+        }
+    }
+}

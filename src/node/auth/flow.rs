@@ -60,13 +60,17 @@ impl SignIn {
     /// [`SignInError::Provider`] for a code that the provider does not take with this flow, or the store's.
     pub async fn complete(&self, request: &CompleteFlow) -> Result<SessionTokens, SignInError> {
         let state: FlowState = request.state.expose().parse().map_err(|_| SignInError::FlowRefused)?;
-        let flow = self.store.take_flow(state.hash(), self.clock.now()).await?.ok_or(SignInError::FlowRefused)?;
+        let Some(flow) = self.store.take_flow(state.hash(), self.clock.now()).await? else {
+            self.count("unknown", "refused");
+            return Err(SignInError::FlowRefused);
+        };
         // A browser completes the sign-in of a device, and nobody else.
         if flow.device.is_some() {
             return Err(SignInError::FlowRefused);
         }
         let account_id = self.identify(&flow, &request.code, request.iss.as_deref()).await?;
         let tokens = self.open_session(account_id).await?;
+        self.count(&flow.provider, "signed_in");
         audit::record(Event::SignedIn { account: account_id, session: tokens.session_id, provider: &flow.provider });
         Ok(tokens)
     }
@@ -81,7 +85,10 @@ impl SignIn {
         // A provider that was taken out of the settings meanwhile signs nobody in.
         let provider = self.provider(&flow.provider).map_err(|_| SignInError::FlowRefused)?;
         let exchange = Exchange { code, responder, code_verifier: &flow.code_verifier, nonce: flow.nonce };
-        let Claims { issuer, subject } = provider.exchange(&exchange, &flow.redirect_uri).await?;
+        let claims = provider.exchange(&exchange, &flow.redirect_uri).await.inspect_err(|error| {
+            self.count(&flow.provider, if error.is_refusal() { "refused" } else { "failed" });
+        });
+        let Claims { issuer, subject } = claims?;
         let identity = ProviderIdentity::new(issuer, subject).map_err(|_| SignInError::CodeRefused)?;
         let candidate = AccountId::generate(&mut entropy::generator()?);
         Ok(self.store.find_or_create_account(&identity, candidate, self.clock.now()).await?)

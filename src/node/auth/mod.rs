@@ -43,8 +43,11 @@ pub use provider::{Provider, ProvidersError, providers};
 pub use provider_error::{IdTokenError, ProviderError};
 pub use redirect::{CALLBACK_PATH, Redirects};
 
+use std::sync::Arc;
+
 use crate::node::clock::Clock;
 use crate::node::config::{self, WebAddress};
+use crate::node::metrics::Metrics;
 use crate::node::store::Store;
 
 /// Sign-in and sessions of a node.
@@ -56,6 +59,7 @@ pub struct SignIn {
     redirects: Redirects,
     public_url: WebAddress,
     providers: Vec<Provider>,
+    metrics: Arc<Metrics>,
 }
 
 impl SignIn {
@@ -67,14 +71,20 @@ impl SignIn {
         settings: config::SignIn,
         public_url: WebAddress,
         providers: Vec<Provider>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let redirects = Redirects::new(&public_url, &settings.redirect_urls);
-        Self { store, clock, settings, redirects, public_url, providers }
+        Self { store, clock, settings, redirects, public_url, providers, metrics }
     }
 
     /// The names of the providers that are configured.
     pub fn providers(&self) -> impl Iterator<Item = &str> + '_ {
         self.providers.iter().map(Provider::name)
+    }
+
+    /// Counts how a sign-in ended.
+    fn count(&self, provider: &str, outcome: &'static str) {
+        self.metrics.calls.sign_ins.of([provider.to_owned(), outcome.to_owned()]).increment(1);
     }
 
     fn provider(&self, name: &str) -> Result<&Provider, SignInError> {

@@ -76,7 +76,15 @@ impl SignIn {
         let token: RefreshToken = request.refresh_token.expose().parse().map_err(|_| SignInError::RefreshRefused)?;
         let now = self.clock.now();
         let pair = self.draw(now)?;
-        match self.store.rotate_session(token.hash(), &pair.hashed(), now).await? {
+        let rotation = self.store.rotate_session(token.hash(), &pair.hashed(), now).await?;
+        let outcome = match &rotation {
+            Rotation::Rotated { .. } => "rotated",
+            Rotation::Reused(_) => "reused",
+            Rotation::Expired(_) => "expired",
+            Rotation::Unknown => "unknown",
+        };
+        self.metrics.calls.refreshes.of([outcome]).increment(1);
+        match rotation {
             Rotation::Rotated { session, refresh_expires_at } => {
                 audit::record(Event::Refreshed { account: session.account_id, session: session.session_id });
                 let tokens = pair.issued(session.account_id, session.session_id);

@@ -178,6 +178,17 @@ section! {
 }
 
 section! {
+    /// What the node counts, for Prometheus: `GET /metrics` at an address of its own. It is plain HTTP and asks for no
+    /// token, also where the node speaks TLS: let those alone reach it who watch over the node.
+    Metrics in "metrics" {
+        /// Whether the numbers are served.
+        enabled: bool = true;
+        /// Address and port. Port 0 takes a free one.
+        address: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 7401));
+    }
+}
+
+section! {
     /// What the node writes about itself, to standard error. Never tokens, keys, names or addresses.
     Log in "log" {
         /// `"text"` for people, `"json"` for programs.
@@ -206,6 +217,8 @@ pub struct Settings {
     pub openid: OpenId,
     /// How often somebody may ask.
     pub limits: Limits,
+    /// What the node counts.
+    pub metrics: Metrics,
     /// What the node writes about itself.
     pub log: Log,
 }
@@ -217,7 +230,7 @@ impl Settings {
     /// [`ConfigError`], with source and key.
     pub fn load(file: Option<&Path>, environ: Environ) -> Result<Self, ConfigError> {
         let sign_in = [SignIn::KEYS, GitHub::KEYS, Google::KEYS, OpenId::KEYS].concat();
-        let known = [Server::KEYS, Tls::KEYS, Store::KEYS, &sign_in, Limits::KEYS, Log::KEYS].concat();
+        let known = [Server::KEYS, Tls::KEYS, Store::KEYS, &sign_in, Limits::KEYS, Metrics::KEYS, Log::KEYS].concat();
         let sources = Sources::read(file, environ, &known)?;
         let settings = Self {
             server: Server::read(&sources)?,
@@ -228,6 +241,7 @@ impl Settings {
             google: Google::read(&sources)?,
             openid: OpenId::read(&sources)?,
             limits: Limits::read(&sources)?,
+            metrics: Metrics::read(&sources)?,
             log: Log::read(&sources)?,
         };
         settings.check(&|key| sources.origin(key).to_owned())?;
@@ -266,7 +280,7 @@ impl Settings {
     /// The settings as a documented TOML file.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let Self { server, tls, store, sign_in, github, google, openid, limits, log } = self;
+        let Self { server, tls, store, sign_in, github, google, openid, limits, metrics, log } = self;
         let mut text = HEADER.to_owned();
         server.print(&mut text);
         tls.print(&mut text);
@@ -276,6 +290,7 @@ impl Settings {
         google.print(&mut text);
         openid.print(&mut text);
         limits.print(&mut text);
+        metrics.print(&mut text);
         log.print(&mut text);
         text
     }

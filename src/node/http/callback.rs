@@ -50,15 +50,11 @@ fn refusal(error: SignInError) -> HttpResponse {
         SignInError::FlowRefused | SignInError::DeviceUnknown => {
             "This sign-in is not under way in this browser: it was completed, took too long, or was begun elsewhere."
         }
-        error if is_refusal(error) => "The sign-in provider does not vouch for this sign-in.",
+        error if error.is_refusal() => "The sign-in provider does not vouch for this sign-in.",
         _ => "The sign-in cannot be completed now.",
     };
     let status = ApiError::from(error).status_code();
     page(status, "Not signed in", &format!("<p>{text} Start again.</p>\n"))
-}
-
-fn is_refusal(error: &SignInError) -> bool {
-    matches!(error, SignInError::CodeRefused) || matches!(error, SignInError::Provider(error) if error.is_refusal())
 }
 
 /// What a browser is sent on with.

@@ -1,12 +1,14 @@
 //! What stands around every call: its time limit, the headers of its answer, its log line, and the
 //! form of errors that no handler made.
 
+use core::time::Duration;
+
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, ResponseError};
@@ -14,6 +16,7 @@ use tracing::debug;
 
 use super::error::ApiError;
 use super::state::NodeState;
+use crate::node::metrics::Calls;
 use crate::wire::{ErrorCode, Problem};
 
 /// Ends a call that takes longer than the settings say. What it did is done: writes are whole.
@@ -63,11 +66,35 @@ pub async fn framed(
     if state.readiness.is_stopping() {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    let millis = state.clock.running().saturating_sub(started).as_millis();
+    let took = state.clock.running().saturating_sub(started);
+    let millis = took.as_millis();
     let route = response.request().match_pattern().unwrap_or_default();
     let status = response.status().as_u16();
+    count(&state.metrics.calls, &method, &route, status, took);
     debug!(target: "http", %method, route, status, millis, "answered");
     Ok(response)
+}
+
+/// Counts an answer. What a stranger may choose freely, the path and the name of the method, is no label.
+fn count(calls: &Calls, method: &Method, route: &str, status: u16, took: Duration) {
+    let method = match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    };
+    let route = if route.is_empty() { "none" } else { route };
+    let class = match status {
+        200..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        _ => "5xx",
+    };
+    calls.answered.of([method.to_owned(), route.to_owned(), class.to_owned()]).increment(1);
+    calls.duration.of([method.to_owned(), route.to_owned()]).record(took);
 }
 
 /// Gives an error that no handler made its code: no such path, no such method. Pages are left as they are.

@@ -19,6 +19,7 @@ use super::error::ApiError;
 use crate::ids::{AccountId, DeviceAddress};
 use crate::node::clock::Clock;
 use crate::node::config;
+use crate::node::metrics::{Counter, Metrics};
 
 /// How often keys that are as good as new are dropped.
 pub const PRUNE_EVERY: Duration = Duration::from_secs(10);
@@ -32,28 +33,34 @@ struct Limit<K: Clone + Hash + Eq> {
     limiter: RateLimiter<K, DashMapStateStore<K>, Clock, NoOpMiddleware<Duration>>,
     /// What can be spent at once.
     burst: NonZeroU32,
+    refused: Counter,
 }
 
 impl<K: Clone + Hash + Eq> Limit<K> {
-    fn per_minute(count: u32, clock: &Clock) -> Self {
+    fn per_minute(count: u32, clock: &Clock, refused: Counter) -> Self {
         let burst = NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
         let limiter = RateLimiter::new(Quota::per_minute(burst), DashMapStateStore::default(), clock.clone());
-        Self { limiter, burst }
+        Self { limiter, burst, refused }
     }
 
     /// Spends `count` at once, at least one and at most what the limit ever has. How long to wait, if there are not as many.
     fn spend_many(&self, key: &K, count: u32, clock: &Clock) -> Result<(), Duration> {
         let count = NonZeroU32::new(count.min(self.burst.get())).unwrap_or(NonZeroU32::MIN);
         match self.limiter.check_key_n(key, count) {
-            Ok(spent) => spent.map_err(|wait| wait.wait_time_from(clock.running())),
+            Ok(spent) => spent.map_err(|wait| {
+                self.refused.increment(1);
+                wait.wait_time_from(clock.running())
+            }),
             // Not with a count within the burst.
             Err(_) => Err(Duration::from_secs(60)),
         }
     }
 
     fn spend(&self, key: &K, clock: &Clock) -> Result<(), ApiError> {
-        let until = |wait: governor::NotUntil<Duration>| ApiError::rate_limited(wait.wait_time_from(clock.running()));
-        self.limiter.check_key(key).map_err(until)
+        self.limiter.check_key(key).map_err(|wait| {
+            self.refused.increment(1);
+            ApiError::rate_limited(wait.wait_time_from(clock.running()))
+        })
     }
 }
 
@@ -67,6 +74,7 @@ pub struct RateLimits {
     commands: Limit<AccountId>,
     sockets: DashMap<IpAddr, u32>,
     sockets_max: u32,
+    sockets_refused: Counter,
 }
 
 /// The place of one socket among those of its address. It is free again when this is dropped.
@@ -94,7 +102,7 @@ impl core::fmt::Debug for RateLimits {
 impl RateLimits {
     /// Limits as the settings say.
     #[must_use]
-    pub fn new(settings: &config::Limits, clock: &Clock) -> Self {
+    pub fn new(settings: &config::Limits, clock: &Clock, metrics: &Metrics) -> Self {
         let config::Limits {
             sign_in_per_minute,
             requests_per_minute,
@@ -102,15 +110,17 @@ impl RateLimits {
             commands_per_minute,
             claims_per_minute,
         } = settings;
+        let refused = |limit| metrics.calls.rate_limited.of([limit]);
         Self {
             clock: clock.clone(),
-            visitors: Limit::per_minute(sign_in_per_minute.value(), clock),
-            accounts: Limit::per_minute(requests_per_minute.value(), clock),
-            claims: Limit::per_minute(claims_per_minute.value(), clock),
-            user_codes: Limit::per_minute(USER_CODES_PER_MINUTE, clock),
-            commands: Limit::per_minute(commands_per_minute.value(), clock),
+            visitors: Limit::per_minute(sign_in_per_minute.value(), clock, refused("address")),
+            accounts: Limit::per_minute(requests_per_minute.value(), clock, refused("account")),
+            claims: Limit::per_minute(claims_per_minute.value(), clock, refused("claims")),
+            user_codes: Limit::per_minute(USER_CODES_PER_MINUTE, clock, refused("user_codes")),
+            commands: Limit::per_minute(commands_per_minute.value(), clock, refused("commands")),
             sockets: DashMap::new(),
             sockets_max: sockets_per_address.value(),
+            sockets_refused: refused("sockets"),
         }
     }
 
@@ -130,6 +140,7 @@ impl RateLimits {
         let network = network(address);
         let mut count = self.sockets.entry(network).or_default();
         if *count >= self.sockets_max {
+            self.sockets_refused.increment(1);
             return Err(ApiError::rate_limited(RETRY_SOCKET));
         }
         *count += 1;
@@ -171,7 +182,7 @@ impl RateLimits {
     /// Drops keys that are as good as new.
     pub fn prune(&self) {
         // The limit on user codes has one key, for good; a socket gives its place back itself.
-        let Self { clock: _, visitors, accounts, claims, user_codes: _, commands, sockets: _, sockets_max: _ } = self;
+        let Self { visitors, accounts, claims, commands, .. } = self;
         visitors.limiter.retain_recent();
         accounts.limiter.retain_recent();
         claims.limiter.retain_recent();
@@ -203,7 +214,7 @@ mod tests {
     fn a_minutes_worth_passes_at_once_and_then_one_as_time_goes() {
         let clock = ManualClock::at(Timestamp::from_millis(1_800_000_000_000));
         let settings = config::Limits { sign_in_per_minute: Bounded::of::<6>(), ..config::Limits::default() };
-        let limits = RateLimits::new(&settings, &clock.clone().into());
+        let limits = RateLimits::new(&settings, &clock.clone().into(), &Metrics::new());
         let [one, other]: [IpAddr; 2] = ["127.0.0.1".parse().unwrap(), "127.0.0.2".parse().unwrap()];
 
         for _ in 0..6 {
@@ -231,7 +242,7 @@ mod tests {
     fn an_address_has_so_many_sockets_and_one_more_when_one_is_gone() {
         let clock = ManualClock::at(Timestamp::from_millis(1_800_000_000_000));
         let settings = config::Limits { sockets_per_address: Bounded::of::<2>(), ..config::Limits::default() };
-        let limits = RateLimits::new(&settings, &clock.into());
+        let limits = RateLimits::new(&settings, &clock.into(), &Metrics::new());
         let [one, other]: [IpAddr; 2] = ["127.0.0.1".parse().unwrap(), "127.0.0.2".parse().unwrap()];
 
         let seats = [limits.seat(one).unwrap(), limits.seat(one).unwrap()];
@@ -246,7 +257,7 @@ mod tests {
     #[test]
     fn keys_that_are_full_again_are_dropped() {
         let clock = ManualClock::at(Timestamp::from_millis(1_800_000_000_000));
-        let limits = RateLimits::new(&config::Limits::default(), &clock.clone().into());
+        let limits = RateLimits::new(&config::Limits::default(), &clock.clone().into(), &Metrics::new());
         limits.visitor("127.0.0.1".parse().unwrap()).unwrap();
 
         limits.prune();

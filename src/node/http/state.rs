@@ -1,5 +1,6 @@
 //! What every handler shares.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::rate_limit::RateLimits;
@@ -7,6 +8,7 @@ use crate::node::actors::Routes;
 use crate::node::auth::{DevelopmentProvider, SignIn};
 use crate::node::clock::Clock;
 use crate::node::config::{Settings, WebAddress};
+use crate::node::metrics::Metrics;
 use crate::node::store::Store;
 
 /// What the handlers of all workers share.
@@ -26,6 +28,8 @@ pub struct NodeState {
     pub development: Option<DevelopmentProvider>,
     /// Where rooms and sockets are.
     pub routes: Routes,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// How often somebody may ask.
     pub limits: RateLimits,
     /// Whether the node takes new work.

@@ -24,6 +24,7 @@
 
 mod accounts;
 mod columns;
+mod commit_meter;
 mod device_grants;
 mod directory;
 mod error;
@@ -50,6 +51,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, SqlSafeStr, SqliteConnection, SqlitePool};
 
 pub use accounts::{IdentityError, ProviderIdentity};
+pub use commit_meter::CommitMeter;
 pub use device_grants::{Decision, DeviceGrant, DeviceGrantAnswer};
 pub use directory::DeviceListChange;
 pub use error::StoreError;
@@ -74,12 +76,14 @@ pub struct Store {
 }
 
 /// How a store is opened.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct StoreOptions {
     /// Pages of 4,096 bytes that the database may have at most; past it writes are refused as
     /// [`StoreError::Full`], while there is still room for what the machine itself needs. None: as
     /// many as fit on the disk.
     pub pages_max: Option<u32>,
+    /// What measures its commits. None: nothing does.
+    pub meter: Option<CommitMeter>,
 }
 
 impl Store {
@@ -127,7 +131,7 @@ impl Store {
             .test_before_acquire(false)
             .connect_with(shared.read_only(true))
             .await?;
-        Ok(Self { writer: WriterHandle::start(connection, writes), readers })
+        Ok(Self { writer: WriterHandle::start(connection, writes, options.meter), readers })
     }
 
     /// Refuses what comes from now on with [`StoreError::Closed`], finishes the writes that wait,
@@ -144,6 +148,12 @@ impl Store {
     pub async fn check(&self) -> Result<(), StoreError> {
         sqlx::query("SELECT 1").execute(&self.readers).await?;
         self.writer.write(|_| Box::pin(async { Ok(()) })).await
+    }
+
+    /// Writes that wait for the writer.
+    #[must_use]
+    pub fn writes_waiting(&self) -> usize {
+        self.writer.waiting()
     }
 
     /// What the writer has done since the store was opened.

@@ -17,6 +17,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
+use super::commit_meter::CommitMeter;
 use super::error::StoreError;
 use super::limits::{WRITES_PER_COMMIT_MAX, WRITES_WAITING_MAX};
 
@@ -53,10 +54,14 @@ pub(super) struct WriterHandle {
 
 impl WriterHandle {
     /// Starts the writer on the current runtime. `connection` was opened with `options`.
-    pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
+    pub(super) fn start(
+        connection: SqliteConnection,
+        options: SqliteConnectOptions,
+        meter: Option<CommitMeter>,
+    ) -> Self {
         let (queue, commands) = mpsc::channel(WRITES_WAITING_MAX);
         let counters = Arc::new(Counters::default());
-        let writer = Writer { connection: Some(connection), options, counters: Arc::clone(&counters) };
+        let writer = Writer { connection: Some(connection), options, counters: Arc::clone(&counters), meter };
         tokio::spawn(writer.run(commands));
         Self { queue, counters }
     }
@@ -87,6 +92,11 @@ impl WriterHandle {
         if self.queue.send(Command::Close(reply)).await.is_ok() {
             let _ = closed.await;
         }
+    }
+
+    /// Writes that wait for the writer.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
     }
 
     pub(super) fn counts(&self) -> WriteCounts {
@@ -150,6 +160,7 @@ struct Writer {
     connection: Option<SqliteConnection>,
     options: SqliteConnectOptions,
     counters: Arc<Counters>,
+    meter: Option<CommitMeter>,
 }
 
 impl Writer {
@@ -179,7 +190,11 @@ impl Writer {
     }
 
     async fn commit(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+        let began = self.meter.as_ref().map(CommitMeter::begin);
         let commit = self.try_commit(&mut jobs).await;
+        if let (Some(meter), Some(began), Ok(kept)) = (&self.meter, began, &commit) {
+            meter.end(began, *kept);
+        }
         let Counters { commits, writes, refused: _, failed_commits } = &*self.counters;
         if let Ok(kept) = &commit {
             commits.fetch_add(1, Ordering::Relaxed);

@@ -153,6 +153,12 @@ impl Connection {
         self.queue.borrow().bytes <= QUEUE_BYTES_MAX / 2
     }
 
+    /// Bytes that are not written yet.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.queue.borrow().bytes
+    }
+
     /// Whether everything is written.
     #[must_use]
     pub fn is_flushed(&self) -> bool {

@@ -109,10 +109,10 @@ impl Load {
     }
 
     /// Sends one new envelope to the room.
-    pub(super) async fn send_one(&mut self, node: &NodeProcess) -> Result<(), ErrorCode> {
+    pub(super) async fn send_one(&mut self, node: &NodeProcess) -> Result<EnvelopeId, ErrorCode> {
         let id = EnvelopeId::generate(&mut self.rng);
         self.room.sent.insert(id);
-        self.send_again(node, id).await
+        self.send_again(node, id).await.map(|()| id)
     }
 
     /// Sends an envelope to the room that may be there.

@@ -19,6 +19,7 @@ impl NodeProcess {
         let mut child = command
             .arg("serve")
             .env("CONCLAVE__SERVER__ADDRESS", "127.0.0.1:0")
+            .env("CONCLAVE__METRICS__ADDRESS", "127.0.0.1:0")
             .env("CONCLAVE__STORE__FOLDER", disk.data())
             .env("CONCLAVE__LIMITS__COMMANDS_PER_MINUTE", "1000000")
             .env("CONCLAVE__LIMITS__REQUESTS_PER_MINUTE", "100000")

@@ -146,7 +146,9 @@ async fn past_its_capacity_the_queue_refuses_and_the_rest_is_done() {
 #[tokio::test]
 async fn a_full_database_is_an_error_and_works_again_when_there_is_room() {
     let folder = Folder::new();
-    let store = Store::open_with(folder.path(), StoreOptions { pages_max: Some(150) }).await.unwrap();
+    let store = Store::open_with(folder.path(), StoreOptions { pages_max: Some(150), ..StoreOptions::default() })
+        .await
+        .unwrap();
     let owner = Owner::published(&store, 1, 2).await;
     open_session(&store, owner.id(), 1).await;
     let [first, second] = [&owner.devices[0], &owner.devices[1]];

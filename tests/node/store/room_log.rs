@@ -235,7 +235,9 @@ async fn a_crash_keeps_everything_acknowledged_and_the_next_number_follows() {
 #[tokio::test]
 async fn a_full_database_stores_nothing_of_a_batch_and_leaves_no_hole() {
     let folder = Folder::new();
-    let store = Store::open_with(folder.path(), StoreOptions { pages_max: Some(250) }).await.unwrap();
+    let store = Store::open_with(folder.path(), StoreOptions { pages_max: Some(250), ..StoreOptions::default() })
+        .await
+        .unwrap();
     let (room, [ada, bob]) = two(&store).await;
     let large =
         |number| Envelope { payload: ByteString(vec![9; PAYLOAD_BYTES_MAX]), ..room_envelope(ada, room, number) };

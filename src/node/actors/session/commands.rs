@@ -22,7 +22,7 @@ use crate::node::store::Delivered;
 use crate::node::tokens::AccessToken;
 use crate::node::ws::connection::COMMANDS_MAX;
 use crate::node::ws::{CloseCode, SharedMessage};
-use crate::protocol::public::{ReplayWindow, verify_envelope};
+use crate::protocol::public::{ReplayWindow, VerifyError, verify_envelope};
 use crate::wire::{
     Command, Custody, Delivery, Destination, Entry, Envelope, ErrorCode, Message, Outcome, PageLimit, Position,
     Protection, RoomPolicy, SecretText, Signatures,
@@ -38,11 +38,14 @@ impl Session {
             Ok(Command::Hello { id, credential, mailbox }) => self.hello(id, credential, mailbox, context),
             Ok(command) if self.who().is_some() => match self.spend(&command) {
                 Ok(()) => self.begin(command, context),
-                Err(wait) => self.tell(&Message::Error {
-                    id: command.id(),
-                    code: ErrorCode::RateLimited,
-                    retry_after_ms: u64::try_from(wait.as_millis()).ok(),
-                }),
+                Err(wait) => {
+                    self.count_refused(ErrorCode::RateLimited);
+                    self.tell(&Message::Error {
+                        id: command.id(),
+                        code: ErrorCode::RateLimited,
+                        retry_after_ms: u64::try_from(wait.as_millis()).ok(),
+                    });
+                }
             },
             Ok(command) => {
                 self.tell(&Message::refused(command.id(), ErrorCode::HelloExpected));
@@ -99,8 +102,15 @@ impl Session {
         self.tell(&match done {
             Ok(None) => Message::done(id),
             Ok(Some(outcome)) => Message::answer(id, outcome),
-            Err(code) => Message::refused(id, code),
+            Err(code) => {
+                self.count_refused(code);
+                Message::refused(id, code)
+            }
         });
+    }
+
+    fn count_refused(&self, code: ErrorCode) {
+        self.parts.state.metrics.sockets.commands_refused.of([code.as_str()]).increment(1);
     }
 
     /// Runs what a command asks beside others, and answers it then.
@@ -186,7 +196,7 @@ impl Session {
         };
         let routes = self.parts.routes.clone();
         let (reply, stored) = oneshot::channel();
-        let mut admit = Some(Admit { envelope, reply });
+        let mut admit = Some(Admit { envelope, received_at: self.parts.clock.running(), reply });
         // Here and not in the future below: futures of a session are polled in any order.
         if let Some(room) = routes.live_room(room_id)
             && let Some(admit) = admit.take()
@@ -209,7 +219,7 @@ impl Session {
         let Some(who) = self.who() else { return Err(ErrorCode::HelloExpected) };
         let Destination::Room(room_id) = envelope.destination else { return Err(ErrorCode::EnvelopeMalformed) };
         let policy = self.followed.borrow().rooms.get(&room_id).copied().ok_or(ErrorCode::NotJoined)?;
-        verify_envelope(envelope, policy, &who.verified).map_err(|error| error.code())?;
+        verify_envelope(envelope, policy, &who.verified).map_err(|error| self.parts.refused(&error))?;
         Ok(room_id)
     }
 
@@ -221,15 +231,15 @@ impl Session {
         let checks: Vec<Result<(), ErrorCode>> = envelopes
             .iter()
             .map(|envelope| {
-                is_direct(envelope, who)?;
+                is_direct(envelope, who, &self.parts)?;
                 window.check(envelope.timestamp, now).map_err(|error| error.code())
             })
             .collect();
         let good = envelopes.into_iter().zip(&checks).filter(|(_, check)| check.is_ok()).map(|(one, _)| one).collect();
-        let parts = self.parts.clone();
+        let (parts, received_at) = (self.parts.clone(), self.parts.clock.running());
         self.run(id, context, async move {
             // It goes on if the session ends: what is stored is told.
-            let delivered = actix::spawn(async move { parts.deliver(good).await });
+            let delivered = actix::spawn(async move { parts.deliver(good, received_at).await });
             let mut outcomes = delivered.await.unwrap_or(Err(ErrorCode::Unavailable))?.into_iter();
             let deliveries = checks.into_iter().map(|check| match check {
                 Ok(()) => outcomes.next().unwrap_or(Delivery::Refused(ErrorCode::Internal)),
@@ -300,16 +310,18 @@ impl Session {
 
 impl SessionParts {
     /// Stores envelopes in mailboxes, and tells the devices that have a socket.
-    async fn deliver(&self, envelopes: Vec<Envelope>) -> Result<Vec<Delivery>, ErrorCode> {
+    async fn deliver(&self, envelopes: Vec<Envelope>, received_at: Duration) -> Result<Vec<Delivery>, ErrorCode> {
         let epoch = LogEpoch::generate(&mut entropy::generator().map_err(|_| ErrorCode::Unavailable)?);
         let now = self.clock.now();
         let delivered = self.store.deliver(envelopes.clone(), epoch, now).await.map_err(refusal)?;
+        let stored = delivered.iter().filter(|delivered| matches!(delivered, Delivered::Stored(_))).count();
+        self.state.metrics.envelopes.stored.of(["mailbox"]).increment(stored as u64);
         let outcomes = envelopes.into_iter().zip(delivered).map(|(envelope, delivered)| match delivered {
             // One that was known may be one that nobody was told of.
             Delivered::Stored(position) | Delivered::Known(position) => {
                 if let Some(recipient) = envelope.recipient {
                     let message = SharedMessage::new(Message::Direct(Entry { position, envelope }));
-                    self.routes.tell_direct(recipient, Direct { position, message: message.into() });
+                    self.routes.tell_direct(recipient, Direct { position, received_at, message: message.into() });
                 }
                 Delivery::Stored(position)
             }
@@ -318,18 +330,27 @@ impl SessionParts {
         });
         Ok(outcomes.collect())
     }
+
+    /// The code of an envelope that is not as it should be. A signature that does not hold is counted.
+    fn refused(&self, error: &VerifyError) -> ErrorCode {
+        let code = error.code();
+        if code == ErrorCode::SignatureInvalid {
+            self.state.metrics.e2ee.signatures_failed.increment(1);
+        }
+        code
+    }
 }
 
 /// Whether an envelope may go to a mailbox: it is this device's own, names the device that the mailbox is of, and is
 /// signed as direct messages are, or not at all.
-fn is_direct(envelope: &Envelope, who: &Identified) -> Result<(), ErrorCode> {
+fn is_direct(envelope: &Envelope, who: &Identified, parts: &SessionParts) -> Result<(), ErrorCode> {
     let Destination::Mailbox(mailbox) = envelope.destination else { return Err(ErrorCode::EnvelopeMalformed) };
     if envelope.recipient.is_none_or(|recipient| recipient.device_id != mailbox) || envelope.epoch.is_some() {
         return Err(ErrorCode::EnvelopeMalformed);
     }
     let signatures = if envelope.signature.is_some() { Signatures::On } else { Signatures::Off };
     let policy = RoomPolicy { custody: Custody::Client, protection: Protection::Ratchet, signatures };
-    verify_envelope(envelope, policy, &who.verified).map_err(|error| error.code())?;
+    verify_envelope(envelope, policy, &who.verified).map_err(|error| parts.refused(&error))?;
     Ok(())
 }
 

@@ -12,13 +12,14 @@ use std::sync::atomic::Ordering;
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
-use super::Session;
-use crate::ids::{LogEpoch, RoomId};
+use super::{Direct, Session};
+use crate::ids::{DeviceAddress, LogEpoch, RoomId};
 use crate::node::actors::cursor::{Cursor, Published};
 use crate::node::actors::shard::is_for;
 use crate::node::actors::supervisor::refusal;
 use crate::node::store::StoreError;
-use crate::node::ws::{SharedMessage, shared};
+use crate::node::ws::connection::Full;
+use crate::node::ws::shared;
 use crate::wire::{self, Log, LogEntry, LogPage, Message, PageLimit, Position, RoomPolicy};
 
 /// What a session follows.
@@ -42,6 +43,11 @@ impl Followed {
         cursor.set(Cursor::behind(after.seq));
         self.rooms.insert(room_id, policy);
         self.feeds.insert(Log::Room(room_id), Feed { cursor: Rc::clone(cursor), claimed: Some(after) });
+    }
+
+    /// How far each log that is followed was read.
+    pub(in crate::node::actors) fn cursors(&self) -> impl Iterator<Item = (Log, Cursor)> {
+        self.feeds.iter().map(|(log, feed)| (*log, feed.cursor.get()))
     }
 
     /// Follows a room no more. Whether it did.
@@ -147,21 +153,8 @@ impl Session {
         }
         let Some(device) = self.who().map(|who| who.device) else { return };
         let mut cursor = cell.get();
-        for LogEntry { seq, envelope } in entries {
-            if !cursor.read(seq) {
-                continue;
-            }
-            let position = Position { epoch, seq };
-            let entry = wire::Entry { position, envelope };
-            let message = match log {
-                Log::Room(_) if !is_for(entry.envelope.sender, entry.envelope.recipient, device) => continue,
-                Log::Room(_) => Message::Envelope(entry),
-                Log::Mailbox => Message::Direct(entry),
-            };
-            if self.connection.offer(shared::of(&message, self.encoding)).is_err() {
-                cursor.fall_behind(seq);
-                return cell.set(cursor);
-            }
+        if !self.queue_page(log, epoch, entries, device, &mut cursor) {
+            return cell.set(cursor);
         }
         let published = match log {
             Log::Room(room_id) => self.parts.hall.published(room_id),
@@ -175,6 +168,39 @@ impl Session {
         } else {
             self.read_feeds(context);
         }
+    }
+
+    /// Queues what a page has for the device, as far as there is room. Whether there was.
+    fn queue_page(
+        &self,
+        log: Log,
+        epoch: LogEpoch,
+        entries: Vec<LogEntry>,
+        device: DeviceAddress,
+        cursor: &mut Cursor,
+    ) -> bool {
+        let mut queued = 0;
+        let mut has_room = true;
+        for LogEntry { seq, envelope } in entries {
+            if !cursor.read(seq) {
+                continue;
+            }
+            let position = Position { epoch, seq };
+            let entry = wire::Entry { position, envelope };
+            let message = match log {
+                Log::Room(_) if !is_for(entry.envelope.sender, entry.envelope.recipient, device) => continue,
+                Log::Room(_) => Message::Envelope(entry),
+                Log::Mailbox => Message::Direct(entry),
+            };
+            has_room = self.connection.offer(shared::of(&message, self.encoding)).is_ok();
+            if !has_room {
+                cursor.fall_behind(seq);
+                break;
+            }
+            queued += 1;
+        }
+        self.parts.hall.meter.queued_read(log, queued);
+        has_room
     }
 
     /// Nothing was ever delivered to the device.
@@ -224,15 +250,16 @@ impl Session {
     }
 
     /// Takes an envelope that has come to the mailbox.
-    pub(super) fn direct(&mut self, position: Position, message: &SharedMessage) {
+    pub(super) fn direct(&mut self, Direct { position, received_at, message }: &Direct) {
         self.mailbox_head = self.mailbox_head.max(position.seq);
         let followed = self.followed.borrow();
         let Some(feed) = followed.feeds.get(&Log::Mailbox) else { return };
         let mut cursor = feed.cursor.get();
-        if cursor.publish(position.seq) == Published::Next
-            && self.connection.offer(message.frame(self.encoding)).is_err()
-        {
-            cursor.fall_behind(position.seq);
+        if cursor.publish(position.seq) == Published::Next {
+            match self.connection.offer(message.frame(self.encoding)) {
+                Ok(()) => self.parts.hall.meter.queued_live(Log::Mailbox, 1, *received_at),
+                Err(Full) => cursor.fall_behind(position.seq),
+            }
         }
         feed.cursor.set(cursor);
     }

@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 
 use super::room::Depart;
 use super::routes::Routes;
-use super::shard::{Hall, Shard};
+use super::shard::{Hall, Present, Shard};
 use crate::ids::{AccountId, DeviceAddress, RoomId, SessionId};
 use crate::node::clock::Clock;
 use crate::node::http::NodeState;
@@ -133,7 +133,12 @@ impl Session {
             return;
         }
         self.end();
+        self.count_close(code);
         self.connection.close(code);
+    }
+
+    fn count_close(&self, code: CloseCode) {
+        self.parts.state.metrics.sockets.closed.of([code.as_u16().to_string()]).increment(1);
     }
 
     /// The session is over; its connection goes when what is queued is written.
@@ -175,7 +180,8 @@ impl Actor for Session {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(MAILBOX_CAPACITY);
-        self.parts.hall.enter(self.id, context.address());
+        let (connection, followed) = (Rc::clone(&self.connection), Rc::clone(&self.followed));
+        self.parts.hall.enter(self.id, Present { session: context.address(), connection, followed });
         context.add_stream(Incomings::of(Rc::clone(&self.connection)));
         context.spawn(Writer);
         if self.parts.state.readiness.is_stopping() {
@@ -199,7 +205,12 @@ impl StreamHandler<Result<Arrival, ConnectionError>> for Session {
             Err(ConnectionError::Closed) if is_closing => context.stop(),
             Err(ConnectionError::Gone) => context.stop(),
             _ if is_closing => {}
-            Err(ConnectionError::Closed | ConnectionError::Frame(_)) => self.end(),
+            Err(ConnectionError::Closed) => self.end(),
+            // The connection has closed with its code.
+            Err(ConnectionError::Frame(error)) => {
+                self.count_close(error.close_code());
+                self.end();
+            }
             Ok(Arrival::Text(bytes)) if self.encoding == Encoding::Json => self.take(&bytes, context),
             Ok(Arrival::Binary(bytes)) if self.encoding == Encoding::Cbor => self.take(&bytes, context),
             Ok(Arrival::Text(_) | Arrival::Binary(_)) => self.close(CloseCode::Misused),
@@ -355,7 +366,7 @@ impl Handler<Tell> for Session {
 
     fn handle(&mut self, Tell(message): Tell, _: &mut Self::Context) {
         if self.who().is_some() && self.connection.offer(shared::of(&message, self.encoding)).is_err() {
-            self.parts.routes.count_refusal();
+            self.parts.state.metrics.sockets.dropped.of(["socket"]).increment(1);
         }
     }
 }
@@ -365,14 +376,16 @@ impl Handler<Tell> for Session {
 #[rtype(result = "()")]
 pub(super) struct Direct {
     pub(super) position: Position,
+    /// When it arrived, on [`Clock::running`].
+    pub(super) received_at: Duration,
     pub(super) message: Arc<SharedMessage>,
 }
 
 impl Handler<Direct> for Session {
     type Result = ();
 
-    fn handle(&mut self, Direct { position, message }: Direct, context: &mut Self::Context) {
-        self.direct(position, &message);
+    fn handle(&mut self, direct: Direct, context: &mut Self::Context) {
+        self.direct(&direct);
         self.read_feeds(context);
     }
 }
