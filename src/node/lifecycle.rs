@@ -170,6 +170,12 @@ impl Node {
         self.state.sign_in.providers()
     }
 
+    /// What its parts share, for the tests of those parts.
+    #[cfg(test)]
+    pub(in crate::node) const fn state(&self) -> &Data<NodeState> {
+        &self.state
+    }
+
     /// Runs until one of the signals comes, then stops.
     pub async fn run(self, mut signals: StopSignals) {
         signals.one().await;

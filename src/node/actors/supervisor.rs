@@ -150,3 +150,6 @@ pub(super) fn refusal(error: StoreError) -> ErrorCode {
 
 /// How long a panic is remembered.
 const FALLS_KEPT: Duration = Duration::from_secs(600);
+
+#[cfg(test)]
+mod tests;
