@@ -89,10 +89,14 @@ impl User {
     /// Signs in, registers a device, and publishes list and prekeys.
     pub(crate) async fn join(node: &Api, name: &str, seed: u64) -> Self {
         let mut user = Self::join_without_prekeys(node, name, seed).await;
-        let prekeys = user.new_prekeys();
-        let _: PrekeyStatus = user.person.put_prekeys(node, &prekeys).await.ok();
-        user.device.handle(Input::Published(&prekeys)).unwrap();
+        user.publish_prekeys(node).await;
         user
+    }
+
+    pub(crate) async fn publish_prekeys(&mut self, node: &Api) {
+        let prekeys = self.new_prekeys();
+        let _: PrekeyStatus = self.person.put_prekeys(node, &prekeys).await.ok();
+        self.device.handle(Input::Published(&prekeys)).unwrap();
     }
 
     pub(crate) async fn join_without_prekeys(node: &Api, name: &str, seed: u64) -> Self {

@@ -8,9 +8,11 @@ mod config;
 mod directory;
 mod faults;
 mod handshake;
+mod hostile;
 mod logs;
 mod metrics;
 mod outsider;
+mod process;
 mod providers;
 mod rooms;
 mod server;
@@ -21,3 +23,4 @@ mod store;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
+mod zero_knowledge;

@@ -102,7 +102,12 @@ impl Socket {
     }
 
     pub(crate) async fn send_frame(&mut self, frame: Frame) {
-        self.stream.send(frame).await.unwrap();
+        self.try_send_frame(frame).await.unwrap();
+    }
+
+    /// The same, where the node may have closed.
+    pub(crate) async fn try_send_frame(&mut self, frame: Frame) -> Result<(), Error> {
+        self.stream.send(frame).await
     }
 
     /// Sends a command and waits for its answer. Events that come first are kept.

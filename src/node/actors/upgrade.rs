@@ -8,7 +8,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::{Actor, Addr};
-use actix_codec::Framed;
+use actix_codec::{Framed, FramedParts};
+use actix_http::header::AUTHORIZATION;
 use actix_http::{HttpMessage, Request, h1};
 use actix_service::{Service, ServiceFactory};
 use actix_web::ResponseError;
@@ -77,12 +78,15 @@ where
     actix_service::always_ready!();
 
     /// Ends when the session does: the connection counts against the worker's limit until then.
-    fn call(&self, (request, framed): (Request, Framed<T, h1::Codec>)) -> Self::Future {
+    fn call(&self, (mut request, framed): (Request, Framed<T, h1::Codec>)) -> Self::Future {
         let (state, hall, shard) = (self.state.clone(), Rc::clone(&self.hall), Arc::clone(&self.shard));
         Box::pin(async move {
-            let parts = framed.into_parts();
-            let mut stream = parts.io;
-            match admit(&state, &request).await {
+            let FramedParts { io: mut stream, read_buf: arrived, .. } = framed.into_parts();
+            let admitted = admit(&state, &request).await;
+            // actix keeps requests to use them again; the token is not to stay with them.
+            request.headers_mut().clear();
+            drop(request);
+            match admitted {
                 // The seat is held as long as the socket is there.
                 Ok((accepted, session, _seat)) => {
                     stream.write_all(&accepted.response()).await?;
@@ -96,7 +100,8 @@ where
                         shard,
                     };
                     let connection =
-                        Connection::new(Rc::clone(&hall.turn), Box::new(stream), &parts.read_buf, COMMAND_BYTES_MAX);
+                        Connection::new(Rc::clone(&hall.turn), Box::new(stream), &arrived, COMMAND_BYTES_MAX);
+                    drop(arrived);
                     let (over, is_over) = oneshot::channel();
                     let id = state.routes.next_connection();
                     state.metrics.sockets.opened.increment(1);
@@ -126,7 +131,7 @@ async fn admit<'a>(
     let accepted = Accepted::check(request.head(), origins).map_err(ApiError::new)?;
     let address = address(request.peer_addr());
     let visitor = || state.limits.visitor(address);
-    match authenticate(state, request.headers()).await {
+    match authenticate(state, request.headers().get(AUTHORIZATION)).await {
         Ok(session) => {
             state.limits.account(session.account_id)?;
             Ok((accepted, Some(session), state.limits.seat(address)?))

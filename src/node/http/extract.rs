@@ -4,10 +4,10 @@ use std::future::{Future, Ready, ready};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 
-use actix_web::dev::Payload;
-use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::dev::{Payload, ServiceRequest};
+use actix_web::http::header::{AUTHORIZATION, HeaderValue};
 use actix_web::web::Data;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use super::error::ApiError;
 use super::state::NodeState;
@@ -64,7 +64,9 @@ impl FromRequest for SignedIn {
         let request = request.clone();
         Box::pin(async move {
             let state = state(&request)?;
-            let refused = match authenticate(state, request.headers()).await {
+            let authorization = request.extensions_mut().remove::<Authorization>();
+            let header = authorization.as_ref().map(|Authorization(header)| header);
+            let refused = match authenticate(state, header).await {
                 Ok(session) => {
                     state.limits.account(session.account_id)?;
                     return Ok(Self(session));
@@ -79,12 +81,35 @@ impl FromRequest for SignedIn {
     }
 }
 
+/// The header `Authorization` of a request that is answered; it goes with the answer.
+struct Authorization(HeaderValue);
+
+/// Has the request hold nothing of what was received: actix keeps heads of requests to use them again, and with them the
+/// buffer that their headers, and often the body, came in. Tokens would stay in memory for as long.
+pub(super) fn let_go_of_received_bytes(request: &mut ServiceRequest) {
+    let received = core::mem::take(request.headers_mut());
+    let mut authorization = None;
+    for (name, value) in &received {
+        // A value that was one is one.
+        let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) else { continue };
+        if name == AUTHORIZATION {
+            // Of two, the first counts.
+            authorization.get_or_insert(value);
+        } else {
+            request.headers_mut().append(name.clone(), value);
+        }
+    }
+    if let Some(authorization) = authorization {
+        request.extensions_mut().insert(Authorization(authorization));
+    }
+}
+
 /// The session whose access token stands in `Authorization: Bearer` (RFC 6750, section 2.1).
 ///
 /// # Errors
 /// `token_missing`, `token_refused`, or the store's.
-pub async fn authenticate(state: &NodeState, headers: &HeaderMap) -> Result<Session, ApiError> {
-    let header = headers.get(AUTHORIZATION).ok_or(ApiError::new(ErrorCode::TokenMissing))?;
+pub async fn authenticate(state: &NodeState, header: Option<&HeaderValue>) -> Result<Session, ApiError> {
+    let header = header.ok_or(ApiError::new(ErrorCode::TokenMissing))?;
     let token = header.to_str().ok().and_then(bearer).ok_or(ApiError::new(ErrorCode::TokenRefused))?;
     let session = state.store.session_by_access(token.hash(), state.clock.now()).await?;
     session.ok_or(ApiError::new(ErrorCode::TokenRefused))

@@ -15,6 +15,7 @@ use actix_web::{Error, ResponseError};
 use tracing::debug;
 
 use super::error::ApiError;
+use super::extract::let_go_of_received_bytes;
 use super::state::NodeState;
 use crate::node::metrics::Calls;
 use crate::wire::{ErrorCode, Problem};
@@ -51,10 +52,11 @@ pub(super) async fn to_the_end<T: 'static>(
 /// Those of the call that no handler answered.
 pub async fn framed(
     state: Data<NodeState>,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, Error> {
     let started = state.clock.running();
+    let_go_of_received_bytes(&mut request);
     let method = request.method().clone();
     let mut response = as_problem(next.call(request).await?);
     let headers = response.headers_mut();

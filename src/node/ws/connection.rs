@@ -289,6 +289,8 @@ impl Connection {
                     }
                     self.received.set(self.received.get() + bytes.len() as u64);
                     reader.feed(bytes);
+                    // The buffer stays, and what came may have been a token.
+                    buffer.filled_mut().fill(0);
                 }
             }
         }

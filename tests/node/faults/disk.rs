@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use conclave::node::store::Store;
 
+use crate::process::NodeProcess;
 use crate::server::DataFolder;
 
 /// How a disk is.
@@ -42,13 +43,15 @@ impl Disk {
         self.root.path().join("data")
     }
 
-    /// Has a process write to this disk.
-    pub(super) fn put_under(&self, process: &mut Command) {
-        process
-            .env("LD_PRELOAD", library())
-            .env("FAULTS_FOLDER", self.data())
-            .env("FAULTS_PLATTER", self.platter())
-            .env("FAULTS_MODE", self.mode());
+    /// Starts a node whose data is on this disk.
+    pub(super) fn start_node(&self) -> NodeProcess {
+        NodeProcess::start(&self.data(), |process| {
+            process
+                .env("LD_PRELOAD", library())
+                .env("FAULTS_FOLDER", self.data())
+                .env("FAULTS_PLATTER", self.platter())
+                .env("FAULTS_MODE", self.mode());
+        })
     }
 
     pub(super) fn set(&self, mode: Mode) {

@@ -12,10 +12,10 @@ const ROOM_LEFT_MAX: usize = 1_000;
 
 async fn through_a_time_of(mode: Mode, seed: u64) {
     let disk = Disk::new();
-    let node = NodeProcess::start(&disk);
+    let node = disk.start_node();
     let mut load = Load::new(&node, seed).await;
     load.until_crash(node, Crash::Kill, &disk).await;
-    let node = NodeProcess::start(&disk);
+    let node = disk.start_node();
     load.send_one(&node).await.unwrap();
     load.deliver_one(&node).await.unwrap();
 
@@ -41,7 +41,7 @@ async fn through_a_time_of(mode: Mode, seed: u64) {
     assert_eq!(load.check(&node).await, Ok(()), "{mode:?}");
 
     load.until_crash(node, Crash::PowerLoss, &disk).await;
-    let node = NodeProcess::start(&disk);
+    let node = disk.start_node();
     assert_eq!(load.check(&node).await, Ok(()), "after a loss of power, {mode:?}");
     node.kill();
 }
@@ -61,20 +61,20 @@ async fn nothing_is_lost_through_a_time_in_which_the_disk_does_not_sync() {
 #[actix_web::test]
 async fn what_a_start_finds_is_synced_before_it_counts() {
     let disk = Disk::new();
-    let node = NodeProcess::start(&disk);
+    let node = disk.start_node();
     let mut load = Load::new(&node, 23).await;
     disk.set(Mode::Failing);
     assert_eq!(load.send_one(&node).await, Err(ErrorCode::Unavailable));
     node.kill();
     disk.set(Mode::Honest);
 
-    let node = NodeProcess::start(&disk);
+    let node = disk.start_node();
     let [id] = load.room.open()[..] else { panic!("one was sent") };
     load.send_again(&node, id).await.unwrap();
     node.kill();
     disk.lose_power();
 
-    let node = NodeProcess::start(&disk);
+    let node = disk.start_node();
     assert_eq!(load.check(&node).await, Ok(()));
     node.kill();
 }

@@ -12,13 +12,13 @@ const CRASHES: u32 = 50;
 #[actix_web::test]
 async fn what_was_acknowledged_is_there_once_after_every_crash() {
     let disk = Disk::new();
-    let mut node = NodeProcess::start(&disk);
+    let mut node = disk.start_node();
     let mut load = Load::new(&node, 7).await;
 
     for number in 0..CRASHES {
         let crash = if number % 3 == 2 { Crash::PowerLoss } else { Crash::Kill };
         load.until_crash(node, crash, &disk).await;
-        node = NodeProcess::start(&disk);
+        node = disk.start_node();
     }
 
     assert_eq!(load.check(&node).await, Ok(()));
@@ -31,12 +31,12 @@ async fn what_was_acknowledged_is_there_once_after_every_crash() {
 #[actix_web::test]
 async fn a_node_that_does_not_sync_is_found_out() {
     let disk = Disk::new();
-    let node = NodeProcess::start(&disk);
+    let node = disk.start_node();
     let mut load = Load::new(&node, 8).await;
     disk.set(Mode::Lying);
     load.until_crash(node, Crash::PowerLoss, &disk).await;
     disk.set(Mode::Honest);
-    let node = NodeProcess::start(&disk);
+    let node = disk.start_node();
 
     let found = load.check(&node).await;
 
@@ -48,7 +48,7 @@ async fn a_node_that_does_not_sync_is_found_out() {
 #[actix_web::test]
 async fn a_node_that_stores_twice_is_found_out() {
     let disk = Disk::new();
-    let node = NodeProcess::start(&disk);
+    let node = disk.start_node();
     let mut load = Load::new(&node, 9).await;
     // The rule that the log rests on is taken away: what is there does not count as the same any more.
     let file = SqliteConnectOptions::new().filename(disk.data().join(Store::FILE_NAME));

@@ -1,13 +1,12 @@
 //! Somebody who sends and somebody who reads, through one crash of the node after the other.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use conclave::ids::{EnvelopeId, KeyId, RoomId};
 use conclave::protocol::public::{SigningPublicKey, signing_key_id};
 use conclave::wire::{
     Answer, ByteString, Bytes, Command, Delivery, Destination, Encoding, Envelope, ErrorCode, Joined, Log, LogPage,
-    Message, Outcome, Position, RoomPolicy, RoomSummary, Signatures, Timestamp,
+    Message, Outcome, Position, RoomPolicy, RoomSummary, Signatures,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
@@ -16,6 +15,7 @@ use serde_json::json;
 use super::ledger::Ledger;
 use super::{Disk, Fault, NodeProcess};
 use crate::client::User;
+use crate::process::now;
 use crate::socket::Socket;
 use crate::support::{POLICY, rng};
 
@@ -239,9 +239,4 @@ impl Load {
             _ => {}
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the node is a process of its own, with the system's clock")]
-fn now() -> Timestamp {
-    Timestamp::from_millis(0).plus(SystemTime::now().duration_since(UNIX_EPOCH).unwrap())
 }

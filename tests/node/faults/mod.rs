@@ -7,9 +7,9 @@ mod failing;
 mod kills;
 mod ledger;
 mod load;
-mod process;
 
 use disk::{Disk, Mode};
 use ledger::Fault;
 use load::{Crash, Load};
-use process::NodeProcess;
+
+use crate::process::NodeProcess;
