@@ -34,6 +34,7 @@ use super::http::{self, NodeState, RateLimits, Readiness};
 use super::metrics::{self, Metrics};
 use super::store::{CommitMeter, Store, StoreError, StoreOptions};
 use super::tls::{Certificate, TlsError};
+use super::turn::Turn;
 use crate::wire::limits;
 
 /// How often what has expired is removed from the store.
@@ -119,12 +120,13 @@ impl Node {
         let address = listener.local_addr().map_err(listen_error)?;
         let watched = listen_for_metrics(&settings)?;
         let public_url = public_url(&settings, address);
+        let turn = Turn::new(&settings.turn)?;
         let providers = auth::providers(&settings, &public_url, &clock)?;
         let certificate = Certificate::load(&settings.tls)?;
         let metrics = Arc::new(Metrics::new());
         metrics.start(clock.now());
         let store = open_store(&settings, CommitMeter::new(clock.clone(), Arc::clone(&metrics))).await?;
-        let state = Data::new(state(settings, clock, store.clone(), public_url.clone(), providers, metrics));
+        let state = Data::new(state(settings, clock, store.clone(), public_url.clone(), providers, turn, metrics));
         Supervisor::start_with(&state, limits::NONCE_TTL);
         let http = serve(listener, certificate.as_ref(), &state).map_err(listen_error);
         let both = http.and_then(|server| Ok((server, watched.map(|it| it.serve(&state)).transpose()?)));
@@ -287,6 +289,7 @@ fn state(
     store: Store,
     public_url: WebAddress,
     mut providers: Vec<Provider>,
+    turn: Option<Turn>,
     metrics: Arc<Metrics>,
 ) -> NodeState {
     let redirects = Redirects::new(&public_url, &settings.sign_in.redirect_urls);
@@ -307,6 +310,7 @@ fn state(
         ),
         public_url,
         development,
+        turn,
         routes: Routes::default(),
         limits: RateLimits::new(&settings.limits, &clock, &metrics),
         metrics,

@@ -7,7 +7,7 @@
 //! - [`actors`]: rooms and sessions. [`ws`]: their sockets.
 //! - [`config`]: every setting; [`clock`] and [`entropy`]: the only places that read either.
 //! - [`metrics`]: what is counted.
-//! - [`store`]: what is kept; [`tokens`]: its secrets. [`auth`]: who somebody is. [`http`]: REST. [`tls`]: TLS. [`audit`]: what is written
+//! - [`store`]: what is kept; [`tokens`]: its secrets. [`auth`]: who somebody is. [`http`]: REST. [`tls`]: TLS. [`turn`]: credentials for calls. [`audit`]: what is written
 //!   down of it. [`lifecycle`]: start, readiness and stop.
 
 pub mod actors;
@@ -23,4 +23,5 @@ pub mod metrics;
 pub mod store;
 pub mod tls;
 pub mod tokens;
+pub mod turn;
 pub mod ws;

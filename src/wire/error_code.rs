@@ -265,6 +265,9 @@ error_codes! {
     ExpiredToken = "expired_token",
     /// Whoever was asked to sign the device in refused.
     AccessDenied = "access_denied",
+
+    /// The node knows no TURN server.
+    TurnNotConfigured = "turn_not_configured",
 }
 
 impl fmt::Display for ErrorCode {

@@ -27,6 +27,7 @@ mod room;
 mod secret_text;
 mod socket;
 mod timestamp;
+mod turn;
 
 pub use auth::{
     AskDevice, CompleteFlow, DeviceStarted, FlowStarted, Provider, Providers, Refresh, SessionSummary, SessionTokens,
@@ -53,3 +54,4 @@ pub use socket::{
     TypingState,
 };
 pub use timestamp::Timestamp;
+pub use turn::TurnCredentials;

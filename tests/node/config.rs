@@ -13,7 +13,7 @@ use crate::server::DataFolder;
 
 const DEFAULT: &str = include_str!("../../config/default.toml");
 
-fn load(text: &str, variables: &[(&str, &str)]) -> Result<Settings, String> {
+pub(crate) fn load(text: &str, variables: &[(&str, &str)]) -> Result<Settings, String> {
     let folder = DataFolder::new();
     load_file(&folder.write("node.toml", text), variables)
         .map_err(|error| error.replace(&folder.path().display().to_string(), "DIR"))
@@ -155,7 +155,7 @@ fn providers_that_are_half_set_are_refused() {
         ("[sign_in.gitlab]\nclient_id = \"x\"", "DIR/node.toml: sign_in.gitlab.client_id: there is no such setting"),
         (
             "[sign_in.openid]\nclient_secret = \"canary\"\nclient_secret_file = \"/nowhere\"",
-            "the settings: sign_in.openid.client_secret_file: there is a client_secret too",
+            "the settings: sign_in.openid.client_secret_file: there is the secret itself too",
         ),
         (
             "[sign_in.github]\nclient_id = \"x\"\nclient_secret_file = \"/nowhere/x\"",

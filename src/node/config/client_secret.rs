@@ -15,7 +15,7 @@ const HIDDEN: &str = "(hidden)";
 /// Bytes of a file that holds a secret: secrets of providers have less than 200.
 const FILE_BYTES_MAX: usize = 4_096;
 
-/// The secret by which a provider knows the node. Empty: none.
+/// The secret by which a provider or a server knows the node. Empty: none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientSecret(Option<SecretText>);
 
@@ -31,7 +31,7 @@ impl ClientSecret {
         let error = |reason| ConfigError::Value { origin: "the settings".to_owned(), key, reason };
         match (&self.0, file.path()) {
             (secret, None) => Ok(secret.clone()),
-            (Some(_), Some(_)) => Err(error("there is a client_secret too: only one of them may be set".to_owned())),
+            (Some(_), Some(_)) => Err(error("there is the secret itself too: only one of them may be set".to_owned())),
             (None, Some(path)) => read(path).map(Some).map_err(|reason| error(format!("{}: {reason}", path.display()))),
         }
     }

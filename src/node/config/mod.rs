@@ -19,7 +19,9 @@ pub use error::ConfigError;
 use section::section;
 pub use source::Environ;
 use source::Sources;
-pub use values::{Bounded, Issuer, LogFilter, LogFormat, ProviderName, PublicAddress, WebAddress, is_loopback_host};
+pub use values::{
+    Bounded, Issuer, LogFilter, LogFormat, ProviderName, PublicAddress, TurnUrl, WebAddress, is_loopback_host,
+};
 
 use crate::wire::SecretText;
 
@@ -33,6 +35,7 @@ const DEVELOPMENT_NEEDS_LOOPBACK: &str = "the development provider signs in whoe
 /// Why a provider without a client secret is refused: both ask for one at every exchange.
 const NEEDS_SECRET: &str = "this provider takes no client without a client_secret or client_secret_file";
 const NEEDS_CLIENT: &str = "the issuer knows the node by sign_in.openid.client_id, which is not set";
+const NEEDS_TURN_SECRET: &str = "the server takes credentials by a secret: turn.secret or turn.secret_file";
 const NEEDS_ISSUER: &str = "whose client that is says sign_in.openid.issuer, which is not set";
 
 section! {
@@ -178,6 +181,31 @@ section! {
 }
 
 section! {
+    /// A TURN server, which relays calls between members who do not reach each other. The node makes credentials for it:
+    /// on when `urls` has an address. With coturn: `use-auth-secret`, and `static-auth-secret` as here.
+    Turn in "turn" {
+        /// The server's addresses: `["turn:turn.example:3478?transport=udp", "turns:turn.example:5349"]`.
+        urls: Vec<TurnUrl> = Vec::new();
+        /// The secret that the server knows too. It is never printed.
+        secret: ClientSecret = ClientSecret::default();
+        /// A file that holds the secret, in place of `secret`.
+        secret_file: SecretFile = SecretFile::default();
+        /// Seconds that credentials are good for, 60 to 86400. A call that lasts longer asks again.
+        ttl_seconds: Bounded<60, 86_400> = Bounded::of::<3_600>();
+    }
+}
+
+impl Turn {
+    /// The secret, from the settings or its file; none if there is no server.
+    ///
+    /// # Errors
+    /// As [`GitHub::secret`].
+    pub fn secret(&self) -> Result<Option<SecretText>, ConfigError> {
+        Ok(self.secret.or_file(&self.secret_file, "turn.secret_file")?.filter(|_| !self.urls.is_empty()))
+    }
+}
+
+section! {
     /// What the node counts, for Prometheus: `GET /metrics` at an address of its own. It is plain HTTP and asks for no
     /// token, also where the node speaks TLS: let those alone reach it who watch over the node.
     Metrics in "metrics" {
@@ -217,6 +245,8 @@ pub struct Settings {
     pub openid: OpenId,
     /// How often somebody may ask.
     pub limits: Limits,
+    /// A TURN server.
+    pub turn: Turn,
     /// What the node counts.
     pub metrics: Metrics,
     /// What the node writes about itself.
@@ -230,7 +260,9 @@ impl Settings {
     /// [`ConfigError`], with source and key.
     pub fn load(file: Option<&Path>, environ: Environ) -> Result<Self, ConfigError> {
         let sign_in = [SignIn::KEYS, GitHub::KEYS, Google::KEYS, OpenId::KEYS].concat();
-        let known = [Server::KEYS, Tls::KEYS, Store::KEYS, &sign_in, Limits::KEYS, Metrics::KEYS, Log::KEYS].concat();
+        let known =
+            [Server::KEYS, Tls::KEYS, Store::KEYS, &sign_in, Limits::KEYS, Turn::KEYS, Metrics::KEYS, Log::KEYS]
+                .concat();
         let sources = Sources::read(file, environ, &known)?;
         let settings = Self {
             server: Server::read(&sources)?,
@@ -241,6 +273,7 @@ impl Settings {
             google: Google::read(&sources)?,
             openid: OpenId::read(&sources)?,
             limits: Limits::read(&sources)?,
+            turn: Turn::read(&sources)?,
             metrics: Metrics::read(&sources)?,
             log: Log::read(&sources)?,
         };
@@ -274,13 +307,17 @@ impl Settings {
         if !openid.is_on() && !openid.client_id.is_empty() {
             return conflict("sign_in.openid.client_id", NEEDS_ISSUER);
         }
-        openid.secret().map(drop)
+        openid.secret()?;
+        if self.turn.secret()?.is_none() && !self.turn.urls.is_empty() {
+            return conflict("turn.urls", NEEDS_TURN_SECRET);
+        }
+        Ok(())
     }
 
     /// The settings as a documented TOML file.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let Self { server, tls, store, sign_in, github, google, openid, limits, metrics, log } = self;
+        let Self { server, tls, store, sign_in, github, google, openid, limits, turn, metrics, log } = self;
         let mut text = HEADER.to_owned();
         server.print(&mut text);
         tls.print(&mut text);
@@ -290,6 +327,7 @@ impl Settings {
         google.print(&mut text);
         openid.print(&mut text);
         limits.print(&mut text);
+        turn.print(&mut text);
         metrics.print(&mut text);
         log.print(&mut text);
         text

@@ -12,7 +12,7 @@ const PREFIX: &str = "CONCLAVE";
 const SEPARATOR: &str = "__";
 
 /// Settings that hold a list; in the environment its parts are separated by commas.
-const LISTS: &[&str] = &["server.origins", "sign_in.redirect_urls"];
+const LISTS: &[&str] = &["server.origins", "sign_in.redirect_urls", "turn.urls"];
 
 /// The environment that overrides the file.
 #[derive(Clone, Debug)]

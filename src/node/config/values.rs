@@ -242,6 +242,31 @@ impl<'de> Deserialize<'de> for ProviderName {
     }
 }
 
+/// The address of a TURN or STUN server (RFC 7065, RFC 7064): `turn:`, `turns:`, `stun:` or `stuns:`, and a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct TurnUrl(String);
+
+impl TurnUrl {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for TurnUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let (scheme, host) = text.split_once(':').unwrap_or_default();
+        let is_plain = host.bytes().all(|byte| byte.is_ascii_graphic()) && !host.starts_with('/');
+        if matches!(scheme, "turn" | "turns" | "stun" | "stuns") && !host.is_empty() && is_plain {
+            return Ok(Self(text));
+        }
+        Err(de::Error::custom(format_args!("{text:?} is not the address of a TURN server: \"turn:turn.example:3478\"")))
+    }
+}
+
 /// How logs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -135,6 +135,7 @@ const fn shape(code: ErrorCode) -> (u16, &'static str) {
         Code::UnknownRoom => (404, "There is no such room, or you are no member of it."),
         Code::UnknownMember => (404, "The account is no member of the room."),
         Code::UnknownInvitation => (404, "The room has no such invitation."),
+        Code::TurnNotConfigured => (404, "The node knows no TURN server."),
         Code::MethodNotAllowed => (405, "This path has no such method."),
         Code::RequestTimeout => (408, "The request took too long."),
         Code::DeviceNotBound => (409, "The session has not said which device it is of."),

@@ -26,6 +26,7 @@ mod sessions;
 mod sign_in;
 mod state;
 mod tickets;
+mod turn;
 
 pub use error::ApiError;
 pub use extract::{SignedIn, Visitor, address, authenticate};
@@ -51,6 +52,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .configure(device::routes)
         .configure(sessions::routes)
         .configure(tickets::routes)
+        .configure(turn::routes)
         .configure(devices::routes)
         .configure(prekeys::routes)
         // Before the rooms: what is there to join is no room's id.

@@ -10,6 +10,7 @@ use crate::node::clock::Clock;
 use crate::node::config::{Settings, WebAddress};
 use crate::node::metrics::Metrics;
 use crate::node::store::Store;
+use crate::node::turn::Turn;
 
 /// What the handlers of all workers share.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct NodeState {
     pub sign_in: SignIn,
     /// The development provider, where it is on: its pages are part of the node.
     pub development: Option<DevelopmentProvider>,
+    /// The TURN server, if the node knows one.
+    pub turn: Option<Turn>,
     /// Where rooms and sockets are.
     pub routes: Routes,
     /// What is counted.
