@@ -5,6 +5,8 @@
 mod autobahn;
 mod client;
 mod config;
+#[cfg(feature = "custody")]
+mod custody;
 mod directory;
 mod faults;
 mod handshake;

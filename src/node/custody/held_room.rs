@@ -84,6 +84,11 @@ impl HeldRoom {
         self.participants.is_empty()
     }
 
+    #[cfg(test)]
+    pub(super) fn participants(&self) -> impl Iterator<Item = &Participant> {
+        self.participants.values()
+    }
+
     /// With what key a member signs, and until when it counts.
     pub(super) fn signer(&self, account: AccountId) -> Option<(&VerifiedDevice, Timestamp)> {
         let keys = self.participants.get(&account)?.session_keys.as_ref()?;

@@ -31,6 +31,8 @@ mod nonces;
 mod participant;
 mod retired;
 mod seats;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
