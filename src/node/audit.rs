@@ -3,8 +3,8 @@
 
 use tracing::info;
 
-use crate::ids::{AccountId, DeviceAddress, DeviceId, InvitationId, RoomId, SessionId};
-use crate::wire::Role;
+use crate::ids::{AccountId, DeviceAddress, DeviceId, InvitationId, KeyId, RoomId, SessionId};
+use crate::wire::{Role, RoomKeyType};
 
 /// The log target.
 pub const TARGET: &str = "audit";
@@ -104,6 +104,53 @@ pub enum Event<'a> {
         /// By whom.
         account: AccountId,
     },
+    /// A key of a room was made by the node, or published by its client.
+    RoomKeyGenerated {
+        /// The room.
+        room: RoomId,
+        /// Whose.
+        account: AccountId,
+        /// Which key.
+        key: KeyId,
+        /// What it is for.
+        key_type: RoomKeyType,
+    },
+    /// A key of a room took the place of an older one.
+    RoomKeyRotated {
+        /// The room.
+        room: RoomId,
+        /// Whose.
+        account: AccountId,
+        /// The new key.
+        key: KeyId,
+        /// What it is for.
+        key_type: RoomKeyType,
+    },
+    /// A key of a room was revoked by its owner.
+    RoomKeyRevoked {
+        /// The room.
+        room: RoomId,
+        /// Whose.
+        account: AccountId,
+        /// Which key.
+        key: KeyId,
+    },
+    /// A key that the node held has expired.
+    RoomKeyExpired {
+        /// The room.
+        room: RoomId,
+        /// Whose.
+        account: AccountId,
+        /// Which key.
+        key: KeyId,
+    },
+    /// An account agreed with another one. Which, is not written down.
+    RoomKeysExchanged {
+        /// The room.
+        room: RoomId,
+        /// Who began.
+        account: AccountId,
+    },
     /// An account joined a room.
     RoomJoined {
         /// The room.
@@ -185,6 +232,19 @@ pub fn record(event: Event<'_>) {
         Event::BundleClaimed { device } => info!(target: TARGET, %device, "bundle_claimed"),
         Event::RoomCreated { room, account } => info!(target: TARGET, %room, %account, "room_created"),
         Event::RoomClosed { room, account } => info!(target: TARGET, %room, %account, "room_closed"),
+        Event::RoomKeyGenerated { room, account, key, key_type } => {
+            info!(target: TARGET, %room, %account, %key, key_type = key_type.as_str(), "room_key_generated");
+        }
+        Event::RoomKeyRotated { room, account, key, key_type } => {
+            info!(target: TARGET, %room, %account, %key, key_type = key_type.as_str(), "room_key_rotated");
+        }
+        Event::RoomKeyRevoked { room, account, key } => {
+            info!(target: TARGET, %room, %account, %key, "room_key_revoked");
+        }
+        Event::RoomKeyExpired { room, account, key } => {
+            info!(target: TARGET, %room, %account, %key, "room_key_expired");
+        }
+        Event::RoomKeysExchanged { room, account } => info!(target: TARGET, %room, %account, "room_keys_exchanged"),
         Event::RoomJoined { room, account } => info!(target: TARGET, %room, %account, "room_joined"),
         Event::RoomLeft { room, account } => info!(target: TARGET, %room, %account, "room_left"),
         Event::MemberRemoved { room, account, member } => {

@@ -26,16 +26,16 @@ use actix_web::web::Data;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use super::actors::{Routes, Supervisor, Upgrades};
+use super::actors::{Routes, Signers, Supervisor, Upgrades};
 use super::auth::{self, DevelopmentProvider, Provider, ProvidersError, Redirects, SignIn};
 use super::clock::Clock;
 use super::config::{self, ConfigError, PublicAddress, Settings, WebAddress};
+use super::custody::Custody;
 use super::http::{self, NodeState, RateLimits, Readiness};
 use super::metrics::{self, Metrics};
 use super::store::{CommitMeter, Store, StoreError, StoreOptions};
 use super::tls::{Certificate, TlsError};
 use super::turn::Turn;
-use crate::wire::limits;
 
 /// How often what has expired is removed from the store.
 const SWEEP_EVERY: Duration = Duration::from_secs(300);
@@ -127,7 +127,7 @@ impl Node {
         metrics.start(clock.now());
         let store = open_store(&settings, CommitMeter::new(clock.clone(), Arc::clone(&metrics))).await?;
         let state = Data::new(state(settings, clock, store.clone(), public_url.clone(), providers, turn, metrics));
-        Supervisor::start_with(&state, limits::NONCE_TTL);
+        Supervisor::start_with(&state, state.settings.custody.nonce_ttl_seconds.seconds());
         let http = serve(listener, certificate.as_ref(), &state).map_err(listen_error);
         let both = http.and_then(|server| Ok((server, watched.map(|it| it.serve(&state)).transpose()?)));
         let (server, metrics) = match both {
@@ -190,6 +190,9 @@ impl Node {
         info!(target: "node", "stopping");
         state.readiness.stop();
         state.routes.drain().await;
+        if let Some(custody) = &state.custody {
+            custody.drain().await;
+        }
         server.stop(true).await;
         match serving.await {
             Ok(Ok(())) => {}
@@ -299,6 +302,8 @@ fn state(
         .then(|| DevelopmentProvider::new(store.clone(), clock.clone(), redirects, &public_url));
     providers.extend(development.iter().cloned().map(Provider::Development));
     let sign_in = settings.sign_in.clone();
+    let (routes, signers) = (Routes::default(), Signers::default());
+    let custody = custody(&settings, &routes, &signers, &store, &clock, &metrics);
     NodeState {
         sign_in: SignIn::new(
             store.clone(),
@@ -311,7 +316,9 @@ fn state(
         public_url,
         development,
         turn,
-        routes: Routes::default(),
+        routes,
+        signers,
+        custody,
         limits: RateLimits::new(&settings.limits, &clock, &metrics),
         metrics,
         readiness: Readiness::default(),
@@ -319,6 +326,36 @@ fn state(
         clock,
         store,
     }
+}
+
+/// The keys that the node holds, if it is to hold any.
+#[cfg(feature = "custody")]
+fn custody(
+    settings: &Settings,
+    routes: &Routes,
+    signers: &Signers,
+    store: &Store,
+    clock: &Clock,
+    metrics: &Arc<Metrics>,
+) -> Option<Custody> {
+    let config::Custody { enabled, key_age_seconds_max, nonce_ttl_seconds, signatures: _ } = settings.custody;
+    enabled.then(|| {
+        Custody::new(super::custody::KeeperParts {
+            routes: routes.clone(),
+            signers: signers.clone(),
+            store: store.clone(),
+            clock: clock.clone(),
+            metrics: Arc::clone(metrics),
+            key_age_max: key_age_seconds_max.seconds(),
+            nonce_ttl: nonce_ttl_seconds.seconds(),
+        })
+    })
+}
+
+/// This build can hold none.
+#[cfg(not(feature = "custody"))]
+fn custody(_: &Settings, _: &Routes, _: &Signers, _: &Store, _: &Clock, _: &Arc<Metrics>) -> Option<Custody> {
+    None
 }
 
 /// Serves REST by actix-web, and hands upgrades to the actors. It is actix-web's own server, but for that hook.

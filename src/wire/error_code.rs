@@ -268,6 +268,20 @@ error_codes! {
 
     /// The node knows no TURN server.
     TurnNotConfigured = "turn_not_configured",
+    /// The keys of the room are with its clients: the node neither encrypts nor decrypts there.
+    CustodyIsClient = "custody_is_client",
+    /// The member has no keys in the room, or they have expired, or the node was started again since.
+    NoRoomKeys = "no_room_keys",
+    /// The account has no such key in the room.
+    UnknownRoomKey = "unknown_room_key",
+    /// The key was revoked by its owner.
+    RoomKeyRevoked = "room_key_revoked",
+    /// The key was rotated: another one is in its place.
+    RoomKeyReplaced = "room_key_replaced",
+    /// The key has expired.
+    RoomKeyExpired = "room_key_expired",
+    /// The node holds as many keys as it may: of the room, of the account, or at all.
+    TooManyRoomKeys = "too_many_room_keys",
 }
 
 impl fmt::Display for ErrorCode {

@@ -54,6 +54,16 @@ pub const TYPING_TTL: Duration = Duration::from_secs(10);
 /// How long a ticket for a socket is good.
 pub const TICKET_TTL: Duration = Duration::from_secs(30);
 
+/// Bytes in JSON of a message that the node encrypts, in a room whose keys it holds. Sealed and in an envelope it stays
+/// under [`PAYLOAD_BYTES_MAX`].
+pub const HELD_MESSAGE_BYTES_MAX: usize = 32 * 1024;
+
+/// Bytes of the body of a call that encrypts: the message, and for whom.
+pub const ENCRYPT_JSON_BYTES_MAX: usize = HELD_MESSAGE_BYTES_MAX + 1024;
+
+/// Bytes of the body of a call that decrypts: an envelope.
+pub const DECRYPT_JSON_BYTES_MAX: usize = ENVELOPE_BYTES_MAX + 1024;
+
 /// Entries of one page of a log, and elements of one page of a list.
 pub const PAGE_ENTRIES_MAX: usize = 256;
 

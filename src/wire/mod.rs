@@ -24,6 +24,7 @@ mod position;
 mod prekeys;
 mod problem;
 mod room;
+mod room_keys;
 mod secret_text;
 mod socket;
 mod timestamp;
@@ -47,6 +48,10 @@ pub use problem::Problem;
 pub use room::{
     CreateInvitation, CreateRoom, InvitationCreated, InvitationSummary, Invitations, JoinRoom, Joined, MemberSummary,
     Members, Role, RoomSummary, Rooms, SetRole,
+};
+pub use room_keys::{
+    DecryptMessage, DecryptedMessage, EncryptMessage, ExchangeKeys, MakeRoomKey, RoomKey, RoomKeyType, RoomKeys,
+    RoomPublicKeys,
 };
 pub use secret_text::SecretText;
 pub use socket::{

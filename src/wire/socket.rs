@@ -15,9 +15,10 @@ use super::list;
 use super::log_page::{LogPage, PageLimit};
 use super::policy::RoomPolicy;
 use super::position::Position;
+use super::room_keys::RoomKey;
 use super::secret_text::SecretText;
 use super::timestamp::Timestamp;
-use crate::ids::{AccountId, DeviceAddress, RoomId, SessionId};
+use crate::ids::{AccountId, DeviceAddress, KeyId, RoomId, SessionId};
 
 /// What a client asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -258,6 +259,29 @@ pub enum Message {
         kind: SignalKind,
         /// As it was sent.
         payload: ByteString,
+    },
+    /// A member has a new key in a room.
+    E2eeKeyExchange {
+        /// The room.
+        room_id: RoomId,
+        /// The key.
+        key: RoomKey,
+    },
+    /// A member has a new key in a room in place of an older one, with which nothing is sent any more.
+    E2eeKeyRotation {
+        /// The room.
+        room_id: RoomId,
+        /// The new key.
+        key: RoomKey,
+    },
+    /// A member's key in a room counts no more: its owner has revoked it, or it has expired in the node's keeping.
+    E2eeKeyRevoke {
+        /// The room.
+        room_id: RoomId,
+        /// Whose key.
+        user_id: AccountId,
+        /// Which.
+        key_id: KeyId,
     },
     /// An account has published another device list.
     DevicesChanged {

@@ -5,6 +5,8 @@
 mod autobahn;
 mod client;
 mod config;
+#[cfg(feature = "custody")]
+mod custody;
 mod directory;
 mod faults;
 mod handshake;
@@ -23,5 +25,5 @@ mod store;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
-mod zero_knowledge;
 mod turn;
+mod zero_knowledge;

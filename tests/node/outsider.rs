@@ -6,7 +6,10 @@ use actix_web::rt::net::TcpStream;
 use conclave::ids::DeviceAddress;
 use conclave::node::config::Bounded;
 use conclave::wire::ErrorCode;
-use conclave::wire::limits::{DEVICE_LIST_JSON_BYTES_MAX, PREKEYS_JSON_BYTES_MAX, REQUEST_BYTES_MAX};
+use conclave::wire::limits::{
+    DECRYPT_JSON_BYTES_MAX, DEVICE_LIST_JSON_BYTES_MAX, ENCRYPT_JSON_BYTES_MAX, PREKEYS_JSON_BYTES_MAX,
+    REQUEST_BYTES_MAX,
+};
 use reqwest::Method;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,7 +18,7 @@ use crate::client::{Person, User};
 use crate::server::{Answer, TestNode};
 
 /// Every call that takes JSON, and the most that its body may have.
-const CALLS: [(&str, &str, usize); 12] = [
+const CALLS: [(&str, &str, usize); 15] = [
     ("POST", "/api/auth/flows", REQUEST_BYTES_MAX),
     ("POST", "/api/auth/flows/complete", REQUEST_BYTES_MAX),
     ("POST", "/api/auth/refresh", REQUEST_BYTES_MAX),
@@ -28,6 +31,9 @@ const CALLS: [(&str, &str, usize); 12] = [
     ("POST", "/api/rooms/join", REQUEST_BYTES_MAX),
     ("POST", "/api/rooms/AAAAAAAAAAAAAAAAAAAAAA/invitations", REQUEST_BYTES_MAX),
     ("PUT", "/api/rooms/AAAAAAAAAAAAAAAAAAAAAA/members/AAAAAAAAAAAAAAAAAAAAAA", REQUEST_BYTES_MAX),
+    ("POST", "/api/webrtc/rooms/AAAAAAAAAAAAAAAAAAAAAA/e2ee/keys/exchange", REQUEST_BYTES_MAX),
+    ("POST", "/api/webrtc/rooms/AAAAAAAAAAAAAAAAAAAAAA/e2ee/encrypt", ENCRYPT_JSON_BYTES_MAX),
+    ("POST", "/api/webrtc/rooms/AAAAAAAAAAAAAAAAAAAAAA/e2ee/decrypt", DECRYPT_JSON_BYTES_MAX),
 ];
 
 #[actix_web::test]

@@ -29,7 +29,7 @@ async fn join(node: &TestNode, who: &Person, token: &SecretText) -> Answer {
 }
 
 /// Lets somebody into a room.
-async fn admit(node: &TestNode, room: RoomId, by: &Person, who: &Person) {
+pub(crate) async fn admit(node: &TestNode, room: RoomId, by: &Person, who: &Person) {
     let invitation = invite(node, room, by, &json!({})).await;
     let joined: Joined = join(node, who, &invitation.token).await.ok();
     assert_eq!(joined, Joined { room_id: room, is_new: true });

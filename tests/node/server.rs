@@ -72,6 +72,14 @@ impl TestNode {
         self.restart_after(async |_| ()).await
     }
 
+    /// As [`restart`](Self::restart), with other settings.
+    #[cfg(feature = "custody")]
+    pub(crate) async fn restart_with(self, change: impl FnOnce(&mut Settings)) -> Self {
+        let Self { node, clock, api: _, folder } = self;
+        node.stop().await;
+        Self::start_in(folder, clock, change).await
+    }
+
     /// As [`restart`](Self::restart); in between something is done to the store, which is closed then.
     pub(crate) async fn restart_after(self, change: impl AsyncFnOnce(&Store)) -> Self {
         let Self { node, clock, api: _, folder } = self;

@@ -37,7 +37,9 @@ const CODES: &str = "
     command_malformed hello_expected hello_twice already_joined not_joined envelope_replayed origin_refused
     subprotocol_missing message_key_given_up
     provider_unavailable authorization_pending slow_down expired_token access_denied
-    turn_not_configured";
+    turn_not_configured
+    custody_is_client no_room_keys unknown_room_key room_key_revoked room_key_replaced room_key_expired
+    too_many_room_keys";
 
 /// Where the codes begin that no error of the machine and of public forms has: those of identities,
 /// safety numbers, vaults, keystores, backups and the node. The tests of these assert them.

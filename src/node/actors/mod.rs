@@ -35,6 +35,7 @@ mod room_state;
 mod routes;
 mod session;
 mod shard;
+mod signers;
 mod supervisor;
 mod upgrade;
 
@@ -42,5 +43,6 @@ pub use census::Census;
 pub use room::Changed as RoomChange;
 pub use routes::Routes;
 pub use shard::Shard;
+pub use signers::Signers;
 pub use supervisor::Supervisor;
 pub use upgrade::Upgrades;

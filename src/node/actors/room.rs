@@ -333,6 +333,19 @@ impl Handler<Relay> for Room {
     }
 }
 
+/// Something of the node's own to tell those who are here.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Announce(pub(super) wire::Message);
+
+impl Handler<Announce> for Room {
+    type Result = ();
+
+    fn handle(&mut self, Announce(message): Announce, _: &mut Self::Context) {
+        self.whisper(Audience::All, message);
+    }
+}
+
 /// The store has changed who is in the room, or closed it.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]

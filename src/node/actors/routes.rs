@@ -9,7 +9,7 @@ use actix::{Actor, Addr, ArbiterHandle, Handler, Message};
 use dashmap::DashMap;
 
 use super::mailbox::{self, Refused};
-use super::room::{Changed, Room};
+use super::room::{Announce, Changed, Room};
 use super::session::{Close, ConnectionId, Direct, Session, Tell};
 use super::shard::{DrainAll, Shard};
 use super::supervisor::{StartRoom, Supervisor};
@@ -177,6 +177,19 @@ impl Routes {
         hasher.write(room_id.as_bytes());
         let index = usize::try_from(hasher.finish() % workers.len().max(1) as u64).ok()?;
         workers.get(index).cloned()
+    }
+
+    /// The thread that a room's id hashes to. None before the first worker has started.
+    #[must_use]
+    pub fn arbiter_of(&self, room_id: RoomId) -> Option<ArbiterHandle> {
+        self.worker_of(room_id).map(|worker| worker.arbiter)
+    }
+
+    /// Tells those who are in a room something that is not stored. A room that does not run has nobody in it.
+    pub fn announce(&self, room_id: RoomId, message: wire::Message) {
+        if let Some(room) = self.live_room(room_id) {
+            let _ = self.offer(&room, Announce(message));
+        }
     }
 
     /// Tells a room that runs what the store has changed. It waits for room in its mailbox: nobody who was removed is to

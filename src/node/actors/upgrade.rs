@@ -94,7 +94,7 @@ where
                         routes: state.routes.clone(),
                         store: state.store.clone(),
                         clock: state.clock.clone(),
-                        nonce_ttl: crate::wire::limits::NONCE_TTL,
+                        nonce_ttl: state.settings.custody.nonce_ttl_seconds.seconds(),
                         state: state.clone(),
                         hall: Rc::clone(&hall),
                         shard,

@@ -206,6 +206,23 @@ impl Turn {
 }
 
 section! {
+    /// Keys of rooms: how long they count, and whether the node holds any. A room says when it is made who holds its keys,
+    /// for good.
+    Custody in "custody" {
+        /// Whether rooms may be made whose keys the node holds, in memory, for thin clients (custody `node`). Whoever runs the
+        /// node, or reads its memory, can read what is said there. Turn off swap and core dumps.
+        enabled: bool = false;
+        /// Seconds that a key counts, 60 to 604800: keys that the node holds are wiped then.
+        key_age_seconds_max: Bounded<60, 604_800> = Bounded::of::<86_400>();
+        /// Seconds that the nonce of an envelope is remembered, 60 to 3600: in every room, and where the node decrypts. A
+        /// shorter time makes the window shorter in which an envelope is admitted; a longer one makes it no longer.
+        nonce_ttl_seconds: Bounded<60, 3_600> = Bounded::of::<300>();
+        /// Whether envelopes are signed in rooms that are made without a policy.
+        signatures: bool = true;
+    }
+}
+
+section! {
     /// What the node counts, for Prometheus: `GET /metrics` at an address of its own. It is plain HTTP and asks for no
     /// token, also where the node speaks TLS: let those alone reach it who watch over the node.
     Metrics in "metrics" {
@@ -247,6 +264,8 @@ pub struct Settings {
     pub limits: Limits,
     /// A TURN server.
     pub turn: Turn,
+    /// Keys of rooms.
+    pub custody: Custody,
     /// What the node counts.
     pub metrics: Metrics,
     /// What the node writes about itself.
@@ -260,9 +279,9 @@ impl Settings {
     /// [`ConfigError`], with source and key.
     pub fn load(file: Option<&Path>, environ: Environ) -> Result<Self, ConfigError> {
         let sign_in = [SignIn::KEYS, GitHub::KEYS, Google::KEYS, OpenId::KEYS].concat();
-        let known =
-            [Server::KEYS, Tls::KEYS, Store::KEYS, &sign_in, Limits::KEYS, Turn::KEYS, Metrics::KEYS, Log::KEYS]
-                .concat();
+        let watched = [Metrics::KEYS, Log::KEYS].concat();
+        let rooms = [Limits::KEYS, Turn::KEYS, Custody::KEYS].concat();
+        let known = [Server::KEYS, Tls::KEYS, Store::KEYS, &sign_in, &rooms, &watched].concat();
         let sources = Sources::read(file, environ, &known)?;
         let settings = Self {
             server: Server::read(&sources)?,
@@ -274,6 +293,7 @@ impl Settings {
             openid: OpenId::read(&sources)?,
             limits: Limits::read(&sources)?,
             turn: Turn::read(&sources)?,
+            custody: Custody::read(&sources)?,
             metrics: Metrics::read(&sources)?,
             log: Log::read(&sources)?,
         };
@@ -317,7 +337,7 @@ impl Settings {
     /// The settings as a documented TOML file.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let Self { server, tls, store, sign_in, github, google, openid, limits, turn, metrics, log } = self;
+        let Self { server, tls, store, sign_in, github, google, openid, limits, turn, custody, metrics, log } = self;
         let mut text = HEADER.to_owned();
         server.print(&mut text);
         tls.print(&mut text);
@@ -328,6 +348,7 @@ impl Settings {
         openid.print(&mut text);
         limits.print(&mut text);
         turn.print(&mut text);
+        custody.print(&mut text);
         metrics.print(&mut text);
         log.print(&mut text);
         text

@@ -1,9 +1,15 @@
 //! How bodies, paths and queries are read: their limits, and the errors of what does not parse.
 
+use core::future::{Future, ready};
+use core::pin::Pin;
+
+use actix_web::dev::Payload;
 use actix_web::error::{JsonPayloadError, PayloadError, UrlencodedError};
-use actix_web::web::{FormConfig, JsonConfig, PathConfig, PayloadConfig, QueryConfig};
-use actix_web::{Error, HttpRequest};
+use actix_web::http::header::CONTENT_LENGTH;
+use actix_web::web::{FormConfig, Json, JsonConfig, PathConfig, PayloadConfig, QueryConfig};
+use actix_web::{Error, FromRequest, HttpRequest};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
 use crate::wire::{ErrorCode, PageLimit};
@@ -36,6 +42,24 @@ impl<T> PageQuery<T> {
 /// other origins out: a browser asks before it sends that, and the node does not agree.
 pub(super) fn json(bytes_max: usize) -> JsonConfig {
     JsonConfig::default().limit(bytes_max).content_type_required(true).error_handler(json_error)
+}
+
+/// A JSON body that may be left out: then it is the default.
+#[derive(Debug)]
+pub(super) struct OptionalJson<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let is_empty = request.headers().get(CONTENT_LENGTH).is_some_and(|length| length == "0");
+        if is_empty || matches!(payload, Payload::None) {
+            return Box::pin(ready(Ok(Self(T::default()))));
+        }
+        let body = Json::<T>::from_request(request, payload);
+        Box::pin(async move { Ok(Self(body.await?.into_inner())) })
+    }
 }
 
 /// Reads an HTML form of at most this many bytes.

@@ -148,6 +148,13 @@ const fn shape(code: ErrorCode) -> (u16, &'static str) {
         Code::RoomClosed => (409, "The room is closed."),
         Code::TooManyMembers => (409, "The room has as many members as it may."),
         Code::TooManyRooms => (409, "The account is in as many rooms as it may be."),
+        Code::NoRoomKeys => (404, "The member has no keys in this room. Generate them first."),
+        Code::UnknownRoomKey => (404, "You have no such key in this room."),
+        Code::CustodyIsClient => (409, "The keys of this room are with its clients."),
+        Code::RoomKeyRevoked => (409, "The key was revoked."),
+        Code::RoomKeyReplaced => (409, "The key was rotated; another one is in its place."),
+        Code::RoomKeyExpired => (409, "The key has expired."),
+        Code::TooManyRoomKeys => (409, "The node holds as many keys as it may."),
         Code::TooManyInvitations => (409, "The room has as many invitations as it may."),
         Code::OtherLogEpoch => (409, "The position is of a log that is no more. Read from the beginning."),
         Code::PositionAhead => (409, "The position is past the head of the log."),
@@ -229,6 +236,12 @@ const fn shape(code: ErrorCode) -> (u16, &'static str) {
 impl From<VerifyError> for ApiError {
     fn from(error: VerifyError) -> Self {
         Self::with_detail(error.code(), error.to_string())
+    }
+}
+
+impl From<ErrorCode> for ApiError {
+    fn from(code: ErrorCode) -> Self {
+        Self { retry_after: (code == ErrorCode::Unavailable).then_some(RETRY_UNAVAILABLE), ..Self::new(code) }
     }
 }
 

@@ -55,6 +55,7 @@ async fn remove(
     let ((room, member), account) = (path.into_inner(), asker.account_id());
     to_the_end(async move {
         state.store.remove_member(room, account, member).await?;
+        state.forget_keys(room, member).await;
         state.routes.tell_room(room, RoomChange::Member(member)).await;
         audit::record(Event::MemberRemoved { room, account, member });
         Ok(HttpResponse::NoContent().finish())

@@ -21,6 +21,7 @@ mod members;
 mod page;
 mod prekeys;
 mod rate_limit;
+mod room_keys;
 mod rooms;
 mod sessions;
 mod sign_in;
@@ -59,7 +60,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .configure(invitations::routes)
         .configure(members::routes)
         .configure(history::routes)
-        .configure(rooms::routes);
+        .configure(rooms::routes)
+        .configure(room_keys::routes);
 }
 
 /// The pages of the development provider.

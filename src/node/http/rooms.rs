@@ -13,7 +13,7 @@ use crate::node::actors::RoomChange;
 use crate::node::audit::{self, Event};
 use crate::node::entropy;
 use crate::node::store::{Member, NewRoom, Room};
-use crate::wire::{CreateRoom, Custody, ErrorCode, Protection, Role, RoomPolicy, RoomSummary, Rooms};
+use crate::wire::{CreateRoom, Custody, ErrorCode, Protection, Role, RoomPolicy, RoomSummary, Rooms, Signatures};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
@@ -27,7 +27,7 @@ async fn create(
     state: Data<NodeState>,
     body: Json<CreateRoom>,
 ) -> Result<Json<RoomSummary>, ApiError> {
-    let policy = carried(body.policy.unwrap_or_default())?;
+    let policy = carried(body.policy.unwrap_or_else(|| usual_policy(&state)), &state)?;
     let rng = &mut entropy::generator()?;
     let (room_id, epoch) = (RoomId::generate(rng), LogEpoch::generate(rng));
     let (owner, created_at) = (asker.account_id(), state.clock.now());
@@ -36,12 +36,20 @@ async fn create(
     Ok(Json(RoomSummary { room_id, policy, role: Role::Owner, created_at, closed_at: None }))
 }
 
+/// The policy of a room of which nothing is said.
+fn usual_policy(state: &NodeState) -> RoomPolicy {
+    let signatures = if state.settings.custody.signatures { Signatures::On } else { Signatures::Off };
+    RoomPolicy { signatures, ..RoomPolicy::default() }
+}
+
 /// A policy that this node carries.
-fn carried(policy: RoomPolicy) -> Result<RoomPolicy, ApiError> {
-    match (policy.custody, policy.protection) {
-        (Custody::Client, Protection::Ratchet) => Ok(policy),
-        (Custody::Client, Protection::Mls) => Err(ApiError::new(ErrorCode::ProtectionUnsupported)),
-        (Custody::Node, Protection::Ratchet | Protection::Mls) => Err(ApiError::new(ErrorCode::CustodyDisabled)),
+fn carried(policy: RoomPolicy, state: &NodeState) -> Result<RoomPolicy, ApiError> {
+    if policy.custody == Custody::Node && state.custody.is_none() {
+        return Err(ApiError::new(ErrorCode::CustodyDisabled));
+    }
+    match policy.protection {
+        Protection::Ratchet => Ok(policy),
+        Protection::Mls => Err(ApiError::new(ErrorCode::ProtectionUnsupported)),
     }
 }
 
@@ -65,6 +73,7 @@ async fn leave(asker: SignedIn, state: Data<NodeState>, room: Path<RoomId>) -> R
     let (room, account) = (room.into_inner(), asker.account_id());
     to_the_end(async move {
         state.store.leave(room, account, state.clock.now()).await?;
+        state.forget_keys(room, account).await;
         state.routes.tell_room(room, RoomChange::Member(account)).await;
         audit::record(Event::RoomLeft { room, account });
         Ok(HttpResponse::NoContent().finish())
@@ -76,6 +85,7 @@ async fn close(asker: SignedIn, state: Data<NodeState>, room: Path<RoomId>) -> R
     let (room, account) = (room.into_inner(), asker.account_id());
     to_the_end(async move {
         state.store.close_room(room, account, state.clock.now()).await?;
+        state.close_keys(room).await;
         state.routes.tell_room(room, RoomChange::Closed).await;
         audit::record(Event::RoomClosed { room, account });
         Ok(HttpResponse::NoContent().finish())

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::rate_limit::RateLimits;
-use crate::node::actors::Routes;
+use crate::ids::{AccountId, RoomId};
+use crate::node::actors::{Routes, Signers};
 use crate::node::auth::{DevelopmentProvider, SignIn};
 use crate::node::clock::Clock;
 use crate::node::config::{Settings, WebAddress};
+use crate::node::custody::Custody;
 use crate::node::metrics::Metrics;
 use crate::node::store::Store;
 use crate::node::turn::Turn;
@@ -31,12 +33,32 @@ pub struct NodeState {
     pub turn: Option<Turn>,
     /// Where rooms and sockets are.
     pub routes: Routes,
+    /// With which keys members sign, in rooms whose keys the node holds.
+    pub signers: Signers,
+    /// The keys that the node holds. None where it holds none.
+    pub custody: Option<Custody>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// How often somebody may ask.
     pub limits: RateLimits,
     /// Whether the node takes new work.
     pub readiness: Readiness,
+}
+
+impl NodeState {
+    /// An account is no member of a room any more: what the node holds of its keys there is wiped when this returns.
+    pub(super) async fn forget_keys(&self, room_id: RoomId, account: AccountId) {
+        if let Some(custody) = &self.custody {
+            custody.forget(room_id, account).await;
+        }
+    }
+
+    /// A room is closed: what the node holds of its keys is wiped when this returns.
+    pub(super) async fn close_keys(&self, room_id: RoomId) {
+        if let Some(custody) = &self.custody {
+            custody.close(room_id).await;
+        }
+    }
 }
 
 /// Whether the node takes new work. It stops once, for good.

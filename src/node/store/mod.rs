@@ -37,6 +37,7 @@ mod members;
 mod permissions;
 mod prekeys;
 mod publication;
+mod room_keys;
 mod room_log;
 mod rooms;
 mod sessions;
@@ -61,6 +62,7 @@ pub use mailboxes::Delivered;
 pub use members::Member;
 pub use prekeys::PrekeysLeft;
 pub use publication::VerifiedPublication;
+pub use room_keys::KeyPlace;
 pub use room_log::Appended;
 pub use rooms::{NewRoom, Room};
 pub use sessions::{EndedSession, NewSession, NewTokens, Rotation, Session, SessionInfo};
@@ -186,6 +188,7 @@ fn migrations() -> Migrator {
         migration(2, "rooms and mailboxes", include_str!("migrations/0002_rooms_and_mailboxes.sql")),
         migration(3, "device flow", include_str!("migrations/0003_device_flow.sql")),
         migration(4, "tickets", include_str!("migrations/0004_tickets.sql")),
+        migration(5, "room keys", include_str!("migrations/0005_room_keys.sql")),
     ])
 }
 

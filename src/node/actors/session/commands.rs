@@ -219,7 +219,14 @@ impl Session {
         let Some(who) = self.who() else { return Err(ErrorCode::HelloExpected) };
         let Destination::Room(room_id) = envelope.destination else { return Err(ErrorCode::EnvelopeMalformed) };
         let policy = self.followed.borrow().rooms.get(&room_id).copied().ok_or(ErrorCode::NotJoined)?;
-        verify_envelope(envelope, policy, &who.verified).map_err(|error| self.parts.refused(&error))?;
+        let verified = match policy.custody {
+            Custody::Client => verify_envelope(envelope, policy, &who.verified),
+            Custody::Node => {
+                let signer = self.parts.state.signers.of(room_id, who.device, self.parts.clock.now());
+                verify_envelope(envelope, policy, &*signer.ok_or(ErrorCode::NoRoomKeys)?)
+            }
+        };
+        verified.map_err(|error| self.parts.refused(&error))?;
         Ok(room_id)
     }
 
