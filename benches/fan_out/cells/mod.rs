@@ -1,0 +1,7 @@
+//! What is measured.
+
+pub(crate) mod cold_start;
+pub(crate) mod commits;
+pub(crate) mod fan_out;
+pub(crate) mod idle;
+pub(crate) mod latency;
