@@ -12,7 +12,8 @@
 //! - [`wire`]: what crosses a boundary, with no secret in it: envelopes, key bundles, limits, codes.
 //! - [`protocol`]: the pure core. Its public part checks keys and signatures; the rest, which holds
 //!   secret keys, is behind the feature `holder`.
-//! - `node`, behind the feature of that name: the server. It has no way to name a private key.
+//! - `node`, behind the feature of that name: the server. It has no way to name a private key, but for `node::custody`,
+//!   behind the feature `custody`: rooms whose keys the node holds.
 //! - `cli`, behind the feature of that name: the commands.
 
 #[cfg(feature = "cli")]

@@ -14,7 +14,7 @@ use super::participant::{Identity, Participant};
 use super::retired::{Reason, Retired};
 use super::seats::Seats;
 use crate::ids::{AccountId, DeviceAddress, EnvelopeId, KeyId, RoomId};
-use crate::protocol::public::{VerifiedDevice, envelope_signed_bytes, verify_envelope};
+use crate::protocol::public::{VerifiedDevice, VerifyError, envelope_signed_bytes, verify_envelope};
 use crate::protocol::session::MessageContext;
 use crate::wire::limits::HELD_MESSAGE_BYTES_MAX;
 use crate::wire::{
@@ -166,18 +166,23 @@ impl HeldRoom {
             return Ok(Answer::Made { key, made });
         }
         let account = asker.account_id;
-        // Another device of the account takes its place; so there is one more only if there was none.
-        let is_more = !self.participants.contains_key(&account);
-        if is_more && self.participants.len() >= PARTICIPANTS_PER_ROOM_MAX {
+        if !self.participants.contains_key(&account) && self.participants.len() >= PARTICIPANTS_PER_ROOM_MAX {
             return Err(CustodyError::TooMany);
         }
-        let seat = self.seats.take(account).ok_or(CustodyError::TooMany)?;
-        let participant = Participant::generate(asker, seat, self.key_age_max, now, rng)?;
+        let identity = Identity::generate(account, self.key_age_max, now, rng);
+        let session_keys = identity.session_keys(asker, self.key_age_max, now, rng)?;
+        // Another device of the account takes the place of the one before.
+        let seat = match self.participants.remove(&account) {
+            None => self.seats.take(account).ok_or(CustodyError::TooMany)?,
+            Some(before) => {
+                self.retire(&before.public_keys(), Reason::Replaced);
+                self.forget_sessions(account);
+                before.seat
+            }
+        };
+        let participant = Participant::new(asker, identity, session_keys, seat);
         let made = participant.public_keys();
-        if let Some(before) = self.participants.insert(account, participant) {
-            self.retire(&before.public_keys(), Reason::Replaced);
-        }
-        self.forget_sessions(account);
+        self.participants.insert(account, participant);
         Ok(Answer::Made { key: of_type(&made, key_type)?, made })
     }
 
@@ -334,7 +339,7 @@ impl HeldRoom {
         }
         Err(self.retired.refusal(account, envelope.key_id).unwrap_or(match held {
             None => CustodyError::NoKeys,
-            Some(_) => CustodyError::Verify(crate::protocol::public::VerifyError::KeyId { part: "envelope" }),
+            Some(_) => VerifyError::KeyId { part: "envelope" }.into(),
         }))
     }
 

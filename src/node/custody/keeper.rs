@@ -65,9 +65,11 @@ impl Keeper {
         let now = self.parts.clock.now();
         let rng = entropy::generator().map_err(CustodyError::from);
         let answer = rng.and_then(|mut rng| self.held.handle(asker, request, now, &mut rng));
-        self.publish_signer(asker.account_id);
         match answer {
             Ok(answer) => {
+                if matches!(answer, Answer::Made { .. } | Answer::Rotated { .. } | Answer::Revoked(_)) {
+                    self.publish_signer(asker.account_id);
+                }
                 self.tell(asker.account_id, &answer);
                 Ok(answer)
             }

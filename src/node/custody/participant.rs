@@ -23,7 +23,7 @@ pub(super) struct Participant {
     /// None after they were revoked or have expired.
     pub(super) session_keys: Option<SessionKeys>,
     pub(super) nonces: Nonces,
-    _seat: Seat,
+    pub(super) seat: Seat,
 }
 
 /// The long-term keys.
@@ -49,17 +49,9 @@ pub(super) struct SessionKeys {
 }
 
 impl Participant {
-    /// Makes a member's first keys.
-    pub(super) fn generate(
-        device: DeviceAddress,
-        seat: Seat,
-        age_max: Duration,
-        now: Timestamp,
-        rng: &mut impl CryptoRng,
-    ) -> Result<Self, CustodyError> {
-        let identity = Identity::generate(device.account_id, age_max, now, rng);
-        let session_keys = Some(identity.session_keys(device, age_max, now, rng)?);
-        Ok(Self { device, identity, session_keys, nonces: Nonces::default(), _seat: seat })
+    /// A member's first keys.
+    pub(super) fn new(device: DeviceAddress, identity: Identity, session_keys: SessionKeys, seat: Seat) -> Self {
+        Self { device, identity, session_keys: Some(session_keys), nonces: Nonces::default(), seat }
     }
 
     /// The keys that count, public halves alone.

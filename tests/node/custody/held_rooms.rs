@@ -341,9 +341,10 @@ async fn custody_is_shown_wherever_the_room_is() {
 async fn another_device_of_an_account_takes_over_by_generating() {
     let mut held = Held::with_keys(2).await;
     let old = held.encrypt(0, 1, &json!({ "n": 1 })).await;
+    let nobody = fresh_account(held.id(0));
     let mut person = crate::client::Person {
         tokens: held.node.sign_in("user-0").await,
-        account: std::mem::replace(&mut held.users[0].person.account, fresh_account(held.id(0))),
+        account: std::mem::replace(&mut held.users[0].person.account, nobody),
     };
     let device = person.certify_device(77);
     let list = person.next_list();

@@ -11,6 +11,7 @@ mod invitations;
 mod mailboxes;
 mod members;
 mod prekeys;
+mod room_keys;
 mod room_log;
 mod rooms;
 mod sessions;
