@@ -240,6 +240,7 @@ fn program_serves_says_where_and_stops_when_told() {
     let data = folder.path().join("data");
     let mut child = conclave(&["serve"])
         .env("CONCLAVE__SERVER__ADDRESS", "127.0.0.1:0")
+        .env("CONCLAVE__METRICS__ADDRESS", "127.0.0.1:0")
         .env("CONCLAVE__STORE__FOLDER", &data)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

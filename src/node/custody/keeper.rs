@@ -86,7 +86,7 @@ impl Keeper {
                 self.parts.metrics.e2ee.replays_refused.increment(1);
             }
             ErrorCode::Internal => {
-                error!(target: "custody", room = %self.held.room_id(), %error, "a keeper made a mistake")
+                error!(target: "custody", room = %self.held.room_id(), %error, "a keeper made a mistake");
             }
             _ => {}
         }

@@ -95,7 +95,7 @@ impl Custody {
         key_type: RoomKeyType,
     ) -> Result<RoomKey, ErrorCode> {
         let keeper = self.keeper(room)?;
-        expect_key(Self::ask_of(&keeper, asker, Request::Generate(key_type)).await?)
+        expect_key(&Self::ask_of(&keeper, asker, Request::Generate(key_type)).await?)
     }
 
     /// Agrees on a session with another member, if there is none. Returns the other's keys.
@@ -119,7 +119,7 @@ impl Custody {
     /// # Errors
     /// `no_room_keys`, `unavailable`.
     pub async fn rotate(&self, room: &Room, asker: DeviceAddress, key_type: RoomKeyType) -> Result<RoomKey, ErrorCode> {
-        expect_key(self.ask(room, asker, Request::Rotate(key_type)).await?)
+        expect_key(&self.ask(room, asker, Request::Rotate(key_type)).await?)
     }
 
     /// Wipes one of the asker's own keys; with the identity go the session keys.
@@ -238,9 +238,9 @@ impl Custody {
     }
 }
 
-fn expect_key(answer: Answer) -> Result<RoomKey, ErrorCode> {
+fn expect_key(answer: &Answer) -> Result<RoomKey, ErrorCode> {
     match answer {
-        Answer::Made { key, .. } | Answer::Rotated { key, .. } => Ok(key),
+        Answer::Made { key, .. } | Answer::Rotated { key, .. } => Ok(*key),
         _ => Err(ErrorCode::Internal),
     }
 }

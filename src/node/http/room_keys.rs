@@ -183,8 +183,8 @@ async fn publish(
     let MakeRoomKey { key_type, public_keys } = body;
     let missing = || ApiError::with_detail(ErrorCode::MalformedRequest, NEEDS_PUBLIC_KEYS);
     let RoomPublicKeys { agreement_key, signing_key } = public_keys.ok_or_else(missing)?;
-    AgreementPublicKey::parse(&agreement_key.0).map_err(|error| unacceptable("agreement_key", &error))?;
-    let signing = SigningPublicKey::parse(&signing_key.0).map_err(|error| unacceptable("signing_key", &error))?;
+    AgreementPublicKey::parse(&agreement_key.0).map_err(|error| unacceptable("agreement_key", error))?;
+    let signing = SigningPublicKey::parse(&signing_key.0).map_err(|error| unacceptable("signing_key", error))?;
     let (room_id, account, created_at) = (room.room_id, asker.account_id(), state.clock.now());
     let expires_at = created_at.plus(state.settings.custody.key_age_seconds_max.seconds());
     let key_id = signing_key_id(&signing);
@@ -219,7 +219,7 @@ async fn publish(
     .await
 }
 
-fn unacceptable(field: &str, error: &KeyError) -> ApiError {
+fn unacceptable(field: &str, error: KeyError) -> ApiError {
     ApiError::with_detail(error.code(), format!("{field}: {error}"))
 }
 
