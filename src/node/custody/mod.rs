@@ -20,7 +20,7 @@
 //! What an attacker can still do: one who reads the node's memory, or what the system writes of it to a disk (swap, core
 //! dumps, snapshots of a virtual machine), has keys and messages; run it with both off. One who is the operator can read
 //! everything in such a room. A stolen access token encrypts and decrypts as its device, while keys are held. The texts of
-//! messages pass through JSON values and buffers of HTTP, which are freed and not wiped.
+//! messages pass through JSON values and buffers of HTTP, which the program's allocator wipes when they are freed.
 
 mod error;
 mod exchange;
