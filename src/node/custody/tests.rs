@@ -46,7 +46,7 @@ impl Story {
 
     fn ask(&mut self, asker: u8, request: Request) -> Result<Answer, CustodyError> {
         let answer = self.held.handle(device(asker), request, NOW, &mut self.rng);
-        self.answered += &match &answer {
+        let text = match &answer {
             Ok(Answer::Made { key, made } | Answer::Rotated { key, made }) => json!([key, made]).to_string(),
             Ok(Answer::Revoked(keys)) => json!(keys).to_string(),
             Ok(Answer::Keys(keys) | Answer::Exchanged { keys, .. }) => json!(keys).to_string(),
@@ -54,6 +54,7 @@ impl Story {
             Ok(Answer::Decrypted(message)) => json!(message).to_string(),
             Err(error) => format!("{error} {error:?}"),
         };
+        self.answered.push_str(&text);
         answer
     }
 

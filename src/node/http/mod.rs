@@ -33,7 +33,7 @@ pub use error::ApiError;
 pub use extract::{SignedIn, Visitor, address, authenticate};
 pub use frame::{framed, within_time};
 pub use rate_limit::{PRUNE_EVERY, RateLimits, Seat};
-pub use state::{NodeState, Readiness};
+pub use state::{Custody, NodeState, Readiness};
 
 use actix_web::web::ServiceConfig;
 

@@ -1,5 +1,5 @@
 //! `/api/webrtc/rooms/{room}/e2ee`: the seven calls. Where the clients hold a room's keys, the calls publish public halves;
-//! where the node does, it makes the keys, encrypts and decrypts ([`custody`](crate::node::custody)).
+//! where the node does, it makes the keys, encrypts and decrypts (`node::custody`).
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
@@ -9,10 +9,9 @@ use super::error::ApiError;
 use super::extract::SignedIn;
 use super::frame::to_the_end;
 use super::rooms::membership;
-use super::state::NodeState;
+use super::state::{Custody as Keys, NodeState};
 use crate::ids::{AccountId, KeyId, RoomId};
 use crate::node::audit::{self, Event};
-use crate::node::custody::Custody as Keys;
 use crate::node::store::{KeyPlace, Room};
 use crate::protocol::public::{AgreementPublicKey, KeyError, SigningPublicKey, signing_key_id};
 use crate::wire::limits::{DECRYPT_JSON_BYTES_MAX, ENCRYPT_JSON_BYTES_MAX};

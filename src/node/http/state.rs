@@ -9,8 +9,11 @@ use crate::node::actors::{Routes, Signers};
 use crate::node::auth::{DevelopmentProvider, SignIn};
 use crate::node::clock::Clock;
 use crate::node::config::{Settings, WebAddress};
-use crate::node::custody::Custody;
+#[cfg(feature = "custody")]
+pub use crate::node::custody::Custody;
 use crate::node::metrics::Metrics;
+#[cfg(not(feature = "custody"))]
+pub use crate::node::no_custody::Custody;
 use crate::node::store::Store;
 use crate::node::turn::Turn;
 

@@ -1,4 +1,5 @@
-//! What stands for the keys of rooms in a build without the feature `custody`: nothing. No value of it can be made.
+//! What stands for the keys of rooms in a build without the feature `custody`: nothing. No value of it can be made, so that
+//! callers need not know which build they are in.
 
 use serde_json::{Map, Value};
 
