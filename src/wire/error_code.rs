@@ -268,6 +268,10 @@ error_codes! {
 
     /// The node knows no TURN server.
     TurnNotConfigured = "turn_not_configured",
+    /// The idempotency key was used for another request.
+    IdempotencyKeyReused = "idempotency_key_reused",
+    /// The account has as many idempotency keys as it may.
+    TooManyIdempotencyKeys = "too_many_idempotency_keys",
 }
 
 impl fmt::Display for ErrorCode {

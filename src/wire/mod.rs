@@ -24,6 +24,8 @@ mod position;
 mod prekeys;
 mod problem;
 mod room;
+#[cfg(feature = "node")]
+mod schema;
 mod secret_text;
 mod socket;
 mod timestamp;

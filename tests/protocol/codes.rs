@@ -37,7 +37,7 @@ const CODES: &str = "
     command_malformed hello_expected hello_twice already_joined not_joined envelope_replayed origin_refused
     subprotocol_missing message_key_given_up
     provider_unavailable authorization_pending slow_down expired_token access_denied
-    turn_not_configured";
+    turn_not_configured idempotency_key_reused too_many_idempotency_keys";
 
 /// Where the codes begin that no error of the machine and of public forms has: those of identities,
 /// safety numbers, vaults, keystores, backups and the node. The tests of these assert them.

@@ -441,6 +441,7 @@ async fn remove_expired(db: &mut SqliteConnection, now: Timestamp) -> Result<u64
         "DELETE FROM codes WHERE expires_at <= ?",
         "DELETE FROM invitations WHERE expires_at <= ?",
         "DELETE FROM device_grants WHERE expires_at <= ?",
+        "DELETE FROM idempotency_keys WHERE expires_at <= ?",
     ] {
         removed += sqlx::query(statement).bind(expired).execute(&mut *db).await?.rows_affected();
     }
