@@ -5,12 +5,12 @@ CARGO = cargo
 # Seconds for each fuzz target.
 SECONDS_EACH = 600
 
-.PHONY: help run test tools fmt-check clippy features doc deny wasm python unit fmt bench fuzz
+.PHONY: help run test tools fmt-check clippy features doc deny wasm python unit schemathesis fmt bench fuzz
 # One after the other: each uses all cores, and cargo locks its folder.
 .NOTPARALLEL:
 
 help: ## Lists these commands.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Builds a node and runs it on this machine: http://127.0.0.1:7400, its database under ./data.
 	$(CARGO) run --locked --release --bin conclave -- serve
@@ -47,6 +47,9 @@ python: ## A second implementation agrees with the vectors.
 
 unit: ## Unit tests, integration tests and the examples in the documentation.
 	$(CARGO) test --locked
+
+schemathesis: ## Makes calls up of the OpenAPI document, and looks at the answers. `make test` does it too.
+	$(CARGO) test --locked --test node -- schemathesis
 
 fmt: ## Formats the code.
 	$(CARGO) fmt

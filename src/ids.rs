@@ -240,6 +240,7 @@ fn check_name(text: &str, bytes_max: usize) -> Result<(), NameError> {
 
 /// One device of one account: whom a pairwise session is with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DeviceAddress {
     /// The account that the device belongs to.

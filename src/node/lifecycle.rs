@@ -3,7 +3,8 @@
 //! Start: the settings are checked, the store is opened and brought up to date, the listener is bound,
 //! then requests are answered. Whatever fails on the way fails the start.
 //!
-//! Stop, on SIGTERM or SIGINT: the node is not ready any more, takes no new connections, finishes what is
+//! Stop, on SIGTERM or SIGINT: the node says that it is not ready, for `server.stop_notice_seconds` and goes on meanwhile, so
+//! that whatever spreads the load sends nobody any more. Then it takes no new connections, finishes what is
 //! under way within `server.stop_seconds_max`, and closes the store. What was acknowledged is on disk
 //! at any time, so a node that is killed loses nothing of it either.
 
@@ -177,10 +178,22 @@ impl Node {
         &self.state
     }
 
-    /// Runs until one of the signals comes, then stops.
+    /// Runs until one of the signals comes, then stops, after `server.stop_notice_seconds` or a second signal.
     pub async fn run(self, mut signals: StopSignals) {
         signals.one().await;
+        self.leave();
+        let notice = self.settings().server.stop_notice_seconds.seconds();
+        tokio::select! {
+            () = tokio::time::sleep(notice) => {}
+            () = signals.one() => {}
+        }
         self.stop().await;
+    }
+
+    /// Says from now on that it is not ready, and goes on as before.
+    pub fn leave(&self) {
+        info!(target: "node", "not ready any more");
+        self.state.readiness.leave();
     }
 
     /// Stops: not ready, no new connections, the requests under way within their time, the store closed.
@@ -311,6 +324,7 @@ fn state(
             public_url.clone(),
             providers,
             Arc::clone(&metrics),
+            routes.clone(),
         ),
         public_url,
         development,

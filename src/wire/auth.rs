@@ -8,6 +8,7 @@ use crate::ids::{AccountId, DeviceId, SessionId};
 
 /// Answer of `GET /api/auth/providers`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Providers {
     /// The providers that are configured and work.
@@ -16,6 +17,7 @@ pub struct Providers {
 
 /// One sign-in provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     /// What [`StartFlow`] calls it.
@@ -24,6 +26,7 @@ pub struct Provider {
 
 /// Body of `POST /api/auth/flows`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StartFlow {
     /// Which provider.
@@ -36,6 +39,7 @@ pub struct StartFlow {
 
 /// Answer of `POST /api/auth/flows`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FlowStarted {
     /// Where the browser goes to sign in. It holds the state.
@@ -48,6 +52,7 @@ pub struct FlowStarted {
 
 /// Body of `POST /api/auth/flows/complete`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CompleteFlow {
     /// The provider's authorization code.
@@ -61,6 +66,7 @@ pub struct CompleteFlow {
 
 /// Body of `POST /api/auth/device`: a device without a browser wants to be signed in (RFC 8628).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StartDevice {
     /// Which provider.
@@ -69,6 +75,7 @@ pub struct StartDevice {
 
 /// Answer of `POST /api/auth/device`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DeviceStarted {
     /// The device asks with it whether it is signed in, and shows it to nobody.
@@ -85,6 +92,7 @@ pub struct DeviceStarted {
 
 /// Body of `POST /api/auth/device/token`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AskDevice {
     /// The device's code.
@@ -94,6 +102,7 @@ pub struct AskDevice {
 /// Answer of a completed flow and of a refresh: a session's tokens. Each token is good once it is
 /// given, for as long as it says; a refresh token is good for one refresh.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SessionTokens {
     /// Who signed in.
@@ -112,6 +121,7 @@ pub struct SessionTokens {
 
 /// Body of `POST /api/auth/refresh`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Refresh {
     /// The session's refresh token. A second use ends the session.
@@ -120,6 +130,7 @@ pub struct Refresh {
 
 /// Answer of `GET /api/auth/sessions`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Sessions {
     /// The account's sessions.
@@ -128,6 +139,7 @@ pub struct Sessions {
 
 /// One session, as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SessionSummary {
     /// The session.
@@ -147,6 +159,7 @@ pub struct SessionSummary {
 
 /// Answer of `POST /api/auth/sign-out-everywhere`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SignedOut {
     /// How many sessions were ended.
@@ -155,6 +168,7 @@ pub struct SignedOut {
 
 /// Answer of `POST /api/ws/ticket`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SocketTicket {
     /// Stands in `hello`. It is good once.

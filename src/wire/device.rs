@@ -14,6 +14,7 @@ use crate::ids::{AccountId, DeviceAddress, DeviceId};
 /// Binary form, 200 bytes: account id 16, root key 32, device id 16, signing key 32, agreement key
 /// 32, created `u64`, signature 64. This is the "identity bundle" that messages are bound to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DeviceCertificate {
     /// The account.
@@ -83,6 +84,7 @@ impl DeviceCertificate {
 /// The version grows with every change, so that an older list, on which a removed device still
 /// stands, can be told from the newest one seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DeviceList {
     /// The account.
@@ -93,6 +95,7 @@ pub struct DeviceList {
     pub version: u64,
     /// The devices, at most [`DEVICES_MAX`], in ascending order of id.
     #[serde(deserialize_with = "list::at_most::<DEVICES_MAX, _, _>")]
+    #[cfg_attr(feature = "node", schema(max_items = 64))]
     pub devices: Vec<DeviceCertificate>,
     /// Ed25519 by the root key, over the label and all fields above.
     pub signature: Bytes<64>,

@@ -7,6 +7,7 @@ use crate::ids::DeviceId;
 
 /// Body of `PUT /api/session/device`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BindDevice {
     /// The device that the session is of. It is on the account's device list.
@@ -17,6 +18,7 @@ pub struct BindDevice {
 
 /// Answer of `GET /api/prekeys`: what the node still has of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PrekeyStatus {
     /// One-time prekeys.

@@ -224,8 +224,10 @@ fn bounded(bytes: &[u8]) -> Result<&[u8], EnvelopeError> {
 
 /// The form with its field names; `P` is the payload, borrowed when it is written.
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-struct Form<P> {
+#[cfg_attr(feature = "node", schema(description = "One envelope: where it goes, and what is sealed."))]
+pub(super) struct Form<P> {
     v: u8,
     r#type: FormType,
     id: EnvelopeId,
@@ -250,6 +252,7 @@ struct Form<P> {
 }
 
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 enum FormType {
     #[serde(rename = "e2ee_encrypted_message")]
     EncryptedMessage,

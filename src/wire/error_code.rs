@@ -282,6 +282,10 @@ error_codes! {
     RoomKeyExpired = "room_key_expired",
     /// The node holds as many keys as it may: of the room, of the account, or at all.
     TooManyRoomKeys = "too_many_room_keys",
+    /// The idempotency key was used for another request.
+    IdempotencyKeyReused = "idempotency_key_reused",
+    /// The account has as many idempotency keys as it may.
+    TooManyIdempotencyKeys = "too_many_idempotency_keys",
 }
 
 impl fmt::Display for ErrorCode {

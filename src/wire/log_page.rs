@@ -9,12 +9,14 @@ use crate::ids::LogEpoch;
 
 /// Some entries of the log of a room or mailbox, in order: those that the reader may have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LogPage {
     /// Which life of the log. Another one than before: what was known of positions is void.
     pub epoch: LogEpoch,
     /// The entries, at most [`PAGE_ENTRIES_MAX`], in ascending order.
     #[serde(deserialize_with = "list::at_most::<PAGE_ENTRIES_MAX, _, _>")]
+    #[cfg_attr(feature = "node", schema(max_items = 256))]
     pub entries: Vec<LogEntry>,
     /// How far the page looked, also past entries that are not the reader's: the next one begins after
     /// it.
@@ -25,6 +27,7 @@ pub struct LogPage {
 
 /// One entry of a log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LogEntry {
     /// Its number in the log.

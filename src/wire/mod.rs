@@ -25,6 +25,8 @@ mod prekeys;
 mod problem;
 mod room;
 mod room_keys;
+#[cfg(feature = "node")]
+mod schema;
 mod secret_text;
 mod socket;
 mod timestamp;

@@ -6,6 +6,7 @@ use super::codec::{Reader, WireError, Writer};
 
 /// Who holds the keys of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Custody {
     /// The clients; the node has no way to decrypt.
@@ -16,6 +17,7 @@ pub enum Custody {
 
 /// How messages in a room are protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Protection {
     /// A Double Ratchet session between each two devices.
@@ -26,6 +28,7 @@ pub enum Protection {
 
 /// Whether envelopes are signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Signatures {
     /// Every envelope is signed by its sender's device, and can be attributed by anyone.
@@ -36,6 +39,7 @@ pub enum Signatures {
 
 /// The policy of a room or of direct messages. Binary form: 3 bytes, one a field, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RoomPolicy {
     /// Who holds the keys.

@@ -10,6 +10,7 @@ use crate::ids::{DeviceAddress, KeyId};
 
 /// A signed prekey, X25519 (X3DH, section 2.4).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SignedPrekey {
     /// Which key it is; derived from the key.
@@ -25,6 +26,7 @@ pub struct SignedPrekey {
 /// A one-time prekey, X25519. It is not signed (X3DH, section 2.4): a false one makes the first
 /// message unreadable and tells nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OneTimePrekey {
     /// Which key it is; derived from the key.
@@ -35,6 +37,7 @@ pub struct OneTimePrekey {
 
 /// Whether a KEM prekey is handed out once or again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KemPrekeyUse {
     /// Handed out once, then forgotten by the node and, once used, by the device.
@@ -45,6 +48,7 @@ pub enum KemPrekeyUse {
 
 /// A KEM prekey, ML-KEM-1024 (PQXDH, section 3.2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KemPrekey {
     /// Which key it is; derived from the key.
@@ -62,6 +66,7 @@ pub struct KemPrekey {
 
 /// What a device uploads: new keys only. The node keeps them beside what it still has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PrekeyPublication {
     /// Takes the place of the signed prekey that the node hands out.
@@ -76,6 +81,7 @@ pub struct PrekeyPublication {
         default,
         deserialize_with = "list::at_most::<ONE_TIME_PREKEYS_MAX, _, _>"
     )]
+    #[cfg_attr(feature = "node", schema(max_items = 200))]
     pub one_time_prekeys: Vec<OneTimePrekey>,
     /// Added to the one-time KEM prekeys; at most [`ONE_TIME_PREKEYS_MAX`].
     #[serde(
@@ -83,6 +89,7 @@ pub struct PrekeyPublication {
         default,
         deserialize_with = "list::at_most::<ONE_TIME_PREKEYS_MAX, _, _>"
     )]
+    #[cfg_attr(feature = "node", schema(max_items = 200))]
     pub one_time_kem_prekeys: Vec<KemPrekey>,
 }
 
@@ -100,6 +107,7 @@ impl PrekeyPublication {
 
 /// What the node hands to somebody who wants to open a session with a device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PrekeyBundle {
     /// The device that the keys belong to.

@@ -6,6 +6,7 @@ use super::error_code::ErrorCode;
 
 /// An error. Clients branch on [`code`](Self::code); the rest is for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// The HTTP status.
     pub status: u16,

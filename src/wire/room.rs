@@ -9,6 +9,7 @@ use crate::ids::{AccountId, InvitationId, RoomId};
 
 /// What a member may do in a room. A greater one may do all that a smaller one may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Reads and writes.
@@ -33,6 +34,7 @@ impl Role {
 
 /// Body of `POST /api/rooms`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateRoom {
     /// The room's policy, for good. Without it: keys with the clients, ratchets, signed envelopes.
@@ -42,6 +44,7 @@ pub struct CreateRoom {
 
 /// A room, as a member of it sees it. Answer of `POST /api/rooms` and `GET /api/rooms/{room_id}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RoomSummary {
     /// The room.
@@ -59,6 +62,7 @@ pub struct RoomSummary {
 
 /// Answer of `GET /api/rooms`: some rooms of the account, in ascending order of id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rooms {
     /// The rooms.
@@ -70,6 +74,7 @@ pub struct Rooms {
 
 /// Answer of `GET /api/rooms/{room_id}/members`: some members, in ascending order of id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Members {
     /// The members.
@@ -81,6 +86,7 @@ pub struct Members {
 
 /// A member of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MemberSummary {
     /// Who.
@@ -93,6 +99,7 @@ pub struct MemberSummary {
 
 /// Body of `PUT /api/rooms/{room_id}/members/{account_id}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetRole {
     /// The member's new role.
@@ -101,6 +108,7 @@ pub struct SetRole {
 
 /// Body of `POST /api/rooms/{room_id}/invitations`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateInvitation {
     /// The one account that it is for. Without it, whoever has the token.
@@ -108,14 +116,17 @@ pub struct CreateInvitation {
     pub for_account: Option<AccountId>,
     /// Seconds that it is good, at most 30 days; without it 7 days.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(feature = "node", schema(minimum = 1, maximum = 2_592_000))]
     pub seconds: Option<u32>,
     /// How many can use it, 1 to 10,000; without it one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(feature = "node", schema(minimum = 1, maximum = 10_000))]
     pub uses: Option<u32>,
 }
 
 /// Answer of `POST /api/rooms/{room_id}/invitations`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InvitationCreated {
     /// The invitation; its creator and the owners know it by this.
@@ -128,6 +139,7 @@ pub struct InvitationCreated {
 
 /// Answer of `GET /api/rooms/{room_id}/invitations`: those that are still good, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Invitations {
     /// The invitations.
@@ -136,6 +148,7 @@ pub struct Invitations {
 
 /// An invitation, without what lets somebody in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InvitationSummary {
     /// The invitation.
@@ -153,6 +166,7 @@ pub struct InvitationSummary {
 
 /// Body of `POST /api/rooms/join`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct JoinRoom {
     /// The invitation's token.
@@ -161,6 +175,7 @@ pub struct JoinRoom {
 
 /// Answer of `POST /api/rooms/join`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Joined {
     /// The room.

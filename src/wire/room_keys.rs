@@ -15,6 +15,7 @@ use crate::ids::{AccountId, KeyId};
 
 /// What a key of a room is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum RoomKeyType {
     /// A session's: rotated often. Envelopes are signed with it.
@@ -37,6 +38,7 @@ impl RoomKeyType {
 
 /// The public halves of a key that a client has made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RoomPublicKeys {
     /// X25519.
@@ -47,6 +49,7 @@ pub struct RoomPublicKeys {
 
 /// Public key information: a member's key in a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RoomKey {
     /// Whose.
@@ -78,6 +81,7 @@ impl RoomKey {
 /// The keys of a member in a room: at most one that is valid of each type. Answer of `GET keys/{user_id}` and of
 /// `POST keys/exchange`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RoomKeys {
     /// Whose.
@@ -88,6 +92,7 @@ pub struct RoomKeys {
 
 /// Body of `POST keys/generate` and of `POST keys/rotate`. Where the node holds the keys it may be left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MakeRoomKey {
     /// Which key.
@@ -100,6 +105,7 @@ pub struct MakeRoomKey {
 
 /// Body of `POST keys/exchange`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ExchangeKeys {
     /// With whom.
@@ -108,11 +114,13 @@ pub struct ExchangeKeys {
 
 /// Body of `POST encrypt`.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EncryptMessage {
     /// For whom.
     pub recipient_id: AccountId,
     /// Any JSON object, at most [`HELD_MESSAGE_BYTES_MAX`](super::limits::HELD_MESSAGE_BYTES_MAX) bytes.
+    #[cfg_attr(feature = "node", schema(value_type = Object))]
     pub message: Map<String, Value>,
 }
 
@@ -125,6 +133,7 @@ impl fmt::Debug for EncryptMessage {
 
 /// Body of `POST decrypt`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DecryptMessage {
     /// The envelope, as it came.
@@ -133,11 +142,13 @@ pub struct DecryptMessage {
 
 /// Answer of `POST decrypt`.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DecryptedMessage {
     /// Who wrote it.
     pub sender_id: AccountId,
     /// What.
+    #[cfg_attr(feature = "node", schema(value_type = Object))]
     pub message: Map<String, Value>,
 }
 

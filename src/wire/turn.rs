@@ -7,6 +7,7 @@ use super::timestamp::Timestamp;
 
 /// Answer of `GET /api/turn`. The first three members are those of WebRTC's `RTCIceServer`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TurnCredentials {
     /// The server's addresses: `turn:turn.example:3478?transport=udp`.

@@ -26,6 +26,11 @@ impl Numbers {
         Self { values: parse(&answer.body), text: answer.body }
     }
 
+    /// Whether a number has this among its labels.
+    pub(crate) fn has(&self, label: &str) -> bool {
+        self.values.keys().any(|key| key.contains(label))
+    }
+
     #[track_caller]
     pub(crate) fn count(&self, name: &str) -> u64 {
         let value = self.values.get(name).unwrap_or_else(|| panic!("{name} is not in\n{}", self.text));

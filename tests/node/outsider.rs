@@ -15,7 +15,9 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::client::{Person, User};
+use crate::metrics::Numbers;
 use crate::server::{Answer, TestNode};
+use crate::socket::Socket;
 
 /// Every call that takes JSON, and the most that its body may have.
 const CALLS: [(&str, &str, usize); 15] = [
@@ -46,6 +48,8 @@ async fn bodies_that_are_no_such_json_are_refused() {
         "{",
         "null",
         "[1]",
+        "[]",
+        "[null,null]",
         "1",
         "\"x\"",
         "{\"a\":}",
@@ -194,6 +198,22 @@ async fn health_is_told_to_anybody() {
         assert_eq!((answer.status, answer.body.as_str()), (200, body));
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
     }
+    node.stop().await;
+}
+
+/// Whoever spreads the load sees it first; who comes all the same is served.
+#[actix_web::test]
+async fn node_that_is_about_to_leave_says_so_and_goes_on() {
+    let node = TestNode::start().await;
+    let ada = User::join_without_prekeys(&node, "ada", 10).await;
+    node.node.leave();
+
+    node.get("/readyz", None).await.refused(503, ErrorCode::Unavailable);
+    assert_eq!(node.get("/healthz", None).await.status, 200);
+    let answer = node.get("/api/auth/sessions", Some(ada.person.token())).await;
+    assert_eq!((answer.status, answer.header("connection")), (200, ""));
+    Socket::open(&node, &ada).await;
+    assert_eq!(Numbers::of(&node).await.count("conclave_ready"), 0);
     node.stop().await;
 }
 

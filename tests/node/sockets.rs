@@ -9,8 +9,8 @@ use conclave::node::config::Bounded;
 use conclave::protocol::machine::{Encrypt, Input, Outputs, Place};
 use conclave::wire::{
     ByteString, Command, Credential, Delivery, Encoding, Entry, Envelope, ErrorCode, InvitationCreated, Joined, Log,
-    Message, Outcome, Position, PrekeyBundle, Presence, RoomPolicy, RoomSummary, SignalKind, Signatures, SocketTicket,
-    TypingState,
+    Message, Outcome, Position, PrekeyBundle, Presence, RoomPolicy, RoomSummary, SessionTokens, SignalKind, Signatures,
+    SocketTicket, TypingState,
 };
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message as Frame;
@@ -262,6 +262,21 @@ async fn an_envelope_that_is_not_as_it_should_be_is_refused_without_effect() {
     // None of them has used the nonce, or is in the log.
     assert_eq!(ada.send(&good).await.unwrap().seq, 1);
     assert_eq!(grace.envelope().await.envelope, good);
+    pair.node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_refresh_token_that_comes_twice_closes_the_socket_of_its_session_at_once() {
+    let pair = Pair::new().await;
+    let mut ada = Socket::open(&pair.node, &pair.ada).await;
+    let mut grace = Socket::open(&pair.node, &pair.grace).await;
+    let token = &pair.ada.person.tokens.refresh_token;
+
+    let _: SessionTokens = pair.node.refresh(token).await.ok();
+    pair.node.refresh(token).await.refused(401, ErrorCode::RefreshReused);
+
+    assert_eq!(ada.closed().await, 4102);
+    grace.ask(|id| Command::Ping { id }).await.unwrap();
     pair.node.stop().await;
 }
 

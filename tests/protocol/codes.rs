@@ -39,7 +39,8 @@ const CODES: &str = "
     provider_unavailable authorization_pending slow_down expired_token access_denied
     turn_not_configured
     custody_is_client no_room_keys unknown_room_key room_key_revoked room_key_replaced room_key_expired
-    too_many_room_keys";
+    too_many_room_keys
+    idempotency_key_reused too_many_idempotency_keys";
 
 /// Where the codes begin that no error of the machine and of public forms has: those of identities,
 /// safety numbers, vaults, keystores, backups and the node. The tests of these assert them.

@@ -16,7 +16,7 @@ use crate::node::tokens::{BrowserSecret, FlowState};
 use crate::wire::SecretText;
 
 /// What a provider sends a browser with: others may add to it (RFC 6749, sections 4.1.2 and 4.1.2.1; RFC 9207).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, utoipa::IntoParams)]
 pub struct Arrival {
     state: SecretText,
     code: Option<SecretText>,

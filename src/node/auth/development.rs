@@ -37,25 +37,27 @@ const CODE_LIFETIME: Duration = Duration::from_secs(60);
 
 /// The query of an authorization request (RFC 6749, section 4.1.1; RFC 7636, section 4.3). Other
 /// response types and challenge methods do not parse: there is no way around PKCE with `S256`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct AuthorizationQuery {
+    #[param(inline)]
     response_type: ResponseType,
     client_id: String,
     redirect_uri: String,
     state: SecretText,
     nonce: String,
     code_challenge: String,
+    #[param(inline)]
     code_challenge_method: ChallengeMethod,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, utoipa::ToSchema)]
 enum ResponseType {
     #[serde(rename = "code")]
     Code,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, utoipa::ToSchema)]
 enum ChallengeMethod {
     S256,
 }

@@ -45,6 +45,7 @@ pub use redirect::{CALLBACK_PATH, Redirects};
 
 use std::sync::Arc;
 
+use crate::node::actors::Routes;
 use crate::node::clock::Clock;
 use crate::node::config::{self, WebAddress};
 use crate::node::metrics::Metrics;
@@ -60,6 +61,7 @@ pub struct SignIn {
     public_url: WebAddress,
     providers: Vec<Provider>,
     metrics: Arc<Metrics>,
+    routes: Routes,
 }
 
 impl SignIn {
@@ -72,9 +74,10 @@ impl SignIn {
         public_url: WebAddress,
         providers: Vec<Provider>,
         metrics: Arc<Metrics>,
+        routes: Routes,
     ) -> Self {
         let redirects = Redirects::new(&public_url, &settings.redirect_urls);
-        Self { store, clock, settings, redirects, public_url, providers, metrics }
+        Self { store, clock, settings, redirects, public_url, providers, metrics, routes }
     }
 
     /// The names of the providers that are configured.

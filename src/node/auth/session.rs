@@ -63,6 +63,7 @@ impl SignIn {
         };
         for ended in self.store.open_session(&session).await? {
             audit::record(Event::SessionDisplaced { account: account_id, session: ended });
+            self.routes.end_session(ended);
         }
         Ok(pair.issued(account_id, session.session_id))
     }
@@ -92,9 +93,14 @@ impl SignIn {
             }
             Rotation::Reused(ended) => {
                 audit::record(Event::RefreshReused { account: ended.account_id, session: ended.session_id });
+                self.routes.end_session(ended.session_id);
                 Err(SignInError::RefreshReused)
             }
-            Rotation::Expired(_) | Rotation::Unknown => Err(SignInError::RefreshRefused),
+            Rotation::Expired(ended) => {
+                self.routes.end_session(ended.session_id);
+                Err(SignInError::RefreshRefused)
+            }
+            Rotation::Unknown => Err(SignInError::RefreshRefused),
         }
     }
 

@@ -59,6 +59,9 @@ section! {
         request_seconds_max: Bounded<1, 300> = Bounded::of::<30>();
         /// Seconds that an idle connection is kept, 1 to 300.
         keep_alive_seconds: Bounded<1, 300> = Bounded::of::<15>();
+        /// Seconds from when the node was told to stop, and says that it is not ready, until it sends its clients away,
+        /// 0 to 300: so that whatever spreads the load has seen it. A second signal cuts it short.
+        stop_notice_seconds: Bounded<0, 300> = Bounded::of::<0>();
         /// Seconds that requests under way may still take after the node was told to stop, 1 to 300.
         stop_seconds_max: Bounded<1, 300> = Bounded::of::<20>();
     }

@@ -1,6 +1,9 @@
 //! How bodies, paths and queries are read: their limits, and the errors of what does not parse.
 
+use core::fmt;
 use core::future::{Future, ready};
+use core::marker::PhantomData;
+use core::ops::Deref;
 use core::pin::Pin;
 
 use actix_web::dev::Payload;
@@ -8,8 +11,9 @@ use actix_web::error::{JsonPayloadError, PayloadError, UrlencodedError};
 use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::web::{FormConfig, Json, JsonConfig, PathConfig, PayloadConfig, QueryConfig};
 use actix_web::{Error, FromRequest, HttpRequest};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::error::ApiError;
 use crate::wire::{ErrorCode, PageLimit};
@@ -38,6 +42,59 @@ impl<T> PageQuery<T> {
     }
 }
 
+/// What a call is asked with: a JSON object. An array with the same values in order, which serde would take for one, is
+/// malformed: there is one form of each request.
+#[derive(Clone, Debug)]
+pub(super) struct Body<T>(T);
+
+impl<T> Body<T> {
+    /// What it holds.
+    pub(super) fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> Deref for Body<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let json = Json::<Object<T>>::from_request(request, payload);
+        Box::pin(async move { Ok(Self(json.await?.into_inner().0)) })
+    }
+}
+
+/// A map, and nothing else that could be read as its fields.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(fields))
+    }
+}
+
 /// Reads JSON of at most this many bytes. The content type must be JSON, which also keeps pages of
 /// other origins out: a browser asks before it sends that, and the node does not agree.
 pub(super) fn json(bytes_max: usize) -> JsonConfig {
@@ -57,7 +114,7 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
         if is_empty || matches!(payload, Payload::None) {
             return Box::pin(ready(Ok(Self(T::default()))));
         }
-        let body = Json::<T>::from_request(request, payload);
+        let body = Body::<T>::from_request(request, payload);
         Box::pin(async move { Ok(Self(body.await?.into_inner())) })
     }
 }

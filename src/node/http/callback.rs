@@ -4,11 +4,13 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
-use actix_web::web::{self, Data, Path, Query, ServiceConfig};
+use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::browser;
+use super::document::{Calls, about};
 use super::error::ApiError;
 use super::extract::Visitor;
 use super::page::{escaped, page};
@@ -16,10 +18,11 @@ use super::state::NodeState;
 use crate::node::auth::{Arrival, Arrived, CALLBACK_PATH, SignInError};
 use crate::wire::SecretText;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config
-        .service(web::resource(CALLBACK_PATH).route(web::get().to(show)))
-        .service(web::resource("/auth/{provider}/callback").route(web::get().to(arrive)));
+pub(super) fn routes(calls: &mut Calls<'_>) {
+    let arrives = about("Where a provider sends the browser back to; it is sent on to who began the sign-in.");
+    calls
+        .at(CALLBACK_PATH, |at| at.get(show, about("Shows code and state to a person without a program that waits.")))
+        .at("/auth/{provider}/callback", |at| at.get(arrive, arrives.sends_on().page(400).page(503)));
 }
 
 async fn arrive(
@@ -58,7 +61,7 @@ fn refusal(error: SignInError) -> HttpResponse {
 }
 
 /// What a browser is sent on with.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 struct Shown {
     code: Option<SecretText>,
     state: SecretText,

@@ -4,10 +4,12 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HOST, LOCATION};
 use actix_web::http::uri::Authority;
-use actix_web::web::{self, Data, Form, Query, ServiceConfig};
+use actix_web::web::{Data, Form, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
+use super::document::{Calls, about};
 use super::error::ApiError;
 use super::extract::Visitor;
 use super::page::page;
@@ -16,11 +18,16 @@ use crate::node::auth::{AUTHORIZE_PATH, AuthorizationQuery, DevelopmentProvider,
 use crate::node::config::is_loopback_host;
 use crate::wire::ErrorCode;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(web::resource(AUTHORIZE_PATH).route(web::get().to(ask)).route(web::post().to(answer)));
+pub(super) fn routes(calls: &mut Calls<'_>) {
+    let refused = [ErrorCode::NotFound, ErrorCode::RedirectRefused];
+    let named = about("Signs in whoever gives a name, and sends the browser back.").sends_on().page(422);
+    calls.at(AUTHORIZE_PATH, |at| {
+        at.get(ask, about("The page of the development provider: it asks for a name.").refuses(&refused))
+            .post(answer, named.refuses(&refused))
+    });
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NameForm {
     name: String,

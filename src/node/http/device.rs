@@ -2,11 +2,14 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{LOCATION, SET_COOKIE};
-use actix_web::web::{self, Data, Form, Json, ServiceConfig};
+use actix_web::web::{Data, Form, Json};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
+use super::body::Body;
 use super::browser;
+use super::document::{Calls, about};
 use super::error::ApiError;
 use super::extract::Visitor;
 use super::page::page;
@@ -14,24 +17,32 @@ use super::state::NodeState;
 use crate::node::auth::{DEVICE_PATH, SignInError};
 use crate::node::entropy;
 use crate::node::tokens::BrowserSecret;
-use crate::wire::{AskDevice, DeviceStarted, SecretText, SessionTokens, StartDevice};
+use crate::wire::{AskDevice, DeviceStarted, ErrorCode, SecretText, SessionTokens, StartDevice};
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config
-        .service(web::resource("/api/auth/device").route(web::post().to(start)))
-        .service(web::resource("/api/auth/device/token").route(web::post().to(ask)))
-        .service(web::resource(DEVICE_PATH).route(web::get().to(show)).route(web::post().to(enter)));
+pub(super) fn routes(calls: &mut Calls<'_>) {
+    let begin = about("Begins the sign-in of a device that has no browser (RFC 8628): a device code and a user code.");
+    let tokens = about("The device asks whether somebody has signed it in: its tokens, once.");
+    let waits =
+        [ErrorCode::AuthorizationPending, ErrorCode::SlowDown, ErrorCode::ExpiredToken, ErrorCode::AccessDenied];
+    let typed = about("Takes the user code, and sends the browser to the provider.").sends_on().page(403).page(422);
+    calls
+        .at("/api/auth/device", |at| at.post(start, begin.refuses(&[ErrorCode::UnknownProvider])))
+        .at("/api/auth/device/token", |at| at.post(ask, tokens.refuses(&waits)))
+        .at(DEVICE_PATH, |at| {
+            at.get(show, about("The page where somebody types the user code of a device."))
+                .post(enter, typed.refuses(&[ErrorCode::UnknownProvider, ErrorCode::ProviderUnavailable]))
+        });
 }
 
-async fn start(_: Visitor, state: Data<NodeState>, body: Json<StartDevice>) -> Result<Json<DeviceStarted>, ApiError> {
+async fn start(_: Visitor, state: Data<NodeState>, body: Body<StartDevice>) -> Result<Json<DeviceStarted>, ApiError> {
     Ok(Json(state.sign_in.start_device(&body).await?))
 }
 
-async fn ask(_: Visitor, state: Data<NodeState>, body: Json<AskDevice>) -> Result<Json<SessionTokens>, ApiError> {
+async fn ask(_: Visitor, state: Data<NodeState>, body: Body<AskDevice>) -> Result<Json<SessionTokens>, ApiError> {
     Ok(Json(state.sign_in.ask_device(&body).await?))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CodeForm {
     user_code: SecretText,

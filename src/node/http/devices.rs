@@ -1,9 +1,9 @@
 //! `/api/devices`: an account publishes its devices. `/api/users/{account}/devices`: others fetch them.
 
-use actix_web::HttpResponse;
-use actix_web::web::{self, Data, Json, Path, ServiceConfig};
+use actix_web::web::{self, Data, Json, Path};
 
-use super::body;
+use super::body::{self, Body};
+use super::document::{Calls, NoContent, about};
 use super::error::ApiError;
 use super::extract::SignedIn;
 use super::frame::to_the_end;
@@ -15,18 +15,24 @@ use crate::protocol::public::{VerifiedDeviceList, VerifyError, verify_device_lis
 use crate::wire::limits::DEVICE_LIST_JSON_BYTES_MAX;
 use crate::wire::{DeviceList, ErrorCode, PageLimit};
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config
-        .service(
-            web::resource("/api/devices")
-                .app_data(body::json(DEVICE_LIST_JSON_BYTES_MAX))
-                .route(web::put().to(publish)),
-        )
-        .service(web::resource("/api/users/{account_id}/devices").route(web::get().to(fetch)));
+pub(super) fn routes(calls: &mut Calls<'_>) {
+    let publishes = about("Publishes the account's signed device list. The first one pins its root key.").refuses(&[
+        ErrorCode::OwnerMismatch,
+        ErrorCode::RootKeyChanged,
+        ErrorCode::StaleDeviceList,
+        ErrorCode::ForkedDeviceList,
+        ErrorCode::DeviceListMalformed,
+        ErrorCode::KeyUnacceptable,
+        ErrorCode::SignatureInvalid,
+    ]);
+    let fetches = about("An account's signed device list.").refuses(&[ErrorCode::UnknownAccount]);
+    calls
+        .at("/api/devices", |at| at.with(body::json(DEVICE_LIST_JSON_BYTES_MAX)).put(publish, publishes))
+        .at("/api/users/{account_id}/devices", |at| at.get(fetch, fetches));
 }
 
 /// Takes the account's newest signed list. The first one pins the root key.
-async fn publish(asker: SignedIn, state: Data<NodeState>, list: Json<DeviceList>) -> Result<HttpResponse, ApiError> {
+async fn publish(asker: SignedIn, state: Data<NodeState>, list: Body<DeviceList>) -> Result<NoContent, ApiError> {
     let account = asker.account_id();
     if list.account_id != account {
         return Err(ApiError::new(ErrorCode::OwnerMismatch));
@@ -44,7 +50,7 @@ async fn publish(asker: SignedIn, state: Data<NodeState>, list: Json<DeviceList>
             sessions_ended: change.ended_sessions.len(),
         });
         tell_rooms(&state, account, list.version()).await?;
-        Ok(HttpResponse::NoContent().finish())
+        Ok(NoContent)
     })
     .await
 }

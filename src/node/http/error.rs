@@ -105,7 +105,7 @@ impl ResponseError for ApiError {
 
 /// The status and the title of each code. Those that only a client meets have a common one.
 #[expect(clippy::too_many_lines, reason = "a table: a line for each code, so that a new one is not forgotten")]
-const fn shape(code: ErrorCode) -> (u16, &'static str) {
+pub(super) const fn shape(code: ErrorCode) -> (u16, &'static str) {
     use ErrorCode as Code;
     match code {
         Code::MalformedRequest => (400, "The request is not what this call takes."),
@@ -156,6 +156,7 @@ const fn shape(code: ErrorCode) -> (u16, &'static str) {
         Code::RoomKeyExpired => (409, "The key has expired."),
         Code::TooManyRoomKeys => (409, "The node holds as many keys as it may."),
         Code::TooManyInvitations => (409, "The room has as many invitations as it may."),
+        Code::TooManyIdempotencyKeys => (409, "The account has as many idempotency keys as it may. They expire."),
         Code::OtherLogEpoch => (409, "The position is of a log that is no more. Read from the beginning."),
         Code::PositionAhead => (409, "The position is past the head of the log."),
         Code::MailboxFull => (409, "The device's mailbox is full."),
@@ -165,6 +166,7 @@ const fn shape(code: ErrorCode) -> (u16, &'static str) {
         Code::KeyUnacceptable => (422, "A public key is not canonical, or of low or mixed order."),
         Code::KeyIdMismatch => (422, "A key id is not that of the key beside it."),
         Code::PrekeysMalformed => (422, "The prekeys are over a limit, or a KEM prekey is of another use."),
+        Code::IdempotencyKeyReused => (422, "The idempotency key was used for another request."),
         Code::SignatureInvalid => (422, "A signature does not hold."),
         Code::CustodyDisabled => (422, "This node keeps no keys of rooms."),
         Code::ProtectionUnsupported => (422, "This node carries no rooms that are protected in this way."),
@@ -267,6 +269,8 @@ impl From<StoreError> for ApiError {
             StoreError::TooManyMembers { .. } => Self::new(ErrorCode::TooManyMembers),
             StoreError::TooManyRooms { .. } => Self::new(ErrorCode::TooManyRooms),
             StoreError::TooManyInvitations { .. } => Self::new(ErrorCode::TooManyInvitations),
+            StoreError::OtherRequest => Self::new(ErrorCode::IdempotencyKeyReused),
+            StoreError::TooManyKeys { .. } => Self::new(ErrorCode::TooManyIdempotencyKeys),
             StoreError::OtherLogEpoch => Self::new(ErrorCode::OtherLogEpoch),
             StoreError::PositionAhead { .. } => Self::new(ErrorCode::PositionAhead),
             StoreError::OutOfRange { .. } => Self::with_detail(ErrorCode::MalformedRequest, error.to_string()),

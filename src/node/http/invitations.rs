@@ -2,9 +2,10 @@
 
 use core::time::Duration;
 
-use actix_web::HttpResponse;
-use actix_web::web::{self, Data, Json, Path, ServiceConfig};
+use actix_web::web::{Data, Json, Path};
 
+use super::body::Body;
+use super::document::{Calls, NoContent, about};
 use super::error::ApiError;
 use super::extract::SignedIn;
 use super::frame::to_the_end;
@@ -20,20 +21,36 @@ use crate::wire::{
     CreateInvitation, ErrorCode, InvitationCreated, InvitationSummary, Invitations, JoinRoom, Joined, SecretText,
 };
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config
-        .service(web::resource("/api/rooms/join").route(web::post().to(join)))
-        .service(
-            web::resource("/api/rooms/{room_id}/invitations").route(web::get().to(list)).route(web::post().to(create)),
-        )
-        .service(web::resource("/api/rooms/{room_id}/invitations/{invitation_id}").route(web::delete().to(revoke)));
+pub(super) fn routes(calls: &mut Calls<'_>) {
+    let enters = about("Comes into a room by an invitation.");
+    let enters = enters.refuses(&[
+        ErrorCode::InvitationRefused,
+        ErrorCode::RoomClosed,
+        ErrorCode::TooManyMembers,
+        ErrorCode::TooManyRooms,
+    ]);
+    let makes = about("Makes an invitation into a room: a token, shown this once.");
+    let makes = makes.refuses(&[
+        ErrorCode::UnknownRoom,
+        ErrorCode::RoleForbids,
+        ErrorCode::RoomClosed,
+        ErrorCode::TooManyInvitations,
+    ]);
+    let lists =
+        about("The room's invitations that are good.").refuses(&[ErrorCode::UnknownRoom, ErrorCode::RoleForbids]);
+    let ends = about("Withdraws an invitation.");
+    let ends = ends.refuses(&[ErrorCode::UnknownRoom, ErrorCode::UnknownInvitation, ErrorCode::RoleForbids]);
+    calls
+        .at("/api/rooms/join", |at| at.post(join, enters))
+        .at("/api/rooms/{room_id}/invitations", |at| at.get(list, lists).post(create, makes))
+        .at("/api/rooms/{room_id}/invitations/{invitation_id}", |at| at.delete(revoke, ends));
 }
 
 async fn create(
     asker: SignedIn,
     state: Data<NodeState>,
     room: Path<RoomId>,
-    body: Json<CreateInvitation>,
+    body: Body<CreateInvitation>,
 ) -> Result<Json<InvitationCreated>, ApiError> {
     let (room, account, now) = (room.into_inner(), asker.account_id(), state.clock.now());
     let (age, uses) = bounded(&body)?;
@@ -77,14 +94,14 @@ async fn revoke(
     asker: SignedIn,
     state: Data<NodeState>,
     path: Path<(RoomId, InvitationId)>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<NoContent, ApiError> {
     let ((room, invitation), account) = (path.into_inner(), asker.account_id());
     state.store.revoke_invitation(room, account, invitation).await?;
     audit::record(Event::InvitationRevoked { room, account, invitation });
-    Ok(HttpResponse::NoContent().finish())
+    Ok(NoContent)
 }
 
-async fn join(asker: SignedIn, state: Data<NodeState>, body: Json<JoinRoom>) -> Result<Json<Joined>, ApiError> {
+async fn join(asker: SignedIn, state: Data<NodeState>, body: Body<JoinRoom>) -> Result<Json<Joined>, ApiError> {
     let token: Result<InvitationToken, _> = body.token.expose().parse();
     let token = token.map_err(|_| ApiError::new(ErrorCode::InvitationRefused))?;
     let account = asker.account_id();

@@ -1,9 +1,9 @@
 //! `/api/rooms/{room}/members`: who is in a room, and in which role.
 
-use actix_web::HttpResponse;
-use actix_web::web::{self, Data, Json, Path, Query, ServiceConfig};
+use actix_web::web::{Data, Json, Path, Query};
 
-use super::body::PageQuery;
+use super::body::{Body, PageQuery};
+use super::document::{Calls, NoContent, about};
 use super::error::ApiError;
 use super::extract::SignedIn;
 use super::frame::to_the_end;
@@ -13,13 +13,24 @@ use crate::ids::{AccountId, RoomId};
 use crate::node::actors::RoomChange;
 use crate::node::audit::{self, Event};
 use crate::node::store::Member;
-use crate::wire::{MemberSummary, Members, SetRole};
+use crate::wire::{ErrorCode, MemberSummary, Members, SetRole};
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(web::resource("/api/rooms/{room_id}/members").route(web::get().to(list))).service(
-        web::resource("/api/rooms/{room_id}/members/{account_id}")
-            .route(web::put().to(set_role))
-            .route(web::delete().to(remove)),
+pub(super) fn routes(calls: &mut Calls<'_>) {
+    let lists =
+        about("Who is in a room, and in which role: in ascending order of id.").refuses(&[ErrorCode::UnknownRoom]);
+    let known = [
+        ErrorCode::UnknownRoom,
+        ErrorCode::UnknownMember,
+        ErrorCode::RoleForbids,
+        ErrorCode::LastOwner,
+        ErrorCode::RoomClosed,
+    ];
+    calls.at("/api/rooms/{room_id}/members", |at| at.get(list, lists)).at(
+        "/api/rooms/{room_id}/members/{account_id}",
+        |at| {
+            at.put(set_role, about("Gives a member a role.").refuses(&known))
+                .delete(remove, about("Removes a member.").refuses(&known))
+        },
     );
 }
 
@@ -39,26 +50,26 @@ async fn set_role(
     asker: SignedIn,
     state: Data<NodeState>,
     path: Path<(RoomId, AccountId)>,
-    body: Json<SetRole>,
-) -> Result<HttpResponse, ApiError> {
+    body: Body<SetRole>,
+) -> Result<NoContent, ApiError> {
     let ((room, member), account, role) = (path.into_inner(), asker.account_id(), body.role);
     state.store.set_role(room, account, member, role).await?;
     audit::record(Event::RoleGiven { room, account, member, role });
-    Ok(HttpResponse::NoContent().finish())
+    Ok(NoContent)
 }
 
 async fn remove(
     asker: SignedIn,
     state: Data<NodeState>,
     path: Path<(RoomId, AccountId)>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<NoContent, ApiError> {
     let ((room, member), account) = (path.into_inner(), asker.account_id());
     to_the_end(async move {
         state.store.remove_member(room, account, member).await?;
         state.forget_keys(room, member).await;
         state.routes.tell_room(room, RoomChange::Member(member)).await;
         audit::record(Event::MemberRemoved { room, account, member });
-        Ok(HttpResponse::NoContent().finish())
+        Ok(NoContent)
     })
     .await
 }

@@ -1,28 +1,44 @@
 //! `/api/prekeys`: a device publishes prekeys and asks how many are left.
 //! `/api/users/{account}/devices/{device}/claim`: others take a bundle.
 
-use actix_web::web::{self, Data, Json, Path, ServiceConfig};
+use actix_web::web::{self, Data, Json, Path};
 
-use super::body;
+use super::body::{self, Body};
+use super::document::{Calls, about};
 use super::error::ApiError;
 use super::extract::SignedIn;
+use super::idempotency::IdempotencyKey;
 use super::state::NodeState;
 use crate::ids::{AccountId, DeviceAddress, DeviceId};
 use crate::node::audit::{self, Event};
-use crate::node::store::{PrekeysLeft, VerifiedPublication};
+use crate::node::store::{Acted, PrekeysLeft, VerifiedPublication};
 use crate::protocol::public::{VerifiedDevice, verify_device};
 use crate::wire::limits::{ONE_TIME_PREKEYS_LOW, PREKEYS_JSON_BYTES_MAX};
 use crate::wire::{ErrorCode, Message, PrekeyBundle, PrekeyPublication, PrekeyStatus};
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config
-        .service(
-            web::resource("/api/prekeys")
-                .app_data(body::json(PREKEYS_JSON_BYTES_MAX))
-                .route(web::get().to(status))
-                .route(web::put().to(publish)),
-        )
-        .service(web::resource("/api/users/{account_id}/devices/{device_id}/claim").route(web::post().to(claim)));
+pub(super) fn routes(calls: &mut Calls<'_>) {
+    let asks = about("How many one-time keys are left of the session's own device. Nobody else is told.");
+    let publishes = about("Publishes prekeys of the session's device. Answers what there is then.").refuses(&[
+        ErrorCode::DeviceNotBound,
+        ErrorCode::UnknownDevice,
+        ErrorCode::OwnerMismatch,
+        ErrorCode::TooManyPrekeys,
+        ErrorCode::PrekeysMalformed,
+        ErrorCode::KeyUnacceptable,
+        ErrorCode::KeyIdMismatch,
+        ErrorCode::SignatureInvalid,
+    ]);
+    let claims =
+        about("A bundle of a device's prekeys, to begin a session with it. Each one-time key is handed out once.");
+    calls
+        .at("/api/prekeys", |at| {
+            at.with(body::json(PREKEYS_JSON_BYTES_MAX))
+                .get(status, asks.refuses(&[ErrorCode::DeviceNotBound]))
+                .put(publish, publishes)
+        })
+        .at("/api/users/{account_id}/devices/{device_id}/claim", |at| {
+            at.post(claim, claims.refuses(&[ErrorCode::UnknownDevice, ErrorCode::NoPrekeys]))
+        });
 }
 
 /// How many one-time keys are left of the device that the session is of. Nobody else is told.
@@ -34,7 +50,7 @@ async fn status(asker: SignedIn, state: Data<NodeState>) -> Result<Json<PrekeySt
 async fn publish(
     asker: SignedIn,
     state: Data<NodeState>,
-    publication: Json<PrekeyPublication>,
+    publication: Body<PrekeyPublication>,
 ) -> Result<Json<PrekeyStatus>, ApiError> {
     let device = asker.device()?;
     let (one_time, one_time_kem) = (publication.one_time_prekeys.len(), publication.one_time_kem_prekeys.len());
@@ -48,12 +64,20 @@ async fn publish(
 async fn claim(
     asker: SignedIn,
     state: Data<NodeState>,
+    key: IdempotencyKey,
     path: Path<(AccountId, DeviceId)>,
 ) -> Result<Json<PrekeyBundle>, ApiError> {
     let (account_id, device_id) = path.into_inner();
     let device = DeviceAddress { account_id, device_id };
     state.limits.claim(asker.account_id(), device)?;
-    if let Some(bundle) = state.store.claim_bundle(device).await? {
+    let claimed = match key.once(asker.account_id(), ("prekeys.claim", &device), state.clock.now())? {
+        None => state.store.claim_bundle(device).await?.map(Acted::Now),
+        Some(once) => state.store.claim_bundle_once(device, once).await?,
+    };
+    if let Some(Acted::Before(bundle)) = claimed {
+        return Ok(Json(bundle));
+    }
+    if let Some(Acted::Now(bundle)) = claimed {
         audit::record(Event::BundleClaimed { device });
         tell_if_low(&state, device).await?;
         return Ok(Json(bundle));

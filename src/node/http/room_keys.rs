@@ -1,10 +1,10 @@
 //! `/api/webrtc/rooms/{room}/e2ee`: the seven calls. Where the clients hold a room's keys, the calls publish public halves;
 //! where the node does, it makes the keys, encrypts and decrypts (`node::custody`).
 
-use actix_web::HttpResponse;
-use actix_web::web::{self, Data, Json, Path, ServiceConfig};
+use actix_web::web::{Data, Json, Path};
 
-use super::body::{self, OptionalJson};
+use super::body::{self, Body, OptionalJson};
+use super::document::{Calls, NoContent, about};
 use super::error::ApiError;
 use super::extract::SignedIn;
 use super::frame::to_the_end;
@@ -20,17 +20,79 @@ use crate::wire::{
     RoomKey, RoomKeys, RoomPublicKeys,
 };
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    let at = |path: &str| web::resource(format!("/api/webrtc/rooms/{{room_id}}/e2ee{path}"));
-    config
-        .service(at("/keys/generate").route(web::post().to(generate)))
-        .service(at("/keys/exchange").route(web::post().to(exchange)))
-        .service(at("/keys/rotate").route(web::post().to(rotate)))
+pub(super) fn routes(calls: &mut Calls<'_>) {
+    let generates = about("Makes keys in a room, or publishes those that a client has made.");
+    let generates = generates.refuses(&MAKING);
+    let rotates = about("Makes or publishes a key in place of the one before.");
+    let rotates = rotates.refuses(&MAKING).refuses(&[ErrorCode::NoRoomKeys]);
+    let exchanges = about("Agrees on keys with another member, whose public keys are answered.");
+    let exchanges = exchanges.refuses(&OF_ANOTHER);
+    let shows = about("A member's public keys; the id is the member's.").refuses(&OF_ANOTHER);
+    let revokes = about("Revokes one of the asker's keys; the id is the key's.");
+    let revokes = revokes.refuses(&ROOM).refuses(&[ErrorCode::UnknownRoomKey]);
+    let encrypts = about("Encrypts a message for another member, where the node holds the keys.");
+    let encrypts = encrypts.refuses(&OF_ANOTHER).refuses(&[ErrorCode::CustodyIsClient, ErrorCode::MessageTooLong]);
+    let decrypts = about("Decrypts an envelope for the asker, where the node holds the keys.");
+    let decrypts = decrypts.refuses(&ROOM).refuses(&DECRYPTING);
+    calls
+        .at("/api/webrtc/rooms/{room_id}/e2ee/keys/generate", |at| at.post(generate, generates))
+        .at("/api/webrtc/rooms/{room_id}/e2ee/keys/exchange", |at| at.post(exchange, exchanges))
+        .at("/api/webrtc/rooms/{room_id}/e2ee/keys/rotate", |at| at.post(rotate, rotates))
         // The same path: an account's id to read, a key's to revoke.
-        .service(at("/keys/{id}").route(web::get().to(show)).route(web::delete().to(revoke)))
-        .service(at("/encrypt").app_data(body::json(ENCRYPT_JSON_BYTES_MAX)).route(web::post().to(encrypt)))
-        .service(at("/decrypt").app_data(body::json(DECRYPT_JSON_BYTES_MAX)).route(web::post().to(decrypt)));
+        .at("/api/webrtc/rooms/{room_id}/e2ee/keys/{id}", |at| at.get(show, shows).delete(revoke, revokes))
+        .at("/api/webrtc/rooms/{room_id}/e2ee/encrypt", |at| {
+            at.with(body::json(ENCRYPT_JSON_BYTES_MAX)).post(encrypt, encrypts)
+        })
+        .at("/api/webrtc/rooms/{room_id}/e2ee/decrypt", |at| {
+            at.with(body::json(DECRYPT_JSON_BYTES_MAX)).post(decrypt, decrypts)
+        });
 }
+
+/// What every call about a room's keys may be refused with.
+const ROOM: [ErrorCode; 3] = [ErrorCode::UnknownRoom, ErrorCode::CustodyDisabled, ErrorCode::DeviceNotBound];
+
+/// And those that make keys.
+const MAKING: [ErrorCode; 6] = [
+    ErrorCode::UnknownRoom,
+    ErrorCode::CustodyDisabled,
+    ErrorCode::DeviceNotBound,
+    ErrorCode::RoomClosed,
+    ErrorCode::KeyUnacceptable,
+    ErrorCode::TooManyRoomKeys,
+];
+
+/// And those that concern another member.
+const OF_ANOTHER: [ErrorCode; 6] = [
+    ErrorCode::UnknownRoom,
+    ErrorCode::CustodyDisabled,
+    ErrorCode::DeviceNotBound,
+    ErrorCode::UnknownMember,
+    ErrorCode::NoRoomKeys,
+    ErrorCode::OwnDevice,
+];
+
+/// What an envelope may be refused with.
+const DECRYPTING: [ErrorCode; 19] = [
+    ErrorCode::CustodyIsClient,
+    ErrorCode::NoRoomKeys,
+    ErrorCode::NotForThisDevice,
+    ErrorCode::SignatureInvalid,
+    ErrorCode::SignatureMissing,
+    ErrorCode::SignatureUnexpected,
+    ErrorCode::RoomKeyRevoked,
+    ErrorCode::RoomKeyReplaced,
+    ErrorCode::RoomKeyExpired,
+    ErrorCode::EnvelopeReplayed,
+    ErrorCode::NoSession,
+    ErrorCode::MessageKeyGone,
+    ErrorCode::MessageKeyGivenUp,
+    ErrorCode::KeyIdMismatch,
+    ErrorCode::MessageMalformed,
+    ErrorCode::DoesNotOpen,
+    ErrorCode::ChainGone,
+    ErrorCode::ChainExhausted,
+    ErrorCode::TooFarAhead,
+];
 
 async fn generate(
     asker: SignedIn,
@@ -68,7 +130,7 @@ async fn exchange(
     asker: SignedIn,
     state: Data<NodeState>,
     room: Path<RoomId>,
-    body: Json<ExchangeKeys>,
+    body: Body<ExchangeKeys>,
 ) -> Result<Json<RoomKeys>, ApiError> {
     let (room, peer) = (room_of(&state, &asker, *room).await?, body.peer_user_id);
     expect_member(&state, &room, peer).await?;
@@ -99,25 +161,21 @@ async fn show(
     }
 }
 
-async fn revoke(
-    asker: SignedIn,
-    state: Data<NodeState>,
-    path: Path<(RoomId, KeyId)>,
-) -> Result<HttpResponse, ApiError> {
+async fn revoke(asker: SignedIn, state: Data<NodeState>, path: Path<(RoomId, KeyId)>) -> Result<NoContent, ApiError> {
     let (room, key) = path.into_inner();
     let room = room_of(&state, &asker, room).await?;
     match room.policy.custody {
         Custody::Client => withdraw(asker, state, room.room_id, key).await?,
         Custody::Node => keys(&state)?.revoke(&room, asker.device()?, key).await?,
     }
-    Ok(HttpResponse::NoContent().finish())
+    Ok(NoContent)
 }
 
 async fn encrypt(
     asker: SignedIn,
     state: Data<NodeState>,
     room: Path<RoomId>,
-    body: Json<EncryptMessage>,
+    body: Body<EncryptMessage>,
 ) -> Result<Json<Envelope>, ApiError> {
     let room = room_with_keys(&state, &asker, *room).await?;
     let EncryptMessage { recipient_id, message } = body.into_inner();
@@ -129,7 +187,7 @@ async fn decrypt(
     asker: SignedIn,
     state: Data<NodeState>,
     room: Path<RoomId>,
-    body: Json<DecryptMessage>,
+    body: Body<DecryptMessage>,
 ) -> Result<Json<DecryptedMessage>, ApiError> {
     let room = room_with_keys(&state, &asker, *room).await?;
     Ok(Json(keys(&state)?.decrypt(&room, asker.device()?, body.into_inner().encrypted_message).await?))

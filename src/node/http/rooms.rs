@@ -1,39 +1,61 @@
 //! `/api/rooms`: rooms are made, listed, left and closed. Whoever is no member hears of no room.
 
-use actix_web::HttpResponse;
-use actix_web::web::{self, Data, Json, Path, Query, ServiceConfig};
+use actix_web::web::{Data, Json, Path, Query};
 
-use super::body::PageQuery;
+use super::body::{Body, PageQuery};
+use super::document::{Calls, NoContent, about};
 use super::error::ApiError;
 use super::extract::SignedIn;
 use super::frame::to_the_end;
+use super::idempotency::IdempotencyKey;
 use super::state::NodeState;
 use crate::ids::{LogEpoch, RoomId};
 use crate::node::actors::RoomChange;
 use crate::node::audit::{self, Event};
 use crate::node::entropy;
-use crate::node::store::{Member, NewRoom, Room};
+use crate::node::store::{Acted, Member, NewRoom, Room};
 use crate::wire::{CreateRoom, Custody, ErrorCode, Protection, Role, RoomPolicy, RoomSummary, Rooms, Signatures};
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config
-        .service(web::resource("/api/rooms").route(web::get().to(list)).route(web::post().to(create)))
-        .service(web::resource("/api/rooms/{room_id}").route(web::get().to(show)).route(web::delete().to(close)))
-        .service(web::resource("/api/rooms/{room_id}/leave").route(web::post().to(leave)));
+pub(super) fn routes(calls: &mut Calls<'_>) {
+    let makes = about("Makes a room, whose policy is for good. Its maker is its owner.");
+    let makes = makes.refuses(&[ErrorCode::CustodyDisabled, ErrorCode::ProtectionUnsupported, ErrorCode::TooManyRooms]);
+    let closes = about("Closes a room: it can be read and left.");
+    let closes = closes.refuses(&[ErrorCode::UnknownRoom, ErrorCode::RoleForbids, ErrorCode::RoomClosed]);
+    let leaves = about("Leaves a room. The last owner stays while others do.");
+    calls
+        .at("/api/rooms", |at| {
+            at.get(list, about("The account's rooms, in ascending order of id.")).post(create, makes)
+        })
+        .at("/api/rooms/{room_id}", |at| {
+            at.get(show, about("A room's policy, and the asker's role.").refuses(&[ErrorCode::UnknownRoom]))
+                .delete(close, closes)
+        })
+        .at("/api/rooms/{room_id}/leave", |at| {
+            at.post(leave, leaves.refuses(&[ErrorCode::UnknownRoom, ErrorCode::LastOwner]))
+        });
 }
 
 async fn create(
     asker: SignedIn,
     state: Data<NodeState>,
-    body: Json<CreateRoom>,
+    key: IdempotencyKey,
+    body: Body<CreateRoom>,
 ) -> Result<Json<RoomSummary>, ApiError> {
     let policy = carried(body.policy.unwrap_or_else(|| usual_policy(&state)), &state)?;
     let rng = &mut entropy::generator()?;
     let (room_id, epoch) = (RoomId::generate(rng), LogEpoch::generate(rng));
     let (owner, created_at) = (asker.account_id(), state.clock.now());
-    state.store.create_room(&NewRoom { room_id, policy, owner, epoch, created_at }).await?;
+    let room = NewRoom { room_id, policy, owner, epoch, created_at };
+    let answer = RoomSummary { room_id, policy, role: Role::Owner, created_at, closed_at: None };
+    match key.once(owner, ("rooms.create", &*body), created_at)? {
+        None => state.store.create_room(&room).await?,
+        Some(once) => match state.store.create_room_once(&room, answer, once).await? {
+            Acted::Now(_) => {}
+            Acted::Before(answer) => return Ok(Json(answer)),
+        },
+    }
     audit::record(Event::RoomCreated { room: room_id, account: owner });
-    Ok(Json(RoomSummary { room_id, policy, role: Role::Owner, created_at, closed_at: None }))
+    Ok(Json(answer))
 }
 
 /// The policy of a room of which nothing is said.
@@ -69,26 +91,26 @@ async fn show(asker: SignedIn, state: Data<NodeState>, room: Path<RoomId>) -> Re
     Ok(Json(summary(room, role)))
 }
 
-async fn leave(asker: SignedIn, state: Data<NodeState>, room: Path<RoomId>) -> Result<HttpResponse, ApiError> {
+async fn leave(asker: SignedIn, state: Data<NodeState>, room: Path<RoomId>) -> Result<NoContent, ApiError> {
     let (room, account) = (room.into_inner(), asker.account_id());
     to_the_end(async move {
         state.store.leave(room, account, state.clock.now()).await?;
         state.forget_keys(room, account).await;
         state.routes.tell_room(room, RoomChange::Member(account)).await;
         audit::record(Event::RoomLeft { room, account });
-        Ok(HttpResponse::NoContent().finish())
+        Ok(NoContent)
     })
     .await
 }
 
-async fn close(asker: SignedIn, state: Data<NodeState>, room: Path<RoomId>) -> Result<HttpResponse, ApiError> {
+async fn close(asker: SignedIn, state: Data<NodeState>, room: Path<RoomId>) -> Result<NoContent, ApiError> {
     let (room, account) = (room.into_inner(), asker.account_id());
     to_the_end(async move {
         state.store.close_room(room, account, state.clock.now()).await?;
         state.close_keys(room).await;
         state.routes.tell_room(room, RoomChange::Closed).await;
         audit::record(Event::RoomClosed { room, account });
-        Ok(HttpResponse::NoContent().finish())
+        Ok(NoContent)
     })
     .await
 }

@@ -1,8 +1,9 @@
 //! `/api/auth/sessions` and sign-out; `/api/session/device`: which device a session is of.
 
-use actix_web::HttpResponse;
-use actix_web::web::{self, Data, Json, Path, ServiceConfig};
+use actix_web::web::{Data, Json, Path};
 
+use super::body::Body;
+use super::document::{Calls, NoContent, about};
 use super::error::ApiError;
 use super::extract::SignedIn;
 use super::frame::to_the_end;
@@ -13,13 +14,24 @@ use crate::node::store::StoreError;
 use crate::protocol::public::verify_device_proof;
 use crate::wire::{BindDevice, ErrorCode, SessionSummary, Sessions, SignedOut};
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config
-        .service(web::resource("/api/auth/sessions").route(web::get().to(list)))
-        .service(web::resource("/api/auth/sessions/{session_id}").route(web::delete().to(end)))
-        .service(web::resource("/api/auth/sign-out").route(web::post().to(sign_out)))
-        .service(web::resource("/api/auth/sign-out-everywhere").route(web::post().to(sign_out_everywhere)))
-        .service(web::resource("/api/session/device").route(web::put().to(bind_device)));
+pub(super) fn routes(calls: &mut Calls<'_>) {
+    let bind = about("Makes the session that of a listed device, which signs the session's id.");
+    let bind = bind.refuses(&[
+        ErrorCode::UnknownDevice,
+        ErrorCode::DeviceProofRefused,
+        ErrorCode::SessionBound,
+        ErrorCode::UnknownSession,
+    ]);
+    let everywhere = about("Ends all sessions of the account.");
+    let one = about("Ends a session of the account.").refuses(&[ErrorCode::UnknownSession]);
+    calls
+        .at("/api/auth/sessions", |at| at.get(list, about("The account's sessions.")))
+        .at("/api/auth/sessions/{session_id}", |at| at.delete(end, one))
+        .at("/api/auth/sign-out", |at| {
+            at.post(sign_out, about("Ends this session.").refuses(&[ErrorCode::UnknownSession]))
+        })
+        .at("/api/auth/sign-out-everywhere", |at| at.post(sign_out_everywhere, everywhere))
+        .at("/api/session/device", |at| at.put(bind_device, bind));
 }
 
 async fn list(asker: SignedIn, state: Data<NodeState>) -> Result<Json<Sessions>, ApiError> {
@@ -35,22 +47,22 @@ async fn list(asker: SignedIn, state: Data<NodeState>) -> Result<Json<Sessions>,
     Ok(Json(Sessions { sessions: summaries.collect() }))
 }
 
-async fn end(asker: SignedIn, state: Data<NodeState>, session: Path<SessionId>) -> Result<HttpResponse, ApiError> {
+async fn end(asker: SignedIn, state: Data<NodeState>, session: Path<SessionId>) -> Result<NoContent, ApiError> {
     end_session(state, asker.account_id(), session.into_inner()).await
 }
 
-async fn sign_out(asker: SignedIn, state: Data<NodeState>) -> Result<HttpResponse, ApiError> {
+async fn sign_out(asker: SignedIn, state: Data<NodeState>) -> Result<NoContent, ApiError> {
     end_session(state, asker.account_id(), asker.session_id()).await
 }
 
-async fn end_session(state: Data<NodeState>, account: AccountId, session: SessionId) -> Result<HttpResponse, ApiError> {
+async fn end_session(state: Data<NodeState>, account: AccountId, session: SessionId) -> Result<NoContent, ApiError> {
     to_the_end(async move {
         if !state.store.end_session(account, session).await? {
             return Err(ApiError::new(ErrorCode::UnknownSession));
         }
         state.routes.end_session(session);
         audit::record(Event::SignedOut { account, session });
-        Ok(HttpResponse::NoContent().finish())
+        Ok(NoContent)
     })
     .await
 }
@@ -67,11 +79,7 @@ async fn sign_out_everywhere(asker: SignedIn, state: Data<NodeState>) -> Result<
 }
 
 /// Makes the session that of a device, which shows by its signature that it takes part.
-async fn bind_device(
-    asker: SignedIn,
-    state: Data<NodeState>,
-    body: Json<BindDevice>,
-) -> Result<HttpResponse, ApiError> {
+async fn bind_device(asker: SignedIn, state: Data<NodeState>, body: Body<BindDevice>) -> Result<NoContent, ApiError> {
     let (account, session) = (asker.account_id(), asker.session_id());
     let BindDevice { device_id: device, signature } = body.into_inner();
     let address = DeviceAddress { account_id: account, device_id: device };
@@ -80,5 +88,5 @@ async fn bind_device(
         .map_err(|_| ApiError::new(ErrorCode::DeviceProofRefused))?;
     state.store.bind_device(session, device, &signing_key).await?;
     audit::record(Event::DeviceBound { account, session, device });
-    Ok(HttpResponse::NoContent().finish())
+    Ok(NoContent)
 }

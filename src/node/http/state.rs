@@ -64,14 +64,26 @@ impl NodeState {
     }
 }
 
-/// Whether the node takes new work. It stops once, for good.
+/// Whether the node takes new work. It is first not ready, then stops, for good.
 #[derive(Debug, Default)]
 pub struct Readiness {
+    leaving: AtomicBool,
     stopping: AtomicBool,
 }
 
 impl Readiness {
-    /// From now on the node is not ready.
+    /// From now on the node says that it is not ready. It goes on as before.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it says that it is ready.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        !self.leaving.load(Ordering::SeqCst) && !self.is_stopping()
+    }
+
+    /// From now on the node takes no new work.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
     }

@@ -132,6 +132,15 @@ pub enum StoreError {
         /// Invitations of a room that have not expired.
         limit: usize,
     },
+    /// The key of a call that is to act once was used for another one.
+    #[error("the key was used for another call")]
+    OtherRequest,
+    /// The account has as many calls remembered as it may.
+    #[error("more than {limit} calls of an account that act once")]
+    TooManyKeys {
+        /// Calls of an account that are remembered.
+        limit: usize,
+    },
     /// The position is of another life of the log, or there is no log.
     #[error("the position is of another log")]
     OtherLogEpoch,

@@ -64,6 +64,12 @@ pub const ROOMS_PER_ACCOUNT_MAX: usize = 1_000;
 /// Invitations of a room that have not expired.
 pub const INVITATIONS_PER_ROOM_MAX: usize = 100;
 
+/// How long it is remembered that a call with an idempotency key has acted.
+pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(86_400);
+
+/// Calls of an account that are remembered so. An answer has 5,000 bytes at most: a bundle of prekeys.
+pub const IDEMPOTENCY_KEYS_MAX: usize = 256;
+
 /// Envelopes that wait in one mailbox. Past it senders are told, so that they can tell the user: nothing
 /// that was acknowledged is dropped.
 pub const MAILBOX_ENVELOPES_MAX: u64 = 10_000;

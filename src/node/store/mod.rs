@@ -29,6 +29,7 @@ mod device_grants;
 mod directory;
 mod error;
 mod flows;
+mod idempotency;
 mod invitations;
 pub mod limits;
 mod log;
@@ -57,6 +58,7 @@ pub use device_grants::{Decision, DeviceGrant, DeviceGrantAnswer};
 pub use directory::DeviceListChange;
 pub use error::StoreError;
 pub use flows::{CodeGrant, DeviceFlow, Flow, PendingFlow};
+pub use idempotency::{Acted, Once};
 pub use invitations::{Invitation, NewInvitation};
 pub use mailboxes::Delivered;
 pub use members::Member;
@@ -189,6 +191,7 @@ fn migrations() -> Migrator {
         migration(3, "device flow", include_str!("migrations/0003_device_flow.sql")),
         migration(4, "tickets", include_str!("migrations/0004_tickets.sql")),
         migration(5, "room keys", include_str!("migrations/0005_room_keys.sql")),
+        migration(6, "idempotency", include_str!("migrations/0006_idempotency.sql")),
     ])
 }
 

@@ -8,6 +8,7 @@ use sqlx::SqliteConnection;
 use super::Store;
 use super::columns::{Blob, Integer, is_over};
 use super::error::StoreError;
+use super::idempotency::{Acted, Once, recall, remember};
 use super::limits::{CLAIMED_PREKEYS_KEPT_MAX, ONE_TIME_PREKEYS_STORED_MAX};
 use super::publication::VerifiedPublication;
 use crate::ids::{DeviceAddress, KeyId};
@@ -45,6 +46,18 @@ impl Store {
     /// A failure of the store.
     pub async fn claim_bundle(&self, device: DeviceAddress) -> Result<Option<PrekeyBundle>, StoreError> {
         self.writer.write(move |db| Box::pin(claim(db, device))).await
+    }
+
+    /// As [`claim_bundle`](Self::claim_bundle), once: the same call takes no second one-time key.
+    ///
+    /// # Errors
+    /// [`StoreError::OtherRequest`], [`StoreError::TooManyKeys`], or a failure of the store.
+    pub async fn claim_bundle_once(
+        &self,
+        device: DeviceAddress,
+        once: Once,
+    ) -> Result<Option<Acted<PrekeyBundle>>, StoreError> {
+        self.writer.write(move |db| Box::pin(claim_once(db, device, once))).await
     }
 
     /// How many one-time keys of a device are left; zero too if there is no such device.
@@ -189,6 +202,19 @@ async fn add_one_time_kem(
     .execute(db)
     .await?;
     Ok(())
+}
+
+async fn claim_once(
+    db: &mut SqliteConnection,
+    device: DeviceAddress,
+    once: Once,
+) -> Result<Option<Acted<PrekeyBundle>>, StoreError> {
+    if let Some(before) = recall(db, &once).await? {
+        return Ok(Some(Acted::Before(before)));
+    }
+    let Some(bundle) = claim(db, device).await? else { return Ok(None) };
+    remember(db, &once, &bundle).await?;
+    Ok(Some(Acted::Now(bundle)))
 }
 
 async fn forget_old_claims(db: &mut SqliteConnection, device: DeviceAddress) -> Result<(), StoreError> {

@@ -7,10 +7,11 @@ use sqlx::{SqliteConnection, SqlitePool};
 use super::Store;
 use super::columns::{Blob, Integer, is_over};
 use super::error::StoreError;
+use super::idempotency::{Acted, Once, recall, remember};
 use super::limits::ROOMS_PER_ACCOUNT_MAX;
 use super::permissions::{Action, permits};
 use crate::ids::{AccountId, LogEpoch, RoomId};
-use crate::wire::{PageLimit, Reader, Role, RoomPolicy, Timestamp};
+use crate::wire::{PageLimit, Reader, Role, RoomPolicy, RoomSummary, Timestamp};
 
 /// A room that is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,20 @@ impl Store {
     pub async fn create_room(&self, room: &NewRoom) -> Result<(), StoreError> {
         let room = *room;
         self.writer.write(move |db| Box::pin(create(db, room))).await
+    }
+
+    /// As [`create_room`](Self::create_room), once: it is answered with `answer`, or with what it was before.
+    ///
+    /// # Errors
+    /// As [`create_room`](Self::create_room), [`StoreError::OtherRequest`], [`StoreError::TooManyKeys`].
+    pub async fn create_room_once(
+        &self,
+        room: &NewRoom,
+        answer: RoomSummary,
+        once: Once,
+    ) -> Result<Acted<RoomSummary>, StoreError> {
+        let room = *room;
+        self.writer.write(move |db| Box::pin(create_once(db, room, answer, once))).await
     }
 
     /// A room, whoever asks. None if there is none.
@@ -137,6 +152,20 @@ async fn create(db: &mut SqliteConnection, room: NewRoom) -> Result<(), StoreErr
         .execute(&mut *db)
         .await?;
     add_member(db, room_id, owner, Role::Owner, created_at).await
+}
+
+async fn create_once(
+    db: &mut SqliteConnection,
+    room: NewRoom,
+    answer: RoomSummary,
+    once: Once,
+) -> Result<Acted<RoomSummary>, StoreError> {
+    if let Some(before) = recall(db, &once).await? {
+        return Ok(Acted::Before(before));
+    }
+    create(db, room).await?;
+    remember(db, &once, &answer).await?;
+    Ok(Acted::Now(answer))
 }
 
 /// Puts an account that is no member into a room. At a limit, the row goes again with the savepoint.

@@ -442,6 +442,7 @@ async fn remove_expired(db: &mut SqliteConnection, now: Timestamp) -> Result<u64
         "DELETE FROM invitations WHERE expires_at <= ?",
         "DELETE FROM device_grants WHERE expires_at <= ?",
         "DELETE FROM room_keys WHERE expires_at <= ?",
+        "DELETE FROM idempotency_keys WHERE expires_at <= ?",
     ] {
         removed += sqlx::query(statement).bind(expired).execute(&mut *db).await?.rows_affected();
     }
