@@ -5,7 +5,7 @@ CARGO = cargo
 # Seconds for each fuzz target.
 SECONDS_EACH = 600
 
-.PHONY: help run test tools fmt-check clippy features doc deny wasm python unit schemathesis fmt bench fuzz
+.PHONY: help run test tools fmt-check clippy features doc deny wasm python unit schemathesis fmt bench bench-fan-out fuzz
 # One after the other: each uses all cores, and cargo locks its folder.
 .NOTPARALLEL:
 
@@ -55,8 +55,11 @@ fmt: ## Formats the code.
 	$(CARGO) fmt
 
 bench: ## Benchmarks, vodozemac beside them, and the README's table. Takes minutes and a quiet machine.
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --bench protocol
 	scripts/bench-table
+
+bench-fan-out: ## The node beside a bare loop over epoll and beside actix-web-actors. A quarter of an hour on a quiet machine.
+	$(CARGO) bench --locked --bench fan_out
 
 # cargo-fuzz wants unstable flags of the compiler, which the stable one has under RUSTC_BOOTSTRAP.
 fuzz: export RUSTC_BOOTSTRAP = 1
