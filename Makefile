@@ -10,7 +10,7 @@ SECONDS_EACH = 600
 .NOTPARALLEL:
 
 help: ## Lists these commands.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Builds a node and runs it on this machine: http://127.0.0.1:7400, its database under ./data.
 	$(CARGO) run --locked --release --bin conclave -- serve
@@ -58,8 +58,9 @@ bench: ## Benchmarks, vodozemac beside them, and the README's table. Takes minut
 	$(CARGO) bench --locked --bench protocol
 	scripts/bench-table
 
-bench-fan-out: ## The node beside a bare loop over epoll and beside actix-web-actors. A quarter of an hour on a quiet machine.
+bench-fan-out: ## The node beside bare epoll and others, and the README's tables of it. A quarter of an hour on a quiet machine.
 	$(CARGO) bench --locked --bench fan_out
+	scripts/fan-out-table
 
 # cargo-fuzz wants unstable flags of the compiler, which the stable one has under RUSTC_BOOTSTRAP.
 fuzz: export RUSTC_BOOTSTRAP = 1

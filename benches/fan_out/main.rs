@@ -2,7 +2,7 @@
 //! the least that could do it.
 //!
 //! `make bench-fan-out` runs it, in a quarter of an hour on a quiet machine. `--quick` takes a minute and looks at less,
-//! `--check` fails past a bar. Servers are processes of their own, and their processor time and memory are what the
+//! `--only` with `fan-out`, `idle`, `commits`, `latency` or `cold-start` does a part, `--check` fails past a bar. Servers are processes of their own, and their processor time and memory are what the
 //! system says of those processes. Nothing is simulated: people sign in, envelopes are signed, commits are synced.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a broken arrangement should stop the run")]
@@ -25,7 +25,7 @@ mod world;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
-use std::{env, fs, thread};
+use std::{env, fs};
 
 use cells::fan_out::{self, Plan};
 use cells::{cold_start, commits, idle, latency};
@@ -38,7 +38,8 @@ fn main() -> ExitCode {
         ["--serve-epoll", threads] => servers::epoll::serve(threads.parse().unwrap()),
         ["--serve-actix"] => servers::actix::serve(),
         ref others => {
-            let report = run(others.contains(&"--quick"));
+            let only = others.iter().position(|other| *other == "--only").map(|index| others[index + 1]);
+            let report = run(others.contains(&"--quick"), |part| only.is_none_or(|only| part == only));
             if others.contains(&"--check") && !report.over().is_empty() {
                 return ExitCode::FAILURE;
             }
@@ -78,30 +79,39 @@ const QUICK: Extent = Extent {
     million: false,
 };
 
-fn run(is_quick: bool) -> Report {
+fn run(is_quick: bool, wants: impl Fn(&str) -> bool) -> Report {
     let extent = if is_quick { QUICK } else { FULL };
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fan_out");
     fs::create_dir_all(&target).unwrap();
     let mut report = Report::default();
     let world = World::make(&target, extent.census);
-    let threads = fan_out::best_threads(&world, 1_000, extent.plan);
-    for participants in extent.participants {
-        for cost in fan_out::measure(&world, *participants, Plan { threads, ..extent.plan }) {
-            report.cost(&cost);
+    if wants("fan-out") {
+        let threads = fan_out::best_threads(&world, 1_000, extent.plan);
+        report.epoll_threads(threads);
+        for participants in extent.participants {
+            for cost in fan_out::measure(&world, *participants, Plan { threads, ..extent.plan }) {
+                report.cost(&cost);
+            }
         }
     }
-    report.idle(&idle::measure(&world));
-    for each in [1, 8] {
-        report.commits(&commits::measure(&world, &target, each, 3, extent.commits), each == 1);
+    if wants("idle") {
+        report.idle(&idle::measure(&world));
     }
-    report.latency(&latency::measure(&world, &target, extent.messages));
-    report.cold_start("empty", cold_start::empty(&target, extent.starts));
-    if extent.million {
-        report.cold_start("a million messages", cold_start::million(&world, &target, extent.starts));
+    if wants("commits") {
+        for each in [1, 8] {
+            report.commits(&commits::measure(&world, &target, each, 3, extent.commits), each == 1);
+        }
     }
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let about = format!("{cores} cores; the epoll server has {threads} of its threads.\n\n{}", report.markdown());
-    fs::write(target.join("table.md"), about).unwrap();
+    if wants("latency") {
+        report.latency(&latency::measure(&world, &target, extent.messages));
+    }
+    if wants("cold-start") {
+        report.cold_start("empty", cold_start::empty(&target, extent.starts));
+        if extent.million {
+            report.cold_start("a million messages", cold_start::million(&world, &target, extent.starts));
+        }
+    }
+    fs::write(target.join("table.md"), report.markdown()).unwrap();
     for over in report.over() {
         println!("past its bar: {over}");
     }

@@ -1,6 +1,7 @@
 //! The tables: what was measured, beside what, and whether it is within its bar.
 
 use core::fmt::Write as _;
+use std::thread;
 
 use crate::cells::commits::Commits;
 use crate::cells::fan_out::Cost;
@@ -12,6 +13,7 @@ use crate::cells::latency::Latency;
 pub(crate) struct Report {
     fan_out: String,
     others: String,
+    epoll_threads: usize,
     over: Vec<String>,
 }
 
@@ -34,6 +36,11 @@ const ADDED_MS_MAX: f64 = 2.0;
 const START_MS_MAX: f64 = 50.0;
 
 impl Report {
+    /// With how many threads the epoll server was cheapest.
+    pub(crate) fn epoll_threads(&mut self, threads: usize) {
+        self.epoll_threads = threads;
+    }
+
     /// One line of the first table: below the room on `actix-web-actors` everywhere, and not far from epoll in a large room.
     pub(crate) fn cost(&mut self, cost: &Cost) {
         let Cost { participants, in_flight, node, epoll, actix } = *cost;
@@ -110,8 +117,11 @@ impl Report {
 
     /// Both tables.
     pub(crate) fn markdown(&self) -> String {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let threads = self.epoll_threads;
         format!(
-            "| participants | in flight | node, µs | bare epoll, µs | `actix-web-actors`, µs | to epoll | to actix | at most | holds |\n\
+            "On {cores} cores; threads of the epoll server: {threads}, the cheaper of one and two.\n\n\
+             | participants | in flight | node, µs | bare epoll, µs | `actix-web-actors`, µs | to epoll | to actix | at most | holds |\n\
              | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- | --- |\n{}\n\
              | what | node | beside | ratio | bar | holds |\n| --- | ---: | --- | ---: | ---: | --- |\n{}",
             self.fan_out, self.others

@@ -54,6 +54,7 @@ async fn echo((request, framed): (Request, Framed<TcpStream, h1::Codec>)) -> Res
         while !is_over {
             match Pin::new(&mut arrivals).poll_next(task) {
                 Poll::Ready(Some(Ok(Arrival::Text(bytes)))) => connection.push(frame::text(&bytes)),
+                Poll::Ready(Some(Ok(Arrival::Rest))) => {}
                 Poll::Ready(Some(Ok(Arrival::Binary(bytes)))) => connection.push(frame::binary(&bytes)),
                 Poll::Ready(Some(Err(ConnectionError::Closed | ConnectionError::Frame(_)))) => is_over = true,
                 Poll::Ready(Some(Err(ConnectionError::Gone)) | None) => return Poll::Ready(()),

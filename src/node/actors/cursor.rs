@@ -75,6 +75,16 @@ impl Cursor {
         }
     }
 
+    /// The same for entries of which a live cursor takes all, from `first` to `last`, if it is where they begin. Otherwise it
+    /// stays as it is.
+    pub(super) const fn publish_whole(&mut self, first: u64, last: u64) -> bool {
+        let is_next = self.is_live() && self.last + 1 == first;
+        if is_next {
+            self.last = last;
+        }
+        is_next
+    }
+
     /// The log is known to reach up to `head`: a live cursor that does not has missed something.
     pub(super) const fn level(&mut self, head: u64) -> Published {
         if self.is_live() && self.last < head {
@@ -132,6 +142,19 @@ mod tests {
             [Published::Skip, Published::Next, Published::Skip, Published::Next]
         );
         assert_eq!(cursor.last(), 5);
+    }
+
+    #[test]
+    fn several_are_taken_whole_where_they_begin_and_by_a_live_cursor_alone() {
+        let mut cursor = live_at(3);
+        assert_eq!(
+            [(3, 5), (5, 6), (4, 6), (4, 6)].map(|(first, last)| cursor.publish_whole(first, last)),
+            [false, false, true, false]
+        );
+        assert_eq!(cursor.last(), 6);
+        cursor.start_reading();
+        assert!(!cursor.publish_whole(7, 7));
+        assert_eq!(cursor.last(), 6);
     }
 
     #[test]

@@ -14,9 +14,10 @@ use tokio::sync::oneshot;
 use tracing::{debug, error};
 
 use super::mailbox;
+use super::publication::{Entry, Publication};
 use super::room_state::{AdmitError, RoomState};
 use super::session::ConnectionId;
-use super::shard::{Admitted, Audience, Eject, Entry, Level, Publish, Shard, Whisper, WhoIsHere};
+use super::shard::{Admitted, Audience, Eject, Level, Publish, Shard, Whisper, WhoIsHere};
 use super::supervisor::{RoomParts, load, refusal};
 use crate::ids::{AccountId, DeviceAddress, RoomId};
 use crate::node::metrics::{Counter, Share};
@@ -34,6 +35,8 @@ pub(super) struct Room {
     waiting_share: Share,
     stored: Counter,
     is_storing: bool,
+    /// What was published last is not written everywhere yet.
+    is_publishing: bool,
     /// A shard has missed a publication.
     owes_level: bool,
     /// Who is no member any more, until every shard knows.
@@ -51,14 +54,16 @@ impl Room {
             stored: envelopes.stored.of(["room"]),
             parts,
             is_storing: false,
+            is_publishing: false,
             owes_level: false,
             ejected: BTreeSet::new(),
         }
     }
 
-    /// Stores the next batch, if none is being stored.
+    /// Stores the next batch, if none is being stored or told. What comes while sockets are written to waits for that: it is
+    /// told together then, by one write for each socket, and a large room takes no more than it can tell.
     fn store_next(&mut self, context: &mut Context<Self>) {
-        if self.is_storing || self.waiting.is_empty() {
+        if self.is_storing || self.is_publishing || self.waiting.is_empty() {
             return;
         }
         self.is_storing = true;
@@ -70,13 +75,13 @@ impl Room {
         let stored = async move { store.append(room_id, envelopes, now).await };
         context.spawn(stored.into_actor(self).map(|stored, room, context| {
             room.is_storing = false;
-            room.answer(batch, stored);
+            room.answer(batch, stored, context);
             room.store_next(context);
         }));
     }
 
     /// Tells each sender what has become of the envelope, and everybody what is new.
-    fn answer(&mut self, batch: Vec<Admit>, stored: Result<Vec<Appended>, StoreError>) {
+    fn answer(&mut self, batch: Vec<Admit>, stored: Result<Vec<Appended>, StoreError>, context: &mut Context<Self>) {
         let outcomes = match stored {
             Ok(outcomes) => outcomes,
             Err(error) => {
@@ -111,7 +116,7 @@ impl Room {
             };
             let _ = reply.send(answer);
         }
-        self.publish(entries);
+        self.publish(entries, context);
     }
 
     fn refused(&self, error: AdmitError) -> ErrorCode {
@@ -121,13 +126,22 @@ impl Room {
         error.code()
     }
 
-    fn publish(&mut self, entries: Vec<Entry>) {
-        let Some(last) = entries.last() else { return };
-        self.state.publish_to(last.position.seq);
-        let publish = Publish { room_id: self.room_id, entries: entries.into() };
+    fn publish(&mut self, entries: Vec<Entry>, context: &mut Context<Self>) {
+        let Some(publication) = Publication::new(entries) else { return };
+        self.state.publish_to(publication.range().1);
+        let (unwritten, written) = oneshot::channel();
+        let (publication, unwritten) = (Arc::new(publication), Arc::new(unwritten));
+        let publish = Publish { room_id: self.room_id, publication, unwritten };
         for shard in self.parts.routes.shards() {
             self.owes_level |= self.parts.routes.offer(&shard, publish.clone()).is_err();
         }
+        drop(publish);
+        self.is_publishing = true;
+        // Nothing is sent: the channel ends when the last shard drops its half.
+        context.spawn(written.into_actor(self).map(|_, room, context| {
+            room.is_publishing = false;
+            room.store_next(context);
+        }));
     }
 
     /// Tells the shards what one of them has missed: how far the room is, and who is no member any more.
@@ -219,9 +233,7 @@ impl Actor for Room {
     }
 }
 
-/// Asks the room to take an envelope, whose signature was checked. It is answered once it is on disk.
-#[derive(Message)]
-#[rtype(result = "()")]
+/// An envelope that the room is asked to take, and whose signature was checked. It is answered once it is on disk.
 pub(super) struct Admit {
     pub(super) envelope: Envelope,
     /// When it arrived, on [`Clock::running`](crate::node::clock::Clock::running).
@@ -229,20 +241,29 @@ pub(super) struct Admit {
     pub(super) reply: oneshot::Sender<Result<Position, ErrorCode>>,
 }
 
-impl Handler<Admit> for Room {
+/// Asks the room to take envelopes, in this order. Each is answered by itself.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct AdmitAll(pub(super) Vec<Admit>);
+
+impl Handler<AdmitAll> for Room {
     type Result = ();
 
-    fn handle(&mut self, admit: Admit, context: &mut Self::Context) {
-        let refused = if self.waiting.len() >= WAITING_MAX {
-            Some(ErrorCode::Unavailable)
-        } else {
-            self.state.admit(&admit.envelope, self.parts.clock.now()).err().map(|error| self.refused(error))
-        };
-        if let Some(code) = refused {
-            let _ = admit.reply.send(Err(code));
-            return;
+    fn handle(&mut self, AdmitAll(admits): AdmitAll, context: &mut Self::Context) {
+        let now = self.parts.clock.now();
+        for admit in admits {
+            let refused = if self.waiting.len() >= WAITING_MAX {
+                Some(ErrorCode::Unavailable)
+            } else {
+                self.state.admit(&admit.envelope, now).err().map(|error| self.refused(error))
+            };
+            match refused {
+                Some(code) => {
+                    let _ = admit.reply.send(Err(code));
+                }
+                None => self.waiting.push_back(admit),
+            }
         }
-        self.waiting.push_back(admit);
         self.waiting_share.set(self.waiting.len());
         self.store_next(context);
     }

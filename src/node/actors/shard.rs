@@ -8,12 +8,15 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::{Actor, ActorFuture, Addr, Arbiter, AsyncContext, Context, Handler, Message};
+use tokio::sync::oneshot;
 
 use super::cursor::{Cursor, Published};
 use super::mailbox;
 use super::meter::Meter;
+use super::publication::{Entry, Publication};
 use super::room::{Depart, IsHere, Room};
 use super::routes::{Routes, Worker};
 use super::session::{Beat, ConnectionId, Drain, Followed, Session};
@@ -21,7 +24,7 @@ use crate::ids::{AccountId, DeviceAddress, RoomId};
 use crate::node::http::NodeState;
 use crate::node::metrics::Counter;
 use crate::node::ws::{Connection, SharedMessage, Turn, shared};
-use crate::wire::{self, Encoding, Envelope, Log, Outcome, Position, RoomPolicy};
+use crate::wire::{self, Encoding, Log, Outcome, Position, RoomPolicy};
 
 /// The actor of one worker.
 #[derive(Debug)]
@@ -38,6 +41,7 @@ impl Shard {
         let hall = Rc::new(Hall {
             turn: Turn::new(),
             meter: Meter::new(clock.clone(), Arc::clone(metrics)),
+            unwritten: RefCell::default(),
             rooms: RefCell::default(),
             joining: RefCell::default(),
             sessions: RefCell::default(),
@@ -61,7 +65,7 @@ impl Actor for Shard {
         context.set_mailbox_capacity(mailbox::CAPACITY);
         context.spawn(EndOfTurn);
         context.run_interval(BEAT_EVERY, |shard, _| {
-            for present in shard.hall.present().values() {
+            for present in shard.hall.present().values().filter(|present| !present.can_wait()) {
                 let _ = mailbox::offer(&present.session, Beat);
             }
         });
@@ -82,6 +86,7 @@ impl ActorFuture<Shard> for EndOfTurn {
     ) -> core::task::Poll<()> {
         shard.hall.turn.poll_write(task);
         shard.hall.meter.written();
+        shard.hall.unwritten.borrow_mut().clear();
         core::task::Poll::Pending
     }
 }
@@ -91,6 +96,8 @@ impl ActorFuture<Shard> for EndOfTurn {
 pub(super) struct Hall {
     pub(super) turn: Rc<Turn>,
     pub(super) meter: Meter,
+    /// Of what was published in this turn.
+    unwritten: RefCell<Vec<Unwritten>>,
     rooms: RefCell<BTreeMap<RoomId, Followers>>,
     /// Sessions that have asked a room to follow it.
     joining: RefCell<BTreeMap<(RoomId, ConnectionId), Joining>>,
@@ -103,6 +110,21 @@ pub(super) struct Present {
     pub(super) session: Addr<Session>,
     pub(super) connection: Rc<Connection>,
     pub(super) followed: Rc<RefCell<Followed>>,
+    pub(super) has_missed: Arc<AtomicBool>,
+    /// Beats that the session can do without while nothing happens. To wake it costs more than to look here.
+    pub(super) spare_beats: Rc<Cell<u32>>,
+}
+
+impl Present {
+    /// Whether the session can do without this beat.
+    fn can_wait(&self) -> bool {
+        let spare = self.spare_beats.get();
+        let can_wait = spare > 0 && self.connection.is_flushed() && !self.has_missed.load(Ordering::Relaxed);
+        if can_wait {
+            self.spare_beats.set(spare - 1);
+        }
+        can_wait
+    }
 }
 
 /// A session that has asked a room to follow it.
@@ -179,54 +201,53 @@ impl Hall {
     }
 }
 
-/// A stored envelope on its way to those who follow its room.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) position: Position,
-    received_at: Duration,
-    sender: DeviceAddress,
-    recipient: Option<DeviceAddress>,
-    message: SharedMessage,
-}
-
-impl Entry {
-    /// `received_at` is on [`Clock::running`](crate::node::clock::Clock::running).
-    pub(super) fn new(position: Position, envelope: Envelope, received_at: Duration) -> Self {
-        let (sender, recipient) = (envelope.sender, envelope.recipient);
-        let message = SharedMessage::new(wire::Message::Envelope(wire::Entry { position, envelope }));
-        Self { position, received_at, sender, recipient, message }
-    }
-
-    fn is_for(&self, device: DeviceAddress) -> bool {
-        is_for(self.sender, self.recipient, device)
-    }
-}
-
-/// Whether an envelope of a room is sent to a device: if it is for that device, or for all but its sender.
-pub(super) fn is_for(sender: DeviceAddress, recipient: Option<DeviceAddress>, device: DeviceAddress) -> bool {
-    recipient.map_or(sender != device, |recipient| recipient == device)
-}
-
-/// New entries of a room, in order and without holes between them.
+/// What a room has stored is published.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub(super) struct Publish {
     pub(super) room_id: RoomId,
-    pub(super) entries: Arc<[Entry]>,
+    pub(super) publication: Arc<Publication>,
+    /// Kept until it is written, and dropped then: the room waits for that.
+    pub(super) unwritten: Unwritten,
 }
+
+/// Dropped by every shard when it has written what was published, or has lost it.
+pub(super) type Unwritten = Arc<oneshot::Sender<()>>;
 
 impl Handler<Publish> for Shard {
     type Result = ();
 
-    fn handle(&mut self, Publish { room_id, entries }: Publish, _: &mut Self::Context) {
+    fn handle(&mut self, Publish { room_id, publication, unwritten }: Publish, _: &mut Self::Context) {
         let mut rooms = self.hall.rooms.borrow_mut();
         let Some(Followers { published, sessions }) = rooms.get_mut(&room_id) else { return };
-        for entry in entries.iter() {
-            *published = entry.position.seq.max(*published);
-            let queued = sessions.values().filter(|follower| deliver(follower, entry)).count();
-            self.hall.meter.queued_live(Log::Room(room_id), queued, entry.received_at);
+        *published = publication.range().1.max(*published);
+        let mut queued = vec![0; publication.entries().len()];
+        let mut queued_whole = 0;
+        for follower in sessions.values() {
+            if deliver_whole(follower, &publication) {
+                queued_whole += 1;
+            } else {
+                let each = publication.entries().iter().zip(&mut queued);
+                each.for_each(|(entry, queued)| *queued += usize::from(deliver(follower, entry)));
+            }
         }
+        for (entry, queued) in publication.entries().iter().zip(queued) {
+            self.hall.meter.queued_live(Log::Room(room_id), queued + queued_whole, entry.received_at);
+        }
+        self.hall.unwritten.borrow_mut().push(unwritten);
     }
+}
+
+/// Queues all entries for a session at once, if it is to get all and is where they begin. Whether it did.
+fn deliver_whole(follower: &Follower, publication: &Publication) -> bool {
+    let (first, last) = publication.range();
+    let mut cursor = follower.cursor.get();
+    let is_next = cursor.publish_whole(first, last) && publication.is_whole_for(follower.device);
+    let is_queued = is_next && follower.connection.offer(publication.frames(follower.encoding)).is_ok();
+    if is_queued {
+        follower.cursor.set(cursor);
+    }
+    is_queued
 }
 
 /// Queues an entry for a session, and says whether it did. One that has missed something is woken to read the log.
@@ -238,7 +259,7 @@ fn deliver(follower: &Follower, entry: &Entry) -> bool {
         Published::Skip => return false,
         Published::Next if !entry.is_for(follower.device) => {}
         Published::Next => {
-            is_queued = follower.connection.offer(entry.message.frame(follower.encoding)).is_ok();
+            is_queued = follower.connection.offer(entry.frame(follower.encoding)).is_ok();
             if !is_queued {
                 cursor.fall_behind(seq);
                 follower.connection.wake();
@@ -420,5 +441,5 @@ impl Handler<WhoIsHere> for Shard {
     }
 }
 
-/// How often every session looks after itself: pings, expiry, a reader that does not read.
+/// How often every session looks after itself: pings, expiry, a reader that does not read. One that rests spares some.
 pub(super) const BEAT_EVERY: Duration = Duration::from_secs(1);

@@ -8,8 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::{Actor, Addr};
-use actix_codec::{Framed, FramedParts};
-use actix_http::header::AUTHORIZATION;
+use actix_codec::Framed;
 use actix_http::{HttpMessage, Request, h1};
 use actix_service::{Service, ServiceFactory};
 use actix_web::ResponseError;
@@ -78,45 +77,61 @@ where
     actix_service::always_ready!();
 
     /// Ends when the session does: the connection counts against the worker's limit until then.
-    fn call(&self, (mut request, framed): (Request, Framed<T, h1::Codec>)) -> Self::Future {
+    fn call(&self, (request, framed): (Request, Framed<T, h1::Codec>)) -> Self::Future {
         let (state, hall, shard) = (self.state.clone(), Rc::clone(&self.hall), Arc::clone(&self.shard));
         Box::pin(async move {
-            let FramedParts { io: mut stream, read_buf: arrived, .. } = framed.into_parts();
-            let admitted = admit(&state, &request).await;
-            // actix keeps requests to use them again; the token is not to stay with them.
-            request.headers_mut().clear();
-            drop(request);
-            match admitted {
-                // The seat is held as long as the socket is there.
-                Ok((accepted, session, _seat)) => {
-                    stream.write_all(&accepted.response()).await?;
-                    let session_parts = SessionParts {
-                        routes: state.routes.clone(),
-                        store: state.store.clone(),
-                        clock: state.clock.clone(),
-                        nonce_ttl: state.settings.custody.nonce_ttl_seconds.seconds(),
-                        state: state.clone(),
-                        hall: Rc::clone(&hall),
-                        shard,
-                    };
-                    let connection =
-                        Connection::new(Rc::clone(&hall.turn), Box::new(stream), &arrived, COMMAND_BYTES_MAX);
-                    drop(arrived);
-                    let (over, is_over) = oneshot::channel();
-                    let id = state.routes.next_connection();
-                    state.metrics.sockets.opened.increment(1);
-                    Session::new(id, accepted.encoding, connection, session_parts, session, over).start();
-                    // An error is the end too: the session has dropped its half.
-                    let _ = is_over.await;
-                }
-                Err(refused) => {
-                    state.metrics.sockets.refused.of([refused.code().as_str()]).increment(1);
-                    refuse(&mut stream, &refused).await?;
-                }
+            // In a box of its own: request, buffers and all are gone before the wait, which may last for days.
+            let opened = Box::pin(open(&state, hall, shard, request, framed)).await?;
+            // The seat is held as long as the socket is there.
+            if let Some((is_over, _seat)) = opened {
+                // An error is the end too: the session has dropped its half.
+                let _ = is_over.await;
             }
             Ok(())
         })
     }
+}
+
+/// Starts the session of a request that gets a socket. What tells its end, and the socket's place.
+async fn open<T>(
+    state: &Data<NodeState>,
+    hall: Rc<Hall>,
+    shard: Arc<Addr<Shard>>,
+    mut request: Request,
+    framed: Framed<T, h1::Codec>,
+) -> io::Result<Option<(oneshot::Receiver<()>, Seat<'_>)>>
+where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let FramedParts { io: mut stream, read_buf: arrived, .. } = framed.into_parts();
+    let admitted = admit(state, &request).await;
+    // actix keeps requests to use them again; the token is not to stay with them.
+    request.headers_mut().clear();
+    drop(request);
+    let (accepted, session, seat) = match admitted {
+        Ok(admitted) => admitted,
+        Err(refused) => {
+            state.metrics.sockets.refused.of([refused.code().as_str()]).increment(1);
+            refuse(&mut stream, &refused).await?;
+            return Ok(None);
+        }
+    };
+    stream.write_all(&accepted.response()).await?;
+    let connection = Connection::new(Rc::clone(&hall.turn), Box::new(stream), &arrived, COMMAND_BYTES_MAX);
+    let session_parts = SessionParts {
+        routes: state.routes.clone(),
+        store: state.store.clone(),
+        clock: state.clock.clone(),
+        nonce_ttl: state.settings.custody.nonce_ttl_seconds.seconds(),
+        state: state.clone(),
+        hall,
+        shard,
+    };
+    let (over, is_over) = oneshot::channel();
+    state.metrics.sockets.opened.increment(1);
+    let id = state.routes.next_connection();
+    Session::new(id, accepted.encoding, connection, session_parts, session, over).start();
+    Ok(Some((is_over, seat)))
 }
 
 /// Checks a request for a socket, and its token if it has one.

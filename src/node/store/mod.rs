@@ -23,6 +23,7 @@
 //! that the account's root or the device has not signed.
 
 mod accounts;
+mod appends;
 mod columns;
 mod commit_meter;
 mod device_grants;
@@ -43,6 +44,7 @@ mod room_log;
 mod rooms;
 mod sessions;
 mod tickets;
+mod whole;
 mod writer;
 
 use core::time::Duration;
@@ -70,12 +72,14 @@ pub use rooms::{NewRoom, Room};
 pub use sessions::{EndedSession, NewSession, NewTokens, Rotation, Session, SessionInfo};
 pub use writer::WriteCounts;
 
+use appends::Appends;
 use writer::WriterHandle;
 
 /// The store of a node. Clones are handles of the same one.
 #[derive(Clone, Debug)]
 pub struct Store {
     writer: WriterHandle,
+    appends: Appends,
     readers: SqlitePool,
 }
 
@@ -125,8 +129,10 @@ impl Store {
         if let Some(pages_max) = options.pages_max {
             writes = writes.pragma("max_page_count", pages_max.to_string());
         }
-        let mut connection = writes.connect().await?;
+        // What migrations commit is synced together, below, and not each by itself.
+        let mut connection = writes.clone().synchronous(SqliteSynchronous::Normal).connect().await?;
         migrations().run(&mut connection).await?;
+        sqlx::query("PRAGMA synchronous = FULL").execute(&mut connection).await?;
         sync_what_is_there(&mut connection).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(limits::READERS_MAX)
@@ -135,7 +141,8 @@ impl Store {
             .test_before_acquire(false)
             .connect_with(shared.read_only(true))
             .await?;
-        Ok(Self { writer: WriterHandle::start(connection, writes, options.meter), readers })
+        let (writer, appends) = (WriterHandle::start(connection, writes, options.meter), Appends::default());
+        Ok(Self { writer, appends, readers })
     }
 
     /// Refuses what comes from now on with [`StoreError::Closed`], finishes the writes that wait,

@@ -3,13 +3,15 @@
 //! A number is given in the transaction that stores the envelope, so what has one is there. The same id
 //! of the same device is stored once, whatever comes with it the second time.
 
-use sqlx::SqliteConnection;
+use sqlx::{Connection, SqliteConnection};
 
 use super::Store;
+use super::appends::{Batch, Outcome};
 use super::columns::{Blob, Integer};
 use super::error::StoreError;
 use super::limits::PAGE_SCAN_MAX;
 use super::log::{Outgoing, Size, entries, last_that_fits};
+use super::whole;
 use crate::ids::{DeviceAddress, LogEpoch, RoomId};
 use crate::wire::{Destination, Envelope, LogPage, PageLimit, Position, Timestamp};
 
@@ -42,8 +44,8 @@ impl Store {
         if envelopes.iter().any(|envelope| envelope.destination != Destination::Room(room_id)) {
             return Err(StoreError::Bug { what: "an envelope of another room" });
         }
-        let envelopes: Vec<_> = envelopes.iter().map(Outgoing::new).collect();
-        self.writer.write(move |db| Box::pin(append(db, room_id, envelopes, now))).await
+        let envelopes = envelopes.iter().map(Outgoing::new).collect();
+        self.appends.write(&self.writer, Batch { room_id, envelopes, now }).await
     }
 
     /// What is in a room's log past `after` for one device of a member: what is for the whole room, for it,
@@ -66,12 +68,25 @@ impl Store {
     }
 }
 
-async fn append(
-    db: &mut SqliteConnection,
-    room_id: RoomId,
-    envelopes: Vec<Outgoing>,
-    now: Timestamp,
-) -> Result<Vec<Appended>, StoreError> {
+/// Stores batches, in this order, and says of each what came of it. Where all of them can be stored whole, which is the rule, a
+/// few statements do it; otherwise it is looked at each envelope.
+pub(super) async fn append_all(db: &mut SqliteConnection, batches: Vec<Batch>) -> Result<Vec<Outcome>, StoreError> {
+    if let Some(outcomes) = whole::append(db, &batches).await? {
+        return Ok(outcomes);
+    }
+    let mut outcomes = Vec::with_capacity(batches.len());
+    for batch in batches {
+        let mut savepoint = db.begin().await?;
+        outcomes.push(match append(&mut savepoint, batch).await {
+            Ok(answers) => savepoint.commit().await.map(|()| Ok(answers))?,
+            Err(error) if error.is_environment() => return Err(error),
+            Err(error) => savepoint.rollback().await.map(|()| Err(error))?,
+        });
+    }
+    Ok(outcomes)
+}
+
+async fn append(db: &mut SqliteConnection, Batch { room_id, envelopes, now }: Batch) -> Outcome {
     let row: Option<(Blob<8>, Integer, bool)> =
         sqlx::query_as("SELECT epoch, head, closed_at IS NOT NULL FROM rooms WHERE room_id = ?")
             .bind(Blob(*room_id.as_bytes()))

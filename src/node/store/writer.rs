@@ -2,7 +2,7 @@
 //!
 //! A commit with `synchronous=FULL` waits for the disk. So the writer takes all that waits in its
 //! queue, runs it in one transaction, commits once, and answers each caller then. Each write has a
-//! savepoint of its own: one that is refused is rolled back alone. If the disk or the database
+//! savepoint of its own, if it is not the only one: one that is refused is rolled back alone. If the disk or the database
 //! fails, none of that commit is stored and all of its callers are told; the connection is opened
 //! anew for the next.
 //!
@@ -73,15 +73,25 @@ impl WriterHandle {
         F: for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let write = Write { work: Some(work), outcome: None, reply };
-        self.queue.try_send(Command::Write(Box::new(write))).map_err(|error| match error {
-            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
-            mpsc::error::TrySendError::Full(_) => {
-                self.counters.refused.fetch_add(1, Ordering::Relaxed);
-                StoreError::Busy
-            }
-        })?;
+        self.queue(Box::new(Write { work: Some(work), outcome: None, reply }))?;
         answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Queues a write, which answers for itself.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Closed`]; it is neither run nor answered then.
+    pub(super) fn queue(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
+        self.queue.try_send(Command::Write(job)).map_err(|error| match error {
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+            mpsc::error::TrySendError::Full(_) => self.refuse(),
+        })
+    }
+
+    /// Counts a write that there is no room for.
+    pub(super) fn refuse(&self) -> StoreError {
+        self.counters.refused.fetch_add(1, Ordering::Relaxed);
+        StoreError::Busy
     }
 
     /// Refuses further writes, and returns once those that wait are done and the connection is
@@ -116,8 +126,8 @@ enum Command {
 }
 
 /// A write of any type of answer.
-trait Job: Send {
-    /// Does it, on a savepoint that is kept on `Ok`.
+pub(super) trait Job: Send {
+    /// Does it, in a transaction or on a savepoint that is kept on `Ok`.
     fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> Work<'c, ()>;
 
     /// Tells its caller, once it is known whether the transaction is stored.
@@ -218,6 +228,14 @@ impl Writer {
         };
         let mut kept = 0;
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        if let [only] = jobs {
+            // It needs no savepoint: nothing else is in the transaction.
+            return match only.run(&mut transaction).await {
+                Ok(()) => transaction.commit().await.map(|()| 1).map_err(Into::into),
+                Err(error) if error.is_environment() => Err(error),
+                Err(_) => transaction.rollback().await.map(|()| 0).map_err(Into::into),
+            };
+        }
         for job in jobs {
             let mut savepoint = transaction.begin().await?;
             match job.run(&mut savepoint).await {

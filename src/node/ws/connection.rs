@@ -40,6 +40,8 @@ pub enum Arrival {
     Text(Bytes),
     /// Bytes.
     Binary(Bytes),
+    /// Nothing more for now: what was read is dealt with, or no more may be read.
+    Rest,
 }
 
 /// Why a connection ends from below.
@@ -187,18 +189,20 @@ impl Connection {
     /// # Errors
     /// [`ConnectionError::Gone`].
     pub fn poll_write(&self, context: &mut Context<'_>) -> Result<(), ConnectionError> {
-        self.waker.replace(Some(context.waker().clone()));
+        let is_known = self.waker.borrow().as_ref().is_some_and(|waker| waker.will_wake(context.waker()));
+        if !is_known {
+            self.waker.replace(Some(context.waker().clone()));
+        }
         self.write(context)
     }
 
     /// The same at the end of a turn, on behalf of the session. An error is met again by the session's own call.
     fn write_queued(&self) {
         self.is_queued.set(false);
-        let waker = self.waker.borrow().clone();
-        if let Some(waker) = waker
-            && self.write(&mut Context::from_waker(&waker)).is_err()
+        if let Some(waker) = &*self.waker.borrow()
+            && self.write(&mut Context::from_waker(waker)).is_err()
         {
-            waker.wake();
+            waker.wake_by_ref();
         }
     }
 
@@ -216,13 +220,7 @@ impl Connection {
         let mut queue = self.queue.borrow_mut();
         let mut stream = self.stream.borrow_mut();
         while !queue.frames.is_empty() {
-            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-            let count = queue.frames.iter().zip(&mut slices).fold(0, |count, (frame, slice)| {
-                *slice = IoSlice::new(frame);
-                count + 1
-            });
-            let slices = slices.get(..count).unwrap_or_default();
-            match Pin::new(&mut **stream).poll_write_vectored(context, slices)? {
+            match queue.poll_write(Pin::new(&mut **stream), context)? {
                 Poll::Ready(0) => return Err(ConnectionError::Gone),
                 Poll::Ready(written) => {
                     self.sent.set(self.sent.get() + written as u64);
@@ -305,6 +303,19 @@ impl Connection {
 }
 
 impl Queue {
+    /// Writes some of it, in one call.
+    fn poll_write(&self, stream: Pin<&mut dyn Stream>, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if let (1, Some(only)) = (self.frames.len(), self.frames.front()) {
+            return stream.poll_write(context, only);
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let count = self.frames.iter().zip(&mut slices).fold(0, |count, (frame, slice)| {
+            *slice = IoSlice::new(frame);
+            count + 1
+        });
+        stream.poll_write_vectored(context, slices.get(..count).unwrap_or_default())
+    }
+
     fn advance(&mut self, mut written: usize) {
         self.bytes = self.bytes.saturating_sub(written);
         while let Some(front) = self.frames.front_mut() {
@@ -326,6 +337,8 @@ impl Queue {
 #[derive(Debug)]
 pub struct Incomings {
     connection: Rc<Connection>,
+    /// A message has come since the last rest.
+    is_busy: bool,
     is_over: bool,
 }
 
@@ -333,7 +346,7 @@ impl Incomings {
     /// Of a connection, which has one reader.
     #[must_use]
     pub const fn of(connection: Rc<Connection>) -> Self {
-        Self { connection, is_over: false }
+        Self { connection, is_busy: false, is_over: false }
     }
 }
 
@@ -346,6 +359,10 @@ impl futures_core::Stream for Incomings {
         }
         let next = self.connection.poll_next(context);
         self.is_over = matches!(next, Poll::Ready(Err(_)));
+        let was_busy = core::mem::replace(&mut self.is_busy, matches!(next, Poll::Ready(Ok(_))));
+        if was_busy && next.is_pending() {
+            return Poll::Ready(Some(Ok(Arrival::Rest)));
+        }
         next.map(Some)
     }
 }
@@ -386,9 +403,14 @@ impl Turn {
     pub fn poll_write(&self, context: &mut Context<'_>) {
         self.waker.replace(Some(context.waker().clone()));
         // A list of its own: nothing that a write does may find it borrowed.
-        let queued = core::mem::take(&mut *self.queued.borrow_mut());
-        for connection in queued {
+        let mut queued = core::mem::take(&mut *self.queued.borrow_mut());
+        for connection in queued.drain(..) {
             connection.write_queued();
+        }
+        // Nothing was queued meanwhile, as a rule: the next turn has the memory of this one.
+        let mut later = self.queued.borrow_mut();
+        if later.is_empty() {
+            *later = queued;
         }
     }
 }
@@ -406,4 +428,4 @@ const READ_BYTES_MAX: usize = 64 * 1024;
 const SLICES_MAX: usize = 64;
 
 /// Places that an empty queue keeps.
-const FRAMES_KEPT: usize = 16;
+const FRAMES_KEPT: usize = 4;

@@ -6,6 +6,7 @@
 use core::cell::Cell;
 use core::future::Future;
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
@@ -14,7 +15,7 @@ use tokio::sync::oneshot;
 use super::{Direct, Identified, Session, SessionParts, Stage};
 use crate::ids::{DeviceAddress, LogEpoch, RoomId};
 use crate::node::actors::cursor::Cursor;
-use crate::node::actors::room::{Admit, Join, Relay};
+use crate::node::actors::room::{Admit, AdmitAll, Join, Relay};
 use crate::node::actors::shard::{Audience, Follower, Joining};
 use crate::node::actors::supervisor::refusal;
 use crate::node::entropy;
@@ -194,24 +195,43 @@ impl Session {
             Ok(room_id) => room_id,
             Err(code) => return self.answer(id, Err(code)),
         };
-        let routes = self.parts.routes.clone();
         let (reply, stored) = oneshot::channel();
-        let mut admit = Some(Admit { envelope, received_at: self.parts.clock.running(), reply });
-        // Here and not in the future below: futures of a session are polled in any order.
-        if let Some(room) = routes.live_room(room_id)
-            && let Some(admit) = admit.take()
-            && routes.offer(&room, admit).is_err()
-        {
-            return self.answer(id, Err(ErrorCode::Unavailable));
-        }
+        // In the order of the commands, and not in the future below: futures of a session are polled in any order.
+        self.gathered.push((room_id, Admit { envelope, received_at: self.parts.clock.running(), reply }));
         self.run(id, context, async move {
-            if let Some(admit) = admit {
-                let room = routes.room(room_id).await?;
-                routes.offer(&room, admit).map_err(|_| ErrorCode::Unavailable)?;
-            }
             let position = stored.await.unwrap_or(Err(ErrorCode::Unavailable))?;
             Ok(Some(Outcome::Sent(position)))
         });
+    }
+
+    /// Hands rooms the envelopes that one read has brought, together: they are stored together then, and told together.
+    pub(super) fn admit_gathered(&mut self, context: &mut Context<Self>) {
+        if self.gathered.is_empty() {
+            return;
+        }
+        let mut by_room: BTreeMap<RoomId, Vec<Admit>> = BTreeMap::new();
+        for (room_id, admit) in core::mem::take(&mut self.gathered) {
+            by_room.entry(room_id).or_default().push(admit);
+        }
+        for (room_id, admits) in by_room {
+            let routes = self.parts.routes.clone();
+            if let Some(room) = routes.live_room(room_id) {
+                // Those of a message that is refused are told, by the end of their `reply`.
+                let _ = routes.offer(&room, AdmitAll(admits));
+                continue;
+            }
+            let admitted = async move {
+                match routes.room(room_id).await {
+                    Ok(room) => drop(routes.offer(&room, AdmitAll(admits))),
+                    Err(code) => {
+                        for admit in admits {
+                            let _ = admit.reply.send(Err(code));
+                        }
+                    }
+                }
+            };
+            context.spawn(admitted.into_actor(self));
+        }
     }
 
     /// Whether an envelope is this device's own and its signature is as the room asks. Returns the room.

@@ -15,7 +15,7 @@ use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use super::{Direct, Session};
 use crate::ids::{DeviceAddress, LogEpoch, RoomId};
 use crate::node::actors::cursor::{Cursor, Published};
-use crate::node::actors::shard::is_for;
+use crate::node::actors::publication::is_for;
 use crate::node::actors::supervisor::refusal;
 use crate::node::store::StoreError;
 use crate::node::ws::connection::Full;
@@ -48,6 +48,11 @@ impl Followed {
     /// How far each log that is followed was read.
     pub(in crate::node::actors) fn cursors(&self) -> impl Iterator<Item = (Log, Cursor)> {
         self.feeds.iter().map(|(log, feed)| (*log, feed.cursor.get()))
+    }
+
+    /// Whether nothing is to be read from a log, or being read.
+    pub(super) fn is_level(&self) -> bool {
+        self.feeds.values().all(|feed| feed.cursor.get().is_live())
     }
 
     /// Follows a room no more. Whether it did.
@@ -96,6 +101,9 @@ impl Session {
         }
         let device = who.device;
         let followed = self.followed.borrow();
+        if followed.is_level() {
+            return;
+        }
         let reading = followed.feeds.values().filter(|feed| feed.cursor.get().is_reading()).count();
         // The one that was read last comes last.
         let after = self.last_read.unwrap_or(Log::Mailbox);

@@ -9,7 +9,7 @@ mod hello;
 
 pub(super) use feeds::Followed;
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::pin::Pin;
 use core::task::{Context as Task, Poll};
 use core::time::Duration;
@@ -21,7 +21,7 @@ use actix::{Actor, ActorContext, ActorFuture, Addr, AsyncContext, Context, Handl
 use actix_web::web::Data;
 use tokio::sync::oneshot;
 
-use super::room::Depart;
+use super::room::{Admit, Depart};
 use super::routes::Routes;
 use super::shard::{Hall, Present, Shard};
 use crate::ids::{AccountId, DeviceAddress, RoomId, SessionId};
@@ -57,6 +57,8 @@ pub(super) struct Session {
     stage: Stage,
     /// What it follows; the shard of its worker knows it too.
     followed: Rc<RefCell<Followed>>,
+    /// Envelopes for rooms that came with the last read: rooms get them together.
+    gathered: Vec<(RoomId, Admit)>,
     /// The log that was read last.
     last_read: Option<Log>,
     /// The last envelope of the mailbox that the session was told of.
@@ -64,6 +66,8 @@ pub(super) struct Session {
     /// Set by whoever had to tell of one and could not.
     has_missed: Arc<AtomicBool>,
     pulse: Pulse,
+    /// Beats that the shard need not tell while the session rests.
+    spare_beats: Rc<Cell<u32>>,
     /// Tells the connection's task that the session is over.
     _over: oneshot::Sender<()>,
 }
@@ -96,6 +100,8 @@ struct Pulse {
     silent_beats: u32,
     stalled_beats: u32,
     beats: u32,
+    /// Beats that were given up when the session last looked.
+    spared: u32,
 }
 
 impl Session {
@@ -114,10 +120,12 @@ impl Session {
             parts,
             stage: Stage::Unknown { session },
             followed: Rc::default(),
+            gathered: Vec::new(),
             last_read: None,
             mailbox_head: 0,
             has_missed: Arc::default(),
             pulse: Pulse::default(),
+            spare_beats: Rc::default(),
             _over: over,
         }
     }
@@ -145,6 +153,8 @@ impl Session {
     fn end(&mut self) {
         self.leave_everything();
         self.stage = Stage::Closing { beats: 0 };
+        // From here on each beat counts.
+        self.spare_beats.set(0);
     }
 
     /// Others see it gone at once, whatever the connection still does.
@@ -180,8 +190,14 @@ impl Actor for Session {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(MAILBOX_CAPACITY);
-        let (connection, followed) = (Rc::clone(&self.connection), Rc::clone(&self.followed));
-        self.parts.hall.enter(self.id, Present { session: context.address(), connection, followed });
+        let present = Present {
+            session: context.address(),
+            connection: Rc::clone(&self.connection),
+            followed: Rc::clone(&self.followed),
+            has_missed: Arc::clone(&self.has_missed),
+            spare_beats: Rc::clone(&self.spare_beats),
+        };
+        self.parts.hall.enter(self.id, present);
         context.add_stream(Incomings::of(Rc::clone(&self.connection)));
         context.spawn(Writer);
         if self.parts.state.readiness.is_stopping() {
@@ -200,6 +216,9 @@ impl Actor for Session {
 impl StreamHandler<Result<Arrival, ConnectionError>> for Session {
     fn handle(&mut self, arrival: Result<Arrival, ConnectionError>, context: &mut Self::Context) {
         let is_closing = matches!(self.stage, Stage::Closing { .. });
+        if !matches!(arrival, Ok(Arrival::Text(_) | Arrival::Binary(_))) {
+            self.admit_gathered(context);
+        }
         match arrival {
             // The client's answer to the node's close.
             Err(ConnectionError::Closed) if is_closing => context.stop(),
@@ -214,6 +233,7 @@ impl StreamHandler<Result<Arrival, ConnectionError>> for Session {
             Ok(Arrival::Text(bytes)) if self.encoding == Encoding::Json => self.take(&bytes, context),
             Ok(Arrival::Binary(bytes)) if self.encoding == Encoding::Cbor => self.take(&bytes, context),
             Ok(Arrival::Text(_) | Arrival::Binary(_)) => self.close(CloseCode::Misused),
+            Ok(Arrival::Rest) => {}
         }
     }
 
@@ -269,27 +289,37 @@ impl Handler<Beat> for Session {
             }
             return;
         }
+        let before = self.pulse.beats;
+        let elapsed = 1 + self.pulse.spared - self.spare_beats.take();
         if self.has_missed.swap(false, Ordering::Relaxed) {
             self.missed_direct();
         }
-        match self.beat() {
+        match self.beat(elapsed) {
             Some(code) => self.close(code),
             None => self.read_feeds(context),
         }
-        if self.pulse.beats.is_multiple_of(RECHECK_BEATS) {
+        if before / RECHECK_BEATS < self.pulse.beats / RECHECK_BEATS {
             self.recheck(context);
         }
+        self.pulse.spared = if self.rests() { SPARE_BEATS } else { 0 };
+        self.spare_beats.set(self.pulse.spared);
     }
 }
 
 impl Session {
+    /// Whether there is nothing that the next beats would do.
+    fn rests(&self) -> bool {
+        self.who().is_some() && self.followed.borrow().is_level()
+    }
+
     /// Pings a silent client, warns one whose token expires. Why the socket is to be closed, if it is.
-    fn beat(&mut self) -> Option<CloseCode> {
+    fn beat(&mut self, elapsed: u32) -> Option<CloseCode> {
         let (received, sent) = self.connection.traffic();
         let pulse = &mut self.pulse;
         let is_blocked = !self.connection.is_flushed();
-        pulse.beats = pulse.beats.saturating_add(1);
-        pulse.silent_beats = if pulse.received == received { pulse.silent_beats + 1 } else { 0 };
+        let silent_before = pulse.silent_beats;
+        pulse.beats = pulse.beats.saturating_add(elapsed);
+        pulse.silent_beats = if pulse.received == received { silent_before + elapsed } else { 0 };
         pulse.received = received;
         if !is_blocked || sent - pulse.sent >= STALLED_BYTES {
             (pulse.sent, pulse.stalled_beats) = (sent, 0);
@@ -302,7 +332,7 @@ impl Session {
         if pulse.silent_beats >= SILENT_BEATS_MAX {
             return Some(CloseCode::Silent);
         }
-        if pulse.silent_beats == PING_AFTER_BEATS {
+        if silent_before < PING_AFTER_BEATS && pulse.silent_beats >= PING_AFTER_BEATS {
             self.connection.push(frame::ping());
         }
         match &mut self.stage {
@@ -403,6 +433,9 @@ const SILENT_BEATS_MAX: u32 = 60;
 /// Beats in which a client takes less than so many bytes of what is queued: it reads nothing, or drop by drop.
 const STALLED_BEATS_MAX: u32 = 30;
 const STALLED_BYTES: u64 = 16 * 1024;
+
+/// Beats that a session gives up when nothing is under way: it looks every five seconds then.
+const SPARE_BEATS: u32 = 4;
 
 /// Beats that the end of a socket may take.
 const CLOSING_BEATS_MAX: u32 = 2;
