@@ -52,7 +52,9 @@ impl Publication {
             [only] => only.frame(encoding),
             entries => {
                 let mut frames = BytesMut::new();
-                entries.iter().for_each(|entry| frames.extend_from_slice(&entry.frame(encoding)));
+                for entry in entries {
+                    frames.extend_from_slice(&entry.frame(encoding));
+                }
                 frames.freeze()
             }
         };

@@ -141,8 +141,8 @@ impl Store {
             .test_before_acquire(false)
             .connect_with(shared.read_only(true))
             .await?;
-        let (writer, appends) = (WriterHandle::start(connection, writes, options.meter), Appends::default());
-        Ok(Self { writer, appends, readers })
+        let writer = WriterHandle::start(connection, writes, options.meter);
+        Ok(Self { writer, appends: Appends::default(), readers })
     }
 
     /// Refuses what comes from now on with [`StoreError::Closed`], finishes the writes that wait,
