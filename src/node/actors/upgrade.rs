@@ -8,7 +8,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::{Actor, Addr};
-use actix_codec::Framed;
+use actix_codec::{Framed, FramedParts};
+use actix_http::header::AUTHORIZATION;
 use actix_http::{HttpMessage, Request, h1};
 use actix_service::{Service, ServiceFactory};
 use actix_web::ResponseError;

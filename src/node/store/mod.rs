@@ -141,8 +141,11 @@ impl Store {
             .test_before_acquire(false)
             .connect_with(shared.read_only(true))
             .await?;
-        let writer = WriterHandle::start(connection, writes, options.meter);
-        Ok(Self { writer, appends: Appends::default(), readers })
+        Ok(Self {
+            writer: WriterHandle::start(connection, writes, options.meter),
+            appends: Appends::default(),
+            readers,
+        })
     }
 
     /// Refuses what comes from now on with [`StoreError::Closed`], finishes the writes that wait,
