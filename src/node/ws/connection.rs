@@ -12,7 +12,8 @@
 //! the protocol is closed with the code that says so. After a close nothing more is queued.
 
 use core::cell::{Cell, RefCell};
-use core::pin::Pin;
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker, ready};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -20,6 +21,7 @@ use std::rc::Rc;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::unconstrained;
 
 use super::close::CloseCode;
 use super::frame::{self, FrameError, FrameReader, Incoming};
@@ -402,6 +404,12 @@ impl Turn {
     /// for each connection.
     pub fn poll_write(&self, context: &mut Context<'_>) {
         self.waker.replace(Some(context.waker().clone()));
+        // Without tokio's budget, which lasts for 128 writes of a task: each session past it would be woken to write for itself.
+        let write = pin!(unconstrained(poll_fn(|_| Poll::Ready(self.write_queued()))));
+        let _ = write.poll(context);
+    }
+
+    fn write_queued(&self) {
         // A list of its own: nothing that a write does may find it borrowed.
         let mut queued = core::mem::take(&mut *self.queued.borrow_mut());
         for connection in queued.drain(..) {
