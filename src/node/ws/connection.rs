@@ -405,7 +405,10 @@ impl Turn {
     pub fn poll_write(&self, context: &mut Context<'_>) {
         self.waker.replace(Some(context.waker().clone()));
         // Without tokio's budget, which lasts for 128 writes of a task: each session past it would be woken to write for itself.
-        let write = pin!(unconstrained(poll_fn(|_| Poll::Ready(self.write_queued()))));
+        let write = pin!(unconstrained(poll_fn(|_| {
+            self.write_queued();
+            Poll::Ready(())
+        })));
         let _ = write.poll(context);
     }
 
