@@ -394,8 +394,12 @@ impl Turn {
     }
 
     fn enlist(&self, connection: Rc<Connection>) {
-        self.queued.borrow_mut().push(connection);
-        if let Some(waker) = &*self.waker.borrow() {
+        let mut queued = self.queued.borrow_mut();
+        queued.push(connection);
+        // The others find it awake.
+        if queued.len() == 1
+            && let Some(waker) = &*self.waker.borrow()
+        {
             waker.wake_by_ref();
         }
     }
