@@ -639,7 +639,7 @@ async fn a_node_that_stops_tells_its_sockets_to_come_again() {
     let envelope = pair.ada_writes("before").await;
     let sent = ada.send(&envelope).await.unwrap();
 
-    let stopped = pair.restart();
+    let stopped = Box::pin(pair.restart());
     let (pair, ()) = futures_util::future::join(stopped, async {
         let after =
             ada.until(|event| if let Message::Reconnect { after_ms, .. } = event { Some(after_ms) } else { None });
