@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use conclave::ids::ItemId;
+use conclave::ids::{ItemId, ItemType};
 use conclave::node::config::Bounded;
 use conclave::protocol::public::vault_digest;
+use conclave::protocol::vault::{PreparedWrite, SealedItem};
 use conclave::wire::{
-    CollectionSummary, ErrorCode, Problem, SealedContent, SecretText, VaultContent, VaultEntry, VaultItem, VaultPage,
-    VaultSummary, VaultWritten,
+    CollectionSummary, ErrorCode, Problem, PutVaultItem, SealedContent, SecretText, VaultContent, VaultEntry,
+    VaultItem, VaultPage, VaultSummary, VaultWritten,
 };
 use data_encoding::BASE64URL_NOPAD;
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::client::Person;
@@ -52,6 +53,29 @@ async fn put(node: &Api, token: &SecretText, path: &str, when: When<'_>, body: &
 async fn delete(node: &Api, token: &SecretText, number: u8, when: When<'_>, revision: u64) -> Answer {
     let path = format!("{}?revision={revision}&head={}", path(number), head(revision));
     Answer::of(node.request(Method::DELETE, &path).bearer_auth(token.expose()).header(when.0, when.1)).await
+}
+
+/// The request of a write that the core has prepared; without content it deletes.
+pub(crate) fn request(
+    node: &Api,
+    token: &SecretText,
+    path: &str,
+    write: &PreparedWrite,
+    content: Option<&(ItemType, SealedItem)>,
+) -> RequestBuilder {
+    let (revision, head) = (write.revision(), write.sealed_head.clone());
+    let request = if let Some((item_type, sealed)) = content {
+        let sealed = SealedContent::new(sealed.as_bytes().to_vec()).unwrap();
+        node.request(Method::PUT, path).json(&PutVaultItem { item_type: item_type.clone(), sealed, revision, head })
+    } else {
+        let head = base64(head.as_bytes());
+        node.request(Method::DELETE, &format!("{path}?revision={revision}&head={head}"))
+    };
+    let request = request.bearer_auth(token.expose());
+    match write.after {
+        0 => request.header(NEW.0, NEW.1),
+        after => request.header("if-match", format!("\"{after}\"")),
+    }
 }
 
 async fn list(node: &Api, token: &SecretText) -> VaultPage {

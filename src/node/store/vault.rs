@@ -164,6 +164,7 @@ async fn page(
     after: u64,
     limit: PageLimit,
 ) -> Result<VaultPage, StoreError> {
+    let after = Integer::new(after, "revision")?;
     // One transaction: the head is that of what is listed.
     let mut db = readers.begin().await?;
     let head: Option<(Integer, Vec<u8>)> =
@@ -181,7 +182,7 @@ async fn page(
     )
     .bind(Blob(*account_id.as_bytes()))
     .bind(collection.as_str())
-    .bind(Integer::new(after, "revision")?)
+    .bind(after)
     .bind(limit.get())
     .fetch_all(&mut *db)
     .await?;

@@ -214,6 +214,8 @@ async fn accounts_and_collections_do_not_see_each_other() {
     let unknown = store.vault_item(grace, &name("chats"), item_id(1)).await.unwrap_err();
     assert!(matches!(unknown, StoreError::UnknownVaultItem { .. }), "{unknown}");
     assert_eq!(all_of(&store, grace, "chats").await, (0, vec![]));
+    let past = store.vault_page(grace, &name("chats"), 1 << 63, PageLimit::default()).await.unwrap_err();
+    assert!(matches!(past, StoreError::OutOfRange { .. }), "{past}");
     let nobody = AccountId::generate(&mut rng(7));
     let unknown = store.write_vault(put(nobody, 1, 0, 1, "x"), QUOTA).await.unwrap_err();
     assert!(matches!(unknown, StoreError::UnknownAccount { .. }), "{unknown}");
