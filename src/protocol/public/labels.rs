@@ -87,6 +87,8 @@ labels! {
     VAULT_ENTRIES = b"conclave/v1/vault/entry-codes";
     /// HMAC input: the code of one entry.
     VAULT_ENTRY = b"conclave/v1/vault/one-entry";
+    /// HMAC input: the id of an item that has a name.
+    VAULT_ITEM_NAME = b"conclave/v1/vault/named-item";
     /// Hashed: a sealed item, as the node lists it.
     VAULT_DIGEST = b"conclave/v1/vault/digest";
     /// HKDF info and associated data: a keystore under a passphrase.

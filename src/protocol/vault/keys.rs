@@ -6,7 +6,7 @@ use rand_core::CryptoRng;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::{Head, ItemContext, SealedItem, VaultError};
-use crate::ids::{AccountId, CollectionName};
+use crate::ids::{AccountId, CollectionName, ItemId};
 use crate::protocol::derive::{self, HmacKey};
 use crate::protocol::public::{labels, limits};
 use crate::protocol::seal::one_use::{self, Purpose};
@@ -43,7 +43,7 @@ impl VaultKey {
 /// be sealed for another.
 pub struct CollectionKey {
     secret: Zeroizing<[u8; 32]>,
-    /// Of the codes that entries add up by.
+    /// Of the codes that entries add up by, and of ids that names have.
     entries: HmacKey,
     account_id: AccountId,
     collection: CollectionName,
@@ -106,6 +106,18 @@ impl CollectionKey {
             one_use::open(&self.secret, purpose(&place), sealed.as_bytes()).map_err(|_| VaultError::Open)?;
         padding::unpad(&mut plaintext).map_err(|_| VaultError::Open)?;
         Ok(plaintext)
+    }
+
+    /// The id of the item that an application knows by a name: the same name has the same one, and without the key nothing
+    /// of the name can be told from it.
+    #[must_use]
+    pub fn item_id(&self, name: &str) -> ItemId {
+        let code = self.entries.mac(&Writer::default().bytes(labels::VAULT_ITEM_NAME).bytes(name.as_bytes()).finish());
+        let mut id = [0; ItemId::LENGTH];
+        for (byte, from) in id.iter_mut().zip(code.iter()) {
+            *byte = *from;
+        }
+        ItemId::from_bytes(id)
     }
 
     /// Seals the collection's head.
