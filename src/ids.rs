@@ -167,7 +167,7 @@ pub enum NameError {
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident: $($(#[$known_doc:meta])* $known:ident = $text:literal),+) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Box<str>);
@@ -175,6 +175,17 @@ macro_rules! name {
         impl $name {
             /// Bytes of the longest name: it fits into a path and an index beside its account.
             pub const BYTES_MAX: usize = 64;
+
+            #[cfg(test)]
+            const KNOWN: &[&str] = &[$($text),+];
+
+            $(
+                $(#[$known_doc])*
+                #[must_use]
+                pub fn $known() -> Self {
+                    Self($text.into())
+                }
+            )+
 
             /// The text.
             #[must_use]
@@ -219,12 +230,20 @@ macro_rules! name {
 }
 
 name! {
-    /// One collection of a vault: `memories`, `chats`.
-    CollectionName
+    /// One collection of a vault.
+    CollectionName:
+    /// That of memories.
+    memories = "memories",
+    /// That of chat histories.
+    chats = "chats"
 }
 name! {
-    /// What kind of thing a vault item is: `memory`, `chat`.
-    ItemType
+    /// What kind of thing a vault item is.
+    ItemType:
+    /// A memory.
+    memory = "memory",
+    /// A chat history.
+    chat = "chat"
 }
 
 fn check_name(text: &str, bytes_max: usize) -> Result<(), NameError> {
@@ -336,6 +355,14 @@ mod tests {
         for text in ["aB", "a b", "a/", "a.", "a\0", "aé", "a%"] {
             assert_eq!(text.parse::<CollectionName>(), Err(NameError::Character { position: 1 }), "{text}");
         }
+    }
+
+    #[test]
+    fn known_names_are_names() {
+        for text in [CollectionName::KNOWN, ItemType::KNOWN].concat() {
+            assert_eq!(text.parse::<CollectionName>().unwrap().as_str(), text);
+        }
+        assert_eq!(ItemType::chat(), "chat".parse().unwrap());
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! What is written down of sign-ins, sessions, devices, keys and rooms: ids and counts, under the log target
+//! What is written down of sign-ins, sessions, devices, keys, rooms and vaults: ids and counts, under the log target
 //! `audit`. Never tokens, keys, names or addresses of the network; never who writes to whom.
 
 use tracing::info;
 
-use crate::ids::{AccountId, DeviceAddress, DeviceId, InvitationId, KeyId, RoomId, SessionId};
+use crate::ids::{AccountId, DeviceAddress, DeviceId, InvitationId, ItemId, KeyId, RoomId, SessionId};
 use crate::wire::{Role, RoomKeyType};
 
 /// The log target.
@@ -203,6 +203,24 @@ pub enum Event<'a> {
         /// The invitation.
         invitation: InvitationId,
     },
+    /// An item was put into a vault.
+    VaultItemPut {
+        /// Whose vault.
+        account: AccountId,
+        /// The item.
+        item: ItemId,
+        /// Its version.
+        version: u64,
+    },
+    /// An item of a vault was deleted.
+    VaultItemDeleted {
+        /// Whose vault.
+        account: AccountId,
+        /// The item.
+        item: ItemId,
+        /// The version of its deletion.
+        version: u64,
+    },
 }
 
 /// Writes an event down.
@@ -258,6 +276,12 @@ pub fn record(event: Event<'_>) {
         }
         Event::InvitationRevoked { room, account, invitation } => {
             info!(target: TARGET, %room, %account, %invitation, "invitation_revoked");
+        }
+        Event::VaultItemPut { account, item, version } => {
+            info!(target: TARGET, %account, %item, version, "vault_item_put");
+        }
+        Event::VaultItemDeleted { account, item, version } => {
+            info!(target: TARGET, %account, %item, version, "vault_item_deleted");
         }
     }
 }

@@ -286,6 +286,35 @@ error_codes! {
     IdempotencyKeyReused = "idempotency_key_reused",
     /// The account has as many idempotency keys as it may.
     TooManyIdempotencyKeys = "too_many_idempotency_keys",
+
+    /// The account's vault has no such item.
+    UnknownVaultItem = "unknown_vault_item",
+    /// The item was deleted; `present` is the version of its deletion.
+    VaultItemDeleted = "vault_item_deleted",
+    /// The call does not say which version of the item it is for.
+    PreconditionMissing = "precondition_missing",
+    /// The call is for another version of the item than the present; `present` is that, 0 if there is no item.
+    VaultVersionConflict = "vault_version_conflict",
+    /// The collection was written meanwhile; `present` is its revision.
+    VaultRevisionConflict = "vault_revision_conflict",
+    /// The account has as many vault items as it may, deleted ones included.
+    TooManyVaultItems = "too_many_vault_items",
+    /// The account has as many vault collections as it may.
+    TooManyCollections = "too_many_collections",
+    /// The items of the account's vault have as many bytes together as they may.
+    VaultFull = "vault_full",
+    /// The head of a vault collection is not authentic.
+    VaultHeadDoesNotOpen = "vault_head_does_not_open",
+    /// The node shows a vault collection as it was before what has been seen of it.
+    VaultRolledBack = "vault_rolled_back",
+    /// The node shows a vault collection without a write that has been seen.
+    VaultForked = "vault_forked",
+    /// What the node lists is not what is in the vault collection.
+    VaultEntriesMismatch = "vault_entries_mismatch",
+    /// The node hands out something else for a vault item.
+    VaultItemMismatch = "vault_item_mismatch",
+    /// The node does not hand out a vault item that is there.
+    VaultItemWithheld = "vault_item_withheld",
 }
 
 impl fmt::Display for ErrorCode {

@@ -64,6 +64,15 @@ pub const ENCRYPT_JSON_BYTES_MAX: usize = HELD_MESSAGE_BYTES_MAX + 1024;
 /// Bytes of the body of a call that decrypts: an envelope.
 pub const DECRYPT_JSON_BYTES_MAX: usize = ENVELOPE_BYTES_MAX + 1024;
 
+/// Bytes of a sealed vault item: what `protocol::public::limits` lets a client seal.
+pub const VAULT_SEALED_BYTES_MAX: usize = 1024 * 1024 + 81;
+
+/// Bytes of a collection's sealed head: that of 64 writers has 1,662.
+pub const VAULT_HEAD_BYTES_MAX: usize = 2 * 1024;
+
+/// Bytes of the body of a call that puts an item into a vault: both in base64 (four thirds), and the other fields.
+pub const VAULT_PUT_JSON_BYTES_MAX: usize = (VAULT_SEALED_BYTES_MAX + VAULT_HEAD_BYTES_MAX) / 3 * 4 + 1024;
+
 /// Entries of one page of a log, and elements of one page of a list.
 pub const PAGE_ENTRIES_MAX: usize = 256;
 

@@ -27,10 +27,12 @@ mod room;
 mod room_keys;
 #[cfg(feature = "node")]
 mod schema;
+mod sealed;
 mod secret_text;
 mod socket;
 mod timestamp;
 mod turn;
+mod vault;
 
 pub use auth::{
     AskDevice, CompleteFlow, DeviceStarted, FlowStarted, Provider, Providers, Refresh, SessionSummary, SessionTokens,
@@ -55,6 +57,7 @@ pub use room_keys::{
     DecryptMessage, DecryptedMessage, EncryptMessage, ExchangeKeys, MakeRoomKey, RoomKey, RoomKeyType, RoomKeys,
     RoomPublicKeys,
 };
+pub use sealed::SealedBytes;
 pub use secret_text::SecretText;
 pub use socket::{
     Answer, Command, CommandError, Credential, Delivery, Encoding, Entry, Log, Message, Outcome, Presence, SignalKind,
@@ -62,3 +65,7 @@ pub use socket::{
 };
 pub use timestamp::Timestamp;
 pub use turn::TurnCredentials;
+pub use vault::{
+    CollectionSummary, DeleteVaultItem, PutVaultItem, SealedContent, SealedHeadBytes, VaultContent, VaultEntry,
+    VaultItem, VaultPage, VaultSummary, VaultWritten,
+};

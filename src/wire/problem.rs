@@ -17,6 +17,9 @@ pub struct Problem {
     /// What it was about in this case.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub detail: Option<String>,
+    /// What is there now, where the call was for another version: of an item, or the revision of a collection.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub present: Option<u64>,
 }
 
 impl Problem {

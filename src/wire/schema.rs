@@ -11,9 +11,12 @@ use super::envelope::{Envelope, Form};
 use super::error_code::ErrorCode;
 use super::limits::{PAGE_ENTRIES_MAX, PAYLOAD_BYTES_MAX};
 use super::log_page::PageLimit;
+use super::sealed::SealedBytes;
 use super::secret_text::SecretText;
 use super::timestamp::Timestamp;
-use crate::ids::{AccountId, DeviceId, EnvelopeId, InvitationId, KeyId, LogEpoch, RoomId, SessionId};
+use crate::ids::{
+    AccountId, CollectionName, DeviceId, EnvelopeId, InvitationId, ItemId, ItemType, KeyId, LogEpoch, RoomId, SessionId,
+};
 
 /// Bytes as text: base64url without padding, whose last character has no stray bits.
 fn base64url(length: usize, description: &str) -> RefOr<Schema> {
@@ -56,6 +59,32 @@ identifiers! {
     InvitationId: "One invitation into a room",
     LogEpoch: "One life of a log",
     KeyId: "One public key",
+    ItemId: "One item of a vault, made by its client",
+}
+
+macro_rules! names {
+    ($($name:ident: $description:literal,)+) => {
+        $(
+            impl PartialSchema for $name {
+                fn schema() -> RefOr<Schema> {
+                    ObjectBuilder::new()
+                        .schema_type(Type::String)
+                        .description(Some($description))
+                        .min_length(Some(1))
+                        .max_length(Some(Self::BYTES_MAX))
+                        .pattern(Some("^[a-z0-9_-]+$"))
+                        .into()
+                }
+            }
+
+            impl ToSchema for $name {}
+        )+
+    };
+}
+
+names! {
+    CollectionName: "One collection of a vault, named by its client.",
+    ItemType: "What kind of thing a vault item is.",
 }
 
 impl<const N: usize> PartialSchema for Bytes<N> {
@@ -82,6 +111,24 @@ impl PartialSchema for ByteString {
 }
 
 impl ToSchema for ByteString {}
+
+impl<const MAX: usize> PartialSchema for SealedBytes<MAX> {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some(format!("1 to {MAX} bytes, sealed by the client, in base64url without padding.")))
+            .min_length(Some(2))
+            .max_length(Some((MAX * 4).div_ceil(3)))
+            .pattern(Some("^[A-Za-z0-9_-]+$"))
+            .into()
+    }
+}
+
+impl<const MAX: usize> ToSchema for SealedBytes<MAX> {
+    fn name() -> Cow<'static, str> {
+        format!("SealedBytes{MAX}").into()
+    }
+}
 
 impl PartialSchema for SecretText {
     fn schema() -> RefOr<Schema> {

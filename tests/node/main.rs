@@ -29,4 +29,5 @@ mod store;
 mod support;
 mod tls;
 mod turn;
+mod vault;
 mod zero_knowledge;

@@ -8,7 +8,7 @@ use conclave::node::config::Bounded;
 use conclave::wire::ErrorCode;
 use conclave::wire::limits::{
     DECRYPT_JSON_BYTES_MAX, DEVICE_LIST_JSON_BYTES_MAX, ENCRYPT_JSON_BYTES_MAX, PREKEYS_JSON_BYTES_MAX,
-    REQUEST_BYTES_MAX,
+    REQUEST_BYTES_MAX, VAULT_PUT_JSON_BYTES_MAX,
 };
 use reqwest::Method;
 use serde_json::json;
@@ -20,7 +20,7 @@ use crate::server::{Answer, TestNode};
 use crate::socket::Socket;
 
 /// Every call that takes JSON, and the most that its body may have.
-const CALLS: [(&str, &str, usize); 15] = [
+const CALLS: [(&str, &str, usize); 16] = [
     ("POST", "/api/auth/flows", REQUEST_BYTES_MAX),
     ("POST", "/api/auth/flows/complete", REQUEST_BYTES_MAX),
     ("POST", "/api/auth/refresh", REQUEST_BYTES_MAX),
@@ -36,6 +36,7 @@ const CALLS: [(&str, &str, usize); 15] = [
     ("POST", "/api/webrtc/rooms/AAAAAAAAAAAAAAAAAAAAAA/e2ee/keys/exchange", REQUEST_BYTES_MAX),
     ("POST", "/api/webrtc/rooms/AAAAAAAAAAAAAAAAAAAAAA/e2ee/encrypt", ENCRYPT_JSON_BYTES_MAX),
     ("POST", "/api/webrtc/rooms/AAAAAAAAAAAAAAAAAAAAAA/e2ee/decrypt", DECRYPT_JSON_BYTES_MAX),
+    ("PUT", "/api/vault/memories/AAAAAAAAAAAAAAAAAAAAAA", VAULT_PUT_JSON_BYTES_MAX),
 ];
 
 #[actix_web::test]

@@ -10,19 +10,28 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Stdio;
 
+use conclave::ids::{ItemId, ItemType};
+use conclave::protocol::backup::AccountSecrets;
 use conclave::protocol::machine::{Encrypt, Input, Place};
-use conclave::wire::{Encoding, Envelope, InvitationCreated, Joined, RoomSummary, SessionTokens, SocketTicket};
+use conclave::protocol::vault::{Change, Head, Inventory, ItemContext, Listing, SealedItem};
+use conclave::wire::{
+    Encoding, Envelope, InvitationCreated, Joined, RoomSummary, SessionTokens, SocketTicket, VaultItem, VaultWritten,
+};
+use data_encoding::BASE64URL_NOPAD;
 use ed25519_dalek::SigningKey;
 use rand_core::Rng;
 use serde_json::json;
 
 use crate::client::User;
 use crate::process::{NodeProcess, now};
-use crate::server::{Api, DataFolder};
+use crate::server::{Answer, Api, DataFolder};
 use crate::socket::Socket;
 use crate::support::{POLICY, rng};
+use crate::vault;
 
 const PLAINTEXT: &str = "a canary that only two people ever read";
+
+const MEMORY: &str = "a canary that somebody keeps for themselves";
 
 /// What is looked for, by its name.
 type Needles = BTreeMap<String, Vec<u8>>;
@@ -44,7 +53,7 @@ fn private_keys(user: &User, name: &str, seed: u64) -> Needles {
 
 /// A secret that the node knows as 32 bytes and gives out as text.
 fn token(needles: &mut Needles, name: &str, text: &str) {
-    let bytes = data_encoding::BASE64URL_NOPAD.decode(text.as_bytes()).unwrap();
+    let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).unwrap();
     needles.insert(format!("{name}, as bytes"), bytes);
     needles.insert(format!("{name}, as text"), text.as_bytes().to_vec());
 }
@@ -106,9 +115,40 @@ async fn whole_run(node: &Api) -> (Needles, Envelope) {
     let opened = grace.device.handle(Input::Open { envelope: &received, policy: POLICY }).unwrap();
     assert_eq!(opened.opened.unwrap().plaintext.as_slice(), plaintext, "grace has read it");
 
+    needles.insert("memory".to_owned(), MEMORY.as_bytes().to_vec());
+    needles.insert("vault key".to_owned(), keep_memories(node, &ada).await);
+
     let next: SessionTokens = node.refresh(&ada.person.tokens.refresh_token).await.ok();
     tokens(&mut needles, "ada, later", &next);
     (needles, received)
+}
+
+/// Puts a memory into a vault, another version of it in its place, and deletes a second one. Returns the vault's key.
+async fn keep_memories(node: &Api, user: &User) -> Vec<u8> {
+    let (account, mut rng) = (user.address().account_id, rng(330));
+    let secrets = AccountSecrets::generate(account, &mut rng);
+    let key = secrets.vault_key().collection_key(account, &"memories".parse().unwrap());
+    let mut inventory = Inventory::open(&key, &Head::default(), &Listing::default()).unwrap();
+    for (number, is_kept) in [(1, true), (1, true), (2, true), (2, false)] {
+        let (item_id, item_type) = (ItemId::from_bytes([number; 16]), "memory".parse::<ItemType>().unwrap());
+        let version = inventory.entry(item_id).map_or(0, |entry| entry.version) + 1;
+        let context = ItemContext { item_id, item_type: item_type.clone(), version };
+        let sealed = is_kept.then(|| key.seal(&context, MEMORY.as_bytes(), &mut rng).unwrap());
+        let change = Change { item_id, item_type: item_type.clone(), sealed: sealed.as_ref() };
+        let write = inventory.prepare(&key, user.address().device_id, change, &mut rng).unwrap();
+        let path = format!("/api/vault/memories/{item_id}");
+        let item = sealed.map(|sealed| (item_type, sealed));
+        let request = vault::request(node, user.person.token(), &path, &write, item.as_ref());
+        let written: VaultWritten = Answer::of(request).await.ok();
+        inventory.commit(write, written.updated_at);
+    }
+    let item_id = ItemId::from_bytes([1; 16]);
+    let item: VaultItem = node.get(&format!("/api/vault/memories/{item_id}"), Some(user.person.token())).await.ok();
+    let context = ItemContext { item_id, item_type: item.entry.item_type, version: 2 };
+    let sealed = SealedItem::parse(item.sealed.into_bytes()).unwrap();
+    assert_eq!(key.open(&context, &sealed).unwrap().as_slice(), MEMORY.as_bytes());
+    // Version, root key, vault key.
+    secrets.encode_secret()[33..].to_vec()
 }
 
 /// Which of them are in `bytes`.

@@ -40,7 +40,11 @@ const CODES: &str = "
     turn_not_configured
     custody_is_client no_room_keys unknown_room_key room_key_revoked room_key_replaced room_key_expired
     too_many_room_keys
-    idempotency_key_reused too_many_idempotency_keys";
+    idempotency_key_reused too_many_idempotency_keys
+    unknown_vault_item vault_item_deleted precondition_missing vault_version_conflict vault_revision_conflict
+    too_many_vault_items too_many_collections vault_full
+    vault_head_does_not_open vault_rolled_back vault_forked vault_entries_mismatch vault_item_mismatch
+    vault_item_withheld";
 
 /// Where the codes begin that no error of the machine and of public forms has: those of identities,
 /// safety numbers, vaults, keystores, backups and the node. The tests of these assert them.

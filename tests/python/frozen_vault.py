@@ -26,6 +26,10 @@ FILE = Path(__file__).parent.parent / "vault" / "frozen.json"
 
 VAULT_COLLECTION = b"conclave/v1/vault/collection"
 VAULT_ITEM = b"conclave/v1/vault/item"
+VAULT_HEAD = b"conclave/v1/vault/head"
+VAULT_ENTRIES = b"conclave/v1/vault/entry-codes"
+VAULT_ENTRY = b"conclave/v1/vault/one-entry"
+VAULT_DIGEST = b"conclave/v1/vault/digest"
 KEYSTORE = b"conclave/v1/keystore/passphrase"
 BACKUP = b"conclave/v1/backup/recovery"
 RECOVERY_CHECKSUM = b"conclave/v1/backup/checksum"
@@ -152,6 +156,36 @@ def vault():
     }
 
 
+def collection():
+    """An item of 400 sealed bytes, and what remains of one that was deleted; two devices have written."""
+    name, item_type = b"memories", b"memory"
+    place = ACCOUNT_ID + variable(name)
+    key = hkdf(None, VAULT_KEY, VAULT_COLLECTION + place, 32)
+    codes_key = hkdf(None, key, VAULT_ENTRIES, 32)
+    sealed = filled(0x01, 400)
+    digest = hashlib.sha256(VAULT_DIGEST + sealed).digest()
+    entries = [(filled(0xC0, 16), 2, 3, b"\x01" + u32(len(sealed)) + digest), (filled(0xD0, 16), 2, 4, b"\x00")]
+    codes = (
+        hmac.digest(codes_key, VAULT_ENTRY + item_id + variable(item_type) + u64(version) + u64(revision) + rest, "sha256")
+        for item_id, version, revision, rest in entries
+    )
+    total = bytes(a ^ b for a, b in zip(*codes))
+    writers = [(filled(0x03, 16), 4), (filled(0x05, 16), 3)]
+    head = b"\x01" + u64(4) + total + u32(2) + b"".join(device + u64(revision) for device, revision in writers)
+    return {
+        "account_secrets": ACCOUNT_SECRETS,
+        "account_id": ACCOUNT_ID,
+        "collection": name.decode(),
+        "item_type": item_type.decode(),
+        "entries": [
+            {"item_id": item_id, "version": version, "revision": revision} for item_id, version, revision, _ in entries
+        ],
+        "sealed_item": sealed,
+        "saved_head": head,
+        "sealed_head": seal(key, VAULT_HEAD, place + u64(4), head, filled(0x66, 32)),
+    }
+
+
 def keystore():
     passphrase, salt, content = "correct horse \u00e9", filled(0x33, 16), b"what a device keeps"
     memory_kib, iterations, lanes = 64 * 1024, 3, 1
@@ -219,7 +253,7 @@ def hex_bytes(value):
 
 
 def made():
-    parts = [backup, device_keys, keystore, safety_number, two_keys, vault]
+    parts = [backup, collection, device_keys, keystore, safety_number, two_keys, vault]
     return json.dumps({part.__name__: hex_bytes(part()) for part in parts}, indent=2) + "\n"
 
 

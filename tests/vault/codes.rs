@@ -26,6 +26,11 @@ fn codes() -> Vec<(ErrorCode, &'static str)> {
         (VaultError::TooLong { actual, limit }.code(), "vault_item_too_long"),
         (VaultError::Malformed(form).code(), "vault_item_malformed"),
         (VaultError::Open.code(), "vault_item_does_not_open"),
+        (VaultError::Head.code(), "vault_head_does_not_open"),
+        (VaultError::RolledBack { seen: 2, shown: 1 }.code(), "vault_rolled_back"),
+        (VaultError::Forked.code(), "vault_forked"),
+        (VaultError::Entries.code(), "vault_entries_mismatch"),
+        (VaultError::OtherItem.code(), "vault_item_mismatch"),
         (KeystoreError::PassphraseEmpty.code(), "passphrase_empty"),
         (KeystoreError::PassphraseTooLong { actual, limit }.code(), "passphrase_too_long"),
         (KeystoreError::BelowFloor { parameter, actual: 0, floor }.code(), "keystore_cost_too_low"),
@@ -56,7 +61,8 @@ fn every_error_has_its_code() {
 fn no_code_is_without_an_error() {
     let used: BTreeSet<ErrorCode> = codes().into_iter().map(|(code, _)| code).collect();
     let ours = ErrorCode::IdentityKeysMismatch..=ErrorCode::OutOfMemory;
-    for code in ErrorCode::ALL.iter().filter(|code| ours.contains(code)) {
+    let added = ErrorCode::VaultHeadDoesNotOpen..=ErrorCode::VaultItemMismatch;
+    for code in ErrorCode::ALL.iter().filter(|code| ours.contains(code) || added.contains(code)) {
         assert!(used.contains(code), "{code}");
     }
 }

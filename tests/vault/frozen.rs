@@ -5,9 +5,10 @@ use conclave::ids::{AccountId, ItemId};
 use conclave::protocol::backup::{AccountSecrets, Backup, RecoveryKey, open_backup};
 use conclave::protocol::identity::DeviceKeys;
 use conclave::protocol::keystore::{Passphrase, open_keystore};
-use conclave::protocol::public::SigningPublicKey;
+use conclave::protocol::public::{SigningPublicKey, vault_digest};
 use conclave::protocol::safety_number::{AccountKey, SafetyNumber, Sides};
-use conclave::protocol::vault::{ItemContext, SealedItem};
+use conclave::protocol::vault::{Head, Inventory, ItemContext, Listing, SealedItem};
+use conclave::wire::{SealedContent, SealedHeadBytes, Timestamp, VaultContent, VaultEntry};
 use data_encoding::HEXLOWER;
 use serde_json::Value;
 
@@ -41,6 +42,35 @@ fn a_vault_item_opens() {
     };
     let sealed = SealedItem::parse(bytes(&case["sealed"])).unwrap();
     assert_eq!(*key.open(&context, &sealed).unwrap(), bytes(&case["content"]));
+}
+
+#[test]
+fn a_collection_is_as_its_head_says() {
+    let case = frozen("collection");
+    let account_id = account_id(&case["account_id"]);
+    let secrets = AccountSecrets::decode(account_id, &bytes(&case["account_secrets"])).unwrap();
+    let key = secrets.vault_key().collection_key(account_id, &text(&case["collection"]).parse().unwrap());
+    let sealed = SealedContent::new(bytes(&case["sealed_item"])).unwrap();
+    let content = VaultContent { bytes: 400, digest: vault_digest(sealed.as_bytes()) };
+    let entry = |index: usize, content| {
+        let entry = &case["entries"][index];
+        VaultEntry {
+            item_id: ItemId::try_from(bytes(&entry["item_id"]).as_slice()).unwrap(),
+            item_type: text(&case["item_type"]).parse().unwrap(),
+            version: entry["version"].as_u64().unwrap(),
+            revision: entry["revision"].as_u64().unwrap(),
+            updated_at: Timestamp::from_millis(0),
+            content,
+        }
+    };
+    let entries = vec![entry(0, Some(content)), entry(1, None)];
+    let head = Some(SealedHeadBytes::new(bytes(&case["sealed_head"])).unwrap());
+    let listing = Listing { revision: 4, head, entries: entries.clone() };
+
+    let saved = Head::load(&bytes(&case["saved_head"])).unwrap();
+    let inventory = Inventory::open(&key, &saved, &listing).unwrap();
+    assert_eq!(inventory.head().save(), bytes(&case["saved_head"]));
+    assert_eq!(inventory.check(entries[0].item_id, &sealed), Ok(&entries[0]));
 }
 
 #[test]

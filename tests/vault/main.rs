@@ -5,6 +5,7 @@
 mod backup;
 mod codes;
 mod frozen;
+mod inventory;
 mod keystore;
 mod safety_number;
 mod vault;

@@ -53,6 +53,16 @@ fn an_item_is_refused_in_every_other_place() {
 }
 
 #[test]
+fn a_name_has_one_id_in_its_collection() {
+    let id = memories().item_id("session 7");
+    assert_eq!(memories().item_id("session 7"), id);
+    let others =
+        [memories().item_id("session 8"), memories().item_id(""), key(account(1), "chats").item_id("session 7")];
+    assert!(others.iter().all(|other| *other != id));
+    assert_ne!(key(account(2), "memories").item_id("session 7"), id);
+}
+
+#[test]
 fn any_changed_byte_is_refused() {
     for changed in with_each_byte_changed(sealed(b"tea").as_bytes()) {
         match SealedItem::parse(changed) {

@@ -226,6 +226,16 @@ section! {
 }
 
 section! {
+    /// Vaults: what each account may keep there. Items are sealed by its clients.
+    Vault in "vault" {
+        /// Items of one account, 1 to 1000000. What remains of a deleted one counts too.
+        items_per_account: Bounded<1, 1_000_000> = Bounded::of::<10_000>();
+        /// Mebibytes of the items of one account, as they are sealed, 1 to 1048576.
+        mebibytes_per_account: Bounded<1, 1_048_576> = Bounded::of::<256>();
+    }
+}
+
+section! {
     /// What the node counts, for Prometheus: `GET /metrics` at an address of its own. It is plain HTTP and asks for no
     /// token, also where the node speaks TLS: let those alone reach it who watch over the node.
     Metrics in "metrics" {
@@ -269,6 +279,8 @@ pub struct Settings {
     pub turn: Turn,
     /// Keys of rooms.
     pub custody: Custody,
+    /// Vaults.
+    pub vault: Vault,
     /// What the node counts.
     pub metrics: Metrics,
     /// What the node writes about itself.
@@ -283,7 +295,7 @@ impl Settings {
     pub fn load(file: Option<&Path>, environ: Environ) -> Result<Self, ConfigError> {
         let sign_in = [SignIn::KEYS, GitHub::KEYS, Google::KEYS, OpenId::KEYS].concat();
         let watched = [Metrics::KEYS, Log::KEYS].concat();
-        let rooms = [Limits::KEYS, Turn::KEYS, Custody::KEYS].concat();
+        let rooms = [Limits::KEYS, Turn::KEYS, Custody::KEYS, Vault::KEYS].concat();
         let known = [Server::KEYS, Tls::KEYS, Store::KEYS, &sign_in, &rooms, &watched].concat();
         let sources = Sources::read(file, environ, &known)?;
         let settings = Self {
@@ -297,6 +309,7 @@ impl Settings {
             limits: Limits::read(&sources)?,
             turn: Turn::read(&sources)?,
             custody: Custody::read(&sources)?,
+            vault: Vault::read(&sources)?,
             metrics: Metrics::read(&sources)?,
             log: Log::read(&sources)?,
         };
@@ -340,7 +353,8 @@ impl Settings {
     /// The settings as a documented TOML file.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let Self { server, tls, store, sign_in, github, google, openid, limits, turn, custody, metrics, log } = self;
+        let Self { server, tls, store, sign_in, github, google, openid, limits, turn, custody, vault, metrics, log } =
+            self;
         let mut text = HEADER.to_owned();
         server.print(&mut text);
         tls.print(&mut text);
@@ -352,6 +366,7 @@ impl Settings {
         limits.print(&mut text);
         turn.print(&mut text);
         custody.print(&mut text);
+        vault.print(&mut text);
         metrics.print(&mut text);
         log.print(&mut text);
         text

@@ -19,6 +19,7 @@ use crate::wire::{ErrorCode, Problem};
 pub struct ApiError {
     code: ErrorCode,
     detail: Option<String>,
+    present: Option<u64>,
     retry_after: Option<Duration>,
 }
 
@@ -26,13 +27,19 @@ impl ApiError {
     /// An error with its code alone.
     #[must_use]
     pub const fn new(code: ErrorCode) -> Self {
-        Self { code, detail: None, retry_after: None }
+        Self { code, detail: None, present: None, retry_after: None }
     }
 
     /// An error and what it was about: text that the caller sent, or may know.
     #[must_use]
     pub fn with_detail(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self { detail: Some(detail.into()), ..Self::new(code) }
+    }
+
+    /// The call was for another version than the present one.
+    #[must_use]
+    pub fn with_present(code: ErrorCode, present: u64) -> Self {
+        Self { present: Some(present), ..Self::new(code) }
     }
 
     /// Too many requests; one will be answered after `wait`.
@@ -97,7 +104,9 @@ impl ResponseError for ApiError {
             response.insert_header((WWW_AUTHENTICATE, "Bearer"));
         }
         let (status, title) = shape(self.code);
-        let problem = Problem { status, code: self.code, title: title.to_owned(), detail: self.detail.clone() };
+        let Self { code, detail, present, retry_after: _ } = self;
+        let problem =
+            Problem { status, code: *code, title: title.to_owned(), detail: detail.clone(), present: *present };
         let body = serde_json::to_string(&problem).unwrap_or_default();
         response.content_type(Problem::MEDIA_TYPE).body(body)
     }
@@ -135,6 +144,7 @@ pub(super) const fn shape(code: ErrorCode) -> (u16, &'static str) {
         Code::UnknownRoom => (404, "There is no such room, or you are no member of it."),
         Code::UnknownMember => (404, "The account is no member of the room."),
         Code::UnknownInvitation => (404, "The room has no such invitation."),
+        Code::UnknownVaultItem => (404, "Your vault has no such item."),
         Code::TurnNotConfigured => (404, "The node knows no TURN server."),
         Code::MethodNotAllowed => (405, "This path has no such method."),
         Code::RequestTimeout => (408, "The request took too long."),
@@ -157,9 +167,15 @@ pub(super) const fn shape(code: ErrorCode) -> (u16, &'static str) {
         Code::TooManyRoomKeys => (409, "The node holds as many keys as it may."),
         Code::TooManyInvitations => (409, "The room has as many invitations as it may."),
         Code::TooManyIdempotencyKeys => (409, "The account has as many idempotency keys as it may. They expire."),
+        Code::VaultRevisionConflict => (409, "The collection was written meanwhile. Read on, and write again."),
+        Code::TooManyVaultItems => (409, "Your vault has as many items as it may, deleted ones included."),
+        Code::TooManyCollections => (409, "Your vault has as many collections as it may."),
+        Code::VaultFull => (409, "The items of your vault are as long together as they may be."),
         Code::OtherLogEpoch => (409, "The position is of a log that is no more. Read from the beginning."),
         Code::PositionAhead => (409, "The position is past the head of the log."),
         Code::MailboxFull => (409, "The device's mailbox is full."),
+        Code::VaultItemDeleted => (410, "The item was deleted."),
+        Code::VaultVersionConflict => (412, "Another version of the item is there. Read it, and write again."),
         Code::BodyTooLarge => (413, "The body is over this call's limit."),
         Code::UnsupportedMediaType => (415, "The body is not of the content type that this call takes."),
         Code::DeviceListMalformed => (422, "The device list is over its limit or out of order."),
@@ -170,6 +186,7 @@ pub(super) const fn shape(code: ErrorCode) -> (u16, &'static str) {
         Code::SignatureInvalid => (422, "A signature does not hold."),
         Code::CustodyDisabled => (422, "This node keeps no keys of rooms."),
         Code::ProtectionUnsupported => (422, "This node carries no rooms that are protected in this way."),
+        Code::PreconditionMissing => (428, "Say which version it is for: If-Match: \"n\", or If-None-Match: *."),
         Code::RateLimited => (429, "Too many requests. Wait, then try again."),
         Code::Internal => (500, "The node made a mistake."),
         Code::ProviderUnavailable => (503, "The sign-in provider does not answer as it should. Try again."),
@@ -219,6 +236,12 @@ pub(super) const fn shape(code: ErrorCode) -> (u16, &'static str) {
         | Code::VaultItemTooLong
         | Code::VaultItemMalformed
         | Code::VaultItemDoesNotOpen
+        | Code::VaultHeadDoesNotOpen
+        | Code::VaultRolledBack
+        | Code::VaultForked
+        | Code::VaultEntriesMismatch
+        | Code::VaultItemMismatch
+        | Code::VaultItemWithheld
         | Code::PassphraseEmpty
         | Code::PassphraseTooLong
         | Code::KeystoreCostTooLow
@@ -271,6 +294,13 @@ impl From<StoreError> for ApiError {
             StoreError::TooManyInvitations { .. } => Self::new(ErrorCode::TooManyInvitations),
             StoreError::OtherRequest => Self::new(ErrorCode::IdempotencyKeyReused),
             StoreError::TooManyKeys { .. } => Self::new(ErrorCode::TooManyIdempotencyKeys),
+            StoreError::UnknownVaultItem { .. } => Self::new(ErrorCode::UnknownVaultItem),
+            StoreError::VaultItemDeleted { version } => Self::with_present(ErrorCode::VaultItemDeleted, version),
+            StoreError::VaultVersion { present } => Self::with_present(ErrorCode::VaultVersionConflict, present),
+            StoreError::VaultRevision { present } => Self::with_present(ErrorCode::VaultRevisionConflict, present),
+            StoreError::TooManyCollections { .. } => Self::new(ErrorCode::TooManyCollections),
+            StoreError::TooManyVaultItems { .. } => Self::new(ErrorCode::TooManyVaultItems),
+            StoreError::VaultFull { .. } => Self::new(ErrorCode::VaultFull),
             StoreError::OtherLogEpoch => Self::new(ErrorCode::OtherLogEpoch),
             StoreError::PositionAhead { .. } => Self::new(ErrorCode::PositionAhead),
             StoreError::OutOfRange { .. } => Self::with_detail(ErrorCode::MalformedRequest, error.to_string()),

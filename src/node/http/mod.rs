@@ -23,6 +23,7 @@ mod invitations;
 mod members;
 mod openapi;
 mod page;
+mod precondition;
 mod prekeys;
 mod rate_limit;
 mod room_keys;
@@ -32,6 +33,7 @@ mod sign_in;
 mod state;
 mod tickets;
 mod turn;
+mod vault;
 
 pub use error::ApiError;
 pub use extract::{SignedIn, Visitor, address, authenticate};
@@ -78,7 +80,8 @@ fn register(calls: &mut Calls<'_>) {
         .of("rooms", members::routes)
         .of("rooms", history::routes)
         .of("rooms", rooms::routes)
-        .of("room keys", room_keys::routes);
+        .of("room keys", room_keys::routes)
+        .of("vault", vault::routes);
 }
 
 fn register_development(calls: &mut Calls<'_>) {

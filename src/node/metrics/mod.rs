@@ -132,6 +132,19 @@ group! {
 }
 
 group! {
+    /// Vaults.
+    Vault {
+        /// Writes to vaults that are on disk, by kind: put, delete.
+        writes: Family<Counter> = "conclave_vault_writes_total" ["kind"];
+        /// Bytes of the sealed items that were put.
+        bytes: Counter = "conclave_vault_bytes_put_total";
+        /// Writes that were refused because there had been another one meanwhile, by what was not the expected: the version of
+        /// the item, the revision of the collection.
+        conflicts: Family<Counter> = "conclave_vault_conflicts_total" ["of"];
+    }
+}
+
+group! {
     /// The process.
     Process {
         /// When the node started, in seconds since 1970.
@@ -157,6 +170,8 @@ pub struct Metrics {
     pub writes: Writes,
     /// REST, and who may do what.
     pub calls: Calls,
+    /// Vaults.
+    pub vault: Vault,
     process: Process,
 }
 
@@ -171,6 +186,7 @@ impl Metrics {
             sockets: Sockets::register(&registry),
             writes: Writes::register(&registry),
             calls: Calls::register(&registry),
+            vault: Vault::register(&registry),
             process: Process::register(&registry),
             registry,
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::ids::{AccountId, DeviceAddress, InvitationId, RoomId, SessionId};
+use crate::ids::{AccountId, DeviceAddress, InvitationId, ItemId, RoomId, SessionId};
 
 /// Why a call of the store failed.
 ///
@@ -140,6 +140,48 @@ pub enum StoreError {
     TooManyKeys {
         /// Calls of an account that are remembered.
         limit: usize,
+    },
+    /// The account's vault has no such item.
+    #[error("there is no vault item {item_id}")]
+    UnknownVaultItem {
+        /// The item.
+        item_id: ItemId,
+    },
+    /// The item was deleted.
+    #[error("the vault item was deleted, as version {version}")]
+    VaultItemDeleted {
+        /// The version of its deletion.
+        version: u64,
+    },
+    /// The write comes after another version of the item.
+    #[error("version {present} of the vault item is stored")]
+    VaultVersion {
+        /// The stored version; 0 if there is no such item.
+        present: u64,
+    },
+    /// The write makes another revision of the collection than the next.
+    #[error("revision {present} of the collection is stored")]
+    VaultRevision {
+        /// The stored revision; 0 if the collection was never written.
+        present: u64,
+    },
+    /// The account has as many collections as it may.
+    #[error("more than {limit} collections of an account")]
+    TooManyCollections {
+        /// Collections of an account.
+        limit: u64,
+    },
+    /// The account has as many vault items as it may.
+    #[error("more than {limit} vault items of an account")]
+    TooManyVaultItems {
+        /// Items of an account, deleted ones included.
+        limit: u64,
+    },
+    /// The account's vault items are as long together as they may be.
+    #[error("more than {limit} bytes of vault items of an account")]
+    VaultFull {
+        /// Bytes of an account's items.
+        limit: u64,
     },
     /// The position is of another life of the log, or there is no log.
     #[error("the position is of another log")]

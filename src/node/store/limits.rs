@@ -70,6 +70,13 @@ pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(86_400);
 /// Calls of an account that are remembered so. An answer has 5,000 bytes at most: a bundle of prekeys.
 pub const IDEMPOTENCY_KEYS_MAX: usize = 256;
 
+/// Collections of one account's vault: an application has a few, and each write adds up what all of them hold.
+pub const VAULT_COLLECTIONS_MAX: u64 = 256;
+
+/// Writes to vaults that the writer has at once. They are of up to a megabyte each, and messages wait for the commit that
+/// they are in.
+pub const VAULT_WRITES_AT_ONCE_MAX: usize = 8;
+
 /// Envelopes that wait in one mailbox. Past it senders are told, so that they can tell the user: nothing
 /// that was acknowledged is dropped.
 pub const MAILBOX_ENVELOPES_MAX: u64 = 10_000;

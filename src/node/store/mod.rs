@@ -1,7 +1,7 @@
 //! What the node remembers, in one SQLite file: accounts, pending sign-ins, sessions, device lists,
-//! prekeys, rooms with their logs, and mailboxes. The store is the truth: what it has acknowledged is committed and synced to disk.
+//! prekeys, rooms with their logs, mailboxes, and vaults. The store is the truth: what it has acknowledged is committed and synced to disk.
 //!
-//! It holds public keys, routing data, sealed envelopes and hashes of tokens. The one secret in it is the PKCE
+//! It holds public keys, routing data, sealed envelopes and items, and hashes of tokens. The one secret in it is the PKCE
 //! verifier of a pending sign-in, which is deleted when that is completed or given up; deleted
 //! values are overwritten in the file (`secure_delete`), though the write-ahead log keeps them
 //! until it wraps.
@@ -18,7 +18,7 @@
 //!
 //! What an attacker who reads the file learns: who has an account and at which provider, which
 //! devices, how many prekeys are left and when somebody was last active; who is in which room, and who
-//! wrote to whom and when. They get no token and no key that opens anything. One who can write the file can give themselves
+//! wrote to whom and when; how many items are in whose vault, how long they are and how often they change. They get no token and no key that opens anything. One who can write the file can give themselves
 //! a session of anybody on this node, and keep back or swap lists and prekeys; clients refuse those
 //! that the account's root or the device has not signed.
 
@@ -45,14 +45,17 @@ mod rooms;
 mod sessions;
 mod tickets;
 mod whole;
+mod vault;
 mod writer;
 
 use core::time::Duration;
 use std::path::Path;
+use std::sync::Arc;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqlSafeStr, SqliteConnection, SqlitePool};
+use tokio::sync::Semaphore;
 
 pub use accounts::{IdentityError, ProviderIdentity};
 pub use commit_meter::CommitMeter;
@@ -70,6 +73,7 @@ pub use room_keys::KeyPlace;
 pub use room_log::Appended;
 pub use rooms::{NewRoom, Room};
 pub use sessions::{EndedSession, NewSession, NewTokens, Rotation, Session, SessionInfo};
+pub use vault::{VaultQuota, VaultWrite};
 pub use writer::WriteCounts;
 
 use appends::Appends;
@@ -81,6 +85,7 @@ pub struct Store {
     writer: WriterHandle,
     appends: Appends,
     readers: SqlitePool,
+    vault_writes: Arc<Semaphore>,
 }
 
 /// How a store is opened.
@@ -146,6 +151,8 @@ impl Store {
             appends: Appends::default(),
             readers,
         })
+        let vault_writes = Arc::new(Semaphore::new(limits::VAULT_WRITES_AT_ONCE_MAX));
+        Ok(Self { writer: WriterHandle::start(connection, writes, options.meter), readers, vault_writes })
     }
 
     /// Refuses what comes from now on with [`StoreError::Closed`], finishes the writes that wait,
@@ -202,6 +209,7 @@ fn migrations() -> Migrator {
         migration(4, "tickets", include_str!("migrations/0004_tickets.sql")),
         migration(5, "room keys", include_str!("migrations/0005_room_keys.sql")),
         migration(6, "idempotency", include_str!("migrations/0006_idempotency.sql")),
+        migration(7, "vault", include_str!("migrations/0007_vault.sql")),
     ])
 }
 

@@ -81,6 +81,16 @@ labels! {
     VAULT_COLLECTION = b"conclave/v1/vault/collection";
     /// HKDF info and associated data: one sealed item of a vault.
     VAULT_ITEM = b"conclave/v1/vault/item";
+    /// HKDF info and associated data: the head of a vault collection.
+    VAULT_HEAD = b"conclave/v1/vault/head";
+    /// HKDF info: the key of the codes of a collection's entries.
+    VAULT_ENTRIES = b"conclave/v1/vault/entry-codes";
+    /// HMAC input: the code of one entry.
+    VAULT_ENTRY = b"conclave/v1/vault/one-entry";
+    /// HMAC input: the id of an item that has a name.
+    VAULT_ITEM_NAME = b"conclave/v1/vault/named-item";
+    /// Hashed: a sealed item, as the node lists it.
+    VAULT_DIGEST = b"conclave/v1/vault/digest";
     /// HKDF info and associated data: a keystore under a passphrase.
     KEYSTORE = b"conclave/v1/keystore/passphrase";
     /// HKDF info and associated data: a backup under a recovery key.

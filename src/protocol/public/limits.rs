@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use crate::wire::limits::{DEVICES_MAX, VAULT_SEALED_BYTES_MAX};
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// After how long a device makes a new signed prekey and a new last-resort KEM prekey.
@@ -85,6 +87,11 @@ pub const ONE_USE_OVERHEAD_BYTES: usize = 1 + 32 + 32 + 16;
 
 /// Bytes of a sealed vault item, as a node stores it.
 pub const VAULT_ITEM_SEALED_BYTES_MAX: usize = VAULT_ITEM_PADDED_BYTES_MAX + ONE_USE_OVERHEAD_BYTES;
+
+const _: () = assert!(VAULT_ITEM_SEALED_BYTES_MAX == VAULT_SEALED_BYTES_MAX, "a node would refuse the largest item");
+
+/// Devices whose last write the head of a vault collection knows: as many as an account has at once.
+pub const VAULT_WRITERS_MAX: usize = DEVICES_MAX;
 
 /// Bytes of what a keystore holds. The keys of a device with its full supply of prekeys are under
 /// 100 KiB; larger state is sealed under a key that the keystore holds.

@@ -16,6 +16,7 @@ pub mod limits;
 mod prekeys;
 mod replay_window;
 mod signing_key;
+mod vault_digest;
 
 pub use agreement_key::{AgreementPublicKey, RatchetPublicKey};
 pub use device::{
@@ -32,3 +33,4 @@ pub use prekeys::{
 };
 pub use replay_window::{ReplayKey, ReplayWindow, StaleError};
 pub use signing_key::{SignatureBytes, SigningPublicKey};
+pub use vault_digest::vault_digest;

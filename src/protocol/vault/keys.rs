@@ -5,14 +5,14 @@ use core::fmt;
 use rand_core::CryptoRng;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-use super::{ItemContext, SealedItem, VaultError};
-use crate::ids::{AccountId, CollectionName};
-use crate::protocol::derive;
+use super::{Head, ItemContext, SealedItem, VaultError};
+use crate::ids::{AccountId, CollectionName, ItemId};
+use crate::protocol::derive::{self, HmacKey};
 use crate::protocol::public::{labels, limits};
 use crate::protocol::seal::one_use::{self, Purpose};
 use crate::protocol::seal::padding;
 use crate::protocol::secret::symmetric_key;
-use crate::wire::Writer;
+use crate::wire::{SealedHeadBytes, VaultContent, VaultEntry, Writer};
 
 symmetric_key! {
     /// The secret that every collection of one account's vault is sealed under.
@@ -34,7 +34,8 @@ impl VaultKey {
     pub fn collection_key(&self, account_id: AccountId, collection: &CollectionName) -> CollectionKey {
         let place = Writer::default().bytes(account_id.as_bytes()).variable(collection.as_str().as_bytes()).finish();
         let secret = derive::hkdf(&[], &[self.as_bytes()], &[labels::VAULT_COLLECTION, &place]);
-        CollectionKey { secret, account_id, collection: collection.clone() }
+        let entries = HmacKey::new(&derive::hkdf(&[], &[&*secret], &[labels::VAULT_ENTRIES]));
+        CollectionKey { secret, entries, account_id, collection: collection.clone() }
     }
 }
 
@@ -42,6 +43,8 @@ impl VaultKey {
 /// be sealed for another.
 pub struct CollectionKey {
     secret: Zeroizing<[u8; 32]>,
+    /// Of the codes that entries add up by, and of ids that names have.
+    entries: HmacKey,
     account_id: AccountId,
     collection: CollectionName,
 }
@@ -104,16 +107,73 @@ impl CollectionKey {
         padding::unpad(&mut plaintext).map_err(|_| VaultError::Open)?;
         Ok(plaintext)
     }
+
+    /// The id of the item that an application knows by a name: the same name has the same one, and without the key nothing
+    /// of the name can be told from it.
+    #[must_use]
+    pub fn item_id(&self, name: &str) -> ItemId {
+        let code = self.entries.mac(&Writer::default().bytes(labels::VAULT_ITEM_NAME).bytes(name.as_bytes()).finish());
+        let mut id = [0; ItemId::LENGTH];
+        for (byte, from) in id.iter_mut().zip(code.iter()) {
+            *byte = *from;
+        }
+        ItemId::from_bytes(id)
+    }
+
+    /// Seals the collection's head.
+    pub(super) fn seal_head(&self, head: &Head, rng: &mut impl CryptoRng) -> Result<SealedHeadBytes, VaultError> {
+        let place = self.head_place(head.revision());
+        let sealed =
+            one_use::seal(&self.secret, head_purpose(&place), &head.save(), rng).map_err(|_| VaultError::Head)?;
+        SealedHeadBytes::new(sealed).map_err(|_| VaultError::Head)
+    }
+
+    /// Opens the collection's head at a revision.
+    pub(super) fn open_head(&self, revision: u64, sealed: &SealedHeadBytes) -> Result<Head, VaultError> {
+        let place = self.head_place(revision);
+        let saved =
+            one_use::open(&self.secret, head_purpose(&place), sealed.as_bytes()).map_err(|_| VaultError::Head)?;
+        let head = Head::load(&saved).map_err(|_| VaultError::Head)?;
+        if head.revision() == revision { Ok(head) } else { Err(VaultError::Head) }
+    }
+
+    fn head_place(&self, revision: u64) -> Vec<u8> {
+        Writer::default()
+            .bytes(self.account_id.as_bytes())
+            .variable(self.collection.as_str().as_bytes())
+            .u64(revision)
+            .finish()
+    }
+
+    /// What an entry adds to the sum of a head. When it was written is the node's word alone, and not in it.
+    pub(super) fn entry_code(&self, entry: &VaultEntry) -> Zeroizing<[u8; 32]> {
+        let VaultEntry { item_id, item_type, version, revision, updated_at: _, content } = entry;
+        let writer = Writer::default()
+            .bytes(labels::VAULT_ENTRY)
+            .bytes(item_id.as_bytes())
+            .variable(item_type.as_str().as_bytes())
+            .u64(*version)
+            .u64(*revision);
+        let writer = match content {
+            None => writer.u8(0),
+            Some(VaultContent { bytes, digest }) => writer.u8(1).u32(*bytes).bytes(&digest.0),
+        };
+        self.entries.mac(&writer.finish())
+    }
 }
 
-// The name and the account are public; the secret wipes itself.
+// The name and the account are public; the keys wipe themselves.
 impl ZeroizeOnDrop for CollectionKey {}
 
 impl fmt::Debug for CollectionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { secret: _, account_id, collection } = self;
+        let Self { secret: _, entries: _, account_id, collection } = self;
         write!(f, "CollectionKey({account_id}/{collection}, ..)")
     }
+}
+
+fn head_purpose(place: &[u8]) -> Purpose<'_> {
+    Purpose { label: labels::VAULT_HEAD, context: place, plaintext_bytes_max: Head::ENCODED_LENGTH_MAX }
 }
 
 fn purpose(place: &[u8]) -> Purpose<'_> {

@@ -1,10 +1,13 @@
-//! Sealing the items of a vault: memories, chats, whatever an application keeps.
+//! The items of a vault: memories, chats, whatever an application keeps, sealed; and what is in a collection, vouched for.
 //!
 //! An account has one [`VaultKey`]; each collection has a [`CollectionKey`] derived from it, with
 //! the account and the collection's name bound in; each item is sealed with a key used once
 //! (`protocol::seal::one_use`, whose doc has the nonce's uniqueness argument), with its id, type and
-//! version bound in as well. Storing items, and knowing which version is the newest, is the
-//! caller's.
+//! version bound in as well.
+//!
+//! What is in a collection is said by its [`Head`], which each write makes anew and seals: how often the collection was
+//! written, what its entries add up to, and which revision each device wrote last. An [`Inventory`] holds what a node lists
+//! against it. Storing and sending is the caller's.
 //!
 //! ```text
 //! collection key = HKDF-SHA-256(no salt, vault key,
@@ -12,6 +15,11 @@
 //! context        = account_id 16 ∥ name's length u32 BE ∥ name ∥ item_id 16
 //!                  ∥ type's length u32 BE ∥ type ∥ version u64 BE
 //! sealed item    = version 1 ∥ salt 32 ∥ commitment 32 ∥ ciphertext ∥ tag 16     81 bytes added
+//! sealed head    = the same, with its own label and account_id 16 ∥ name's length u32 BE ∥ name ∥ revision u64 BE
+//! entry's code   = HMAC-SHA-256(HKDF-SHA-256(no salt, collection key, label),
+//!                  label ∥ item_id 16 ∥ type's length u32 BE ∥ type ∥ version u64 BE ∥ revision u64 BE
+//!                  ∥ 0, or 1 ∥ sealed bytes u32 BE ∥ digest 32)                  32 bytes
+//! sum            = exclusive or of the codes of all entries, deleted items' too  32 bytes
 //! ```
 //!
 //! Content is padded before it is sealed: to a power of two from 256 bytes to 1 MiB.
@@ -19,14 +27,29 @@
 //! - An item opens in its own place only: another account, collection, id, type or version refuses it.
 //! - A collection key opens its collection alone, and the vault key does not follow from it.
 //!
-//! What an attacker can still do: the node sees names, ids, types, versions and padded lengths, may
-//! withhold an item, and may answer with an older version *under that version's number*. So the
-//! caller asks for a version that it knows from elsewhere, or refuses one below the last it saw.
+//! - The entries that a node lists are those of the head, or the sums differ: an item's id stands among them once, so two
+//!   lists differ in some entry, whose code the node knows no more of than of the sum, which is sealed. That the sums agree all
+//!   the same has a chance of 2^-256.
+//! - Two heads of which neither follows the other never come together again: a device that has seen one refuses every head
+//!   that comes of the other, because it lacks a write that it knows of.
+//!
+//! What an attacker can still do: the node sees names, ids, types, versions, padded lengths and who writes when. It may
+//! withhold everything, which shows as an error. To a device that has seen nothing of a collection it may show the collection
+//! as it was at some earlier time, or as if there were none; that shows when the device learns of a later head, and at the
+//! latest when another device sees what it has written.
+//!
+//! Sources: Bellare, Guérin, Rogaway, "XOR MACs", CRYPTO 1995; Clarke et al., "Incremental Multiset Hash Functions", ASIACRYPT
+//! 2003 (sums of codes); Mazières, Shasha, "Building Secure File Systems out of Byzantine Storage", PODC 2002 (versions of
+//! writers, forks).
 
 mod error;
+mod head;
+mod inventory;
 mod item;
 mod keys;
 
 pub use error::VaultError;
+pub use head::Head;
+pub use inventory::{Change, Inventory, Listing, PreparedWrite};
 pub use item::{ItemContext, SealedItem};
 pub use keys::{CollectionKey, VaultKey};

@@ -7,6 +7,7 @@ mod failing;
 mod kills;
 mod ledger;
 mod load;
+mod vault;
 
 use disk::{Disk, Mode};
 use ledger::Fault;

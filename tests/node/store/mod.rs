@@ -15,6 +15,7 @@ mod room_keys;
 mod room_log;
 mod rooms;
 mod sessions;
+mod vault;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,10 +1,12 @@
 //! What handlers of the node take and answer.
 
 use actix_web::body::BoxBody;
-use actix_web::http::header::LOCATION;
+use actix_web::http::header::{ETAG, LOCATION};
 use actix_web::web::{Data, Form, Json, Path, Query};
 use actix_web::{HttpRequest, HttpResponse, Responder};
+use serde::Serialize;
 use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -13,11 +15,12 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::call::{Call, anything};
 use super::handler::{Answers, Takes};
-use crate::ids::{AccountId, DeviceId, InvitationId, KeyId, RoomId, SessionId};
+use crate::ids::{AccountId, CollectionName, DeviceId, InvitationId, ItemId, KeyId, RoomId, SessionId};
 use crate::node::http::body::{Body, OptionalJson, PageQuery};
 use crate::node::http::error::ApiError;
 use crate::node::http::extract::{SignedIn, Visitor};
 use crate::node::http::idempotency::{IdempotencyKey, KEY_MAX};
+use crate::node::http::precondition::Precondition;
 use crate::wire::{ErrorCode, PageLimit};
 
 impl Takes for Visitor {
@@ -44,6 +47,23 @@ impl Takes for IdempotencyKey {
         for code in [ErrorCode::MalformedRequest, ErrorCode::IdempotencyKeyReused, ErrorCode::TooManyIdempotencyKeys] {
             call.code(code);
         }
+    }
+}
+
+impl Takes for Precondition {
+    fn describe(call: &mut Call) {
+        let forms = [
+            ("If-Match", "^\"[1-9][0-9]*\"$", "The version that the call is for, in quotes."),
+            ("If-None-Match", "^\\*$", "In its place: there is no such thing yet."),
+        ];
+        for (name, pattern, description) in forms {
+            let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).build();
+            let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header);
+            let parameter = parameter.required(Required::False).description(Some(description));
+            call.parameter(parameter.schema(Some(schema)).build());
+        }
+        call.code(ErrorCode::MalformedRequest);
+        call.code(ErrorCode::PreconditionMissing);
     }
 }
 
@@ -101,8 +121,10 @@ impl<T: PartialSchema> IntoParams for PageQuery<T> {
 trait PathPart: ToSchema {}
 
 impl PathPart for AccountId {}
+impl PathPart for CollectionName {}
 impl PathPart for DeviceId {}
 impl PathPart for InvitationId {}
+impl PathPart for ItemId {}
 impl PathPart for KeyId {}
 impl PathPart for RoomId {}
 impl PathPart for SessionId {}
@@ -139,6 +161,32 @@ impl<T: Answers> Answers for Result<T, ApiError> {
 impl<T: ToSchema> Answers for Json<T> {
     fn describe(call: &mut Call) {
         call.answer_with::<T>("application/json");
+    }
+}
+
+/// What has versions; the answer's `ETag` is the version.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::node::http) struct Tagged<T> {
+    pub(in crate::node::http) version: u64,
+    pub(in crate::node::http) body: T,
+}
+
+impl<T: ToSchema> Answers for Tagged<T> {
+    fn describe(call: &mut Call) {
+        let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^\"[1-9][0-9]*\"$"));
+        let tag =
+            HeaderBuilder::new().schema(Some(schema.build())).description(Some("The version, in quotes.")).build();
+        let content = ContentBuilder::new().schema(Some(call.schema_of::<T>())).build();
+        let answer = ResponseBuilder::new().description("Done.").content("application/json", content);
+        call.answer(200, answer.header("ETag", tag).build());
+    }
+}
+
+impl<T: Serialize> Responder for Tagged<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        HttpResponse::Ok().insert_header((ETAG, format!("\"{}\"", self.version))).json(self.body)
     }
 }
 

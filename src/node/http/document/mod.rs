@@ -25,7 +25,7 @@ use super::error::ApiError;
 use crate::wire::ErrorCode;
 
 pub(super) use call::{Call, about};
-pub(super) use kinds::{Asset, NoContent, SeeOther};
+pub(super) use kinds::{Asset, NoContent, SeeOther, Tagged};
 
 use call::Described;
 use handler::Documented;
