@@ -126,6 +126,10 @@ identifier! {
     EnvelopeId, 16
 }
 identifier! {
+    /// One message, as its sender names it: the same in every envelope that carries it.
+    MessageId, 16
+}
+identifier! {
     /// One invitation into a room.
     InvitationId, 16
 }

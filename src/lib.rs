@@ -4,7 +4,7 @@
 //! `use crate::` and fails on any other edge):
 //!
 //! ```text
-//! ids ← wire ← protocol::public ← protocol (holder)
+//! ids ← wire ← protocol::public ← protocol (holder) ← client ← cli
 //!              protocol::public ← node ← cli
 //! ```
 //!
@@ -14,10 +14,13 @@
 //!   secret keys, is behind the feature `holder`.
 //! - `node`, behind the feature of that name: the server. It has no way to name a private key, but for `node::custody`,
 //!   behind the feature `custody`: rooms whose keys the node holds.
+//! - `client`, behind the feature of that name: the SDK. It holds a device's keys, and talks to a node.
 //! - `cli`, behind the feature of that name: the commands.
 
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod ids;
 #[cfg(feature = "node")]
 pub mod node;

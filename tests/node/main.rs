@@ -14,6 +14,8 @@ mod hostile;
 mod idempotency;
 mod logs;
 mod metrics;
+#[path = "../support/process.rs"]
+mod node_process;
 mod openapi;
 mod outsider;
 mod process;

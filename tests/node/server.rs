@@ -2,8 +2,6 @@
 //! HTTP client does to it.
 
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use conclave::node::clock::{Clock, ManualClock};
@@ -16,6 +14,8 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+
+pub(crate) use crate::node_process::DataFolder;
 
 /// When every test begins.
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -239,39 +239,5 @@ impl Answer {
         let query = self.header(LOCATION.as_str()).split_once("?code=").unwrap().1;
         let (code, state) = query.split_once("&state=").unwrap();
         (code.to_owned(), state.to_owned())
-    }
-}
-
-/// A folder that goes when the test does.
-pub(crate) struct DataFolder(PathBuf);
-
-#[expect(clippy::disallowed_methods, reason = "a node needs a folder")]
-impl DataFolder {
-    pub(crate) fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("conclave-node-{}-{number}", std::process::id()));
-        // What a killed run left behind under the same number.
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-
-    /// Writes a file into the folder.
-    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.0.join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    }
-}
-
-impl Drop for DataFolder {
-    #[expect(clippy::disallowed_methods, reason = "a node needs a folder")]
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -26,11 +26,13 @@ mod argon2id;
 mod error;
 mod passphrase;
 mod sealed;
+mod store_key;
 
 pub use argon2id::{Argon2Costs, Argon2Parameters};
 pub use error::{Argon2Parameter, KeystoreError};
 pub use passphrase::Passphrase;
 pub use sealed::{keystore_parameters, open_keystore, seal_keystore};
+pub use store_key::{StoreKey, StoreKeyError};
 
 #[cfg(test)]
 mod tests;

@@ -93,6 +93,10 @@ labels! {
     VAULT_DIGEST = b"conclave/v1/vault/digest";
     /// HKDF info and associated data: a keystore under a passphrase.
     KEYSTORE = b"conclave/v1/keystore/passphrase";
+    /// HKDF info and associated data: one record of a client's local store.
+    STORE_RECORD = b"conclave/v1/store/record";
+    /// HKDF info: the key that hides the names of a local store's records.
+    STORE_NAME = b"conclave/v1/store/name";
     /// HKDF info and associated data: a backup under a recovery key.
     BACKUP = b"conclave/v1/backup/recovery";
     /// Hashed: the checksum of a recovery key that is written down.

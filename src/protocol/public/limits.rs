@@ -97,6 +97,9 @@ pub const VAULT_WRITERS_MAX: usize = DEVICES_MAX;
 /// 100 KiB; larger state is sealed under a key that the keystore holds.
 pub const KEYSTORE_BYTES_MAX: usize = 256 * 1024;
 
+/// Bytes of one record of a client's local store. The largest is a session with all its skipped keys, under 256 KiB.
+pub const STORE_RECORD_BYTES_MAX: usize = 1024 * 1024;
+
 /// Bytes of a passphrase: far more than anybody types, and little to hash.
 pub const PASSPHRASE_BYTES_MAX: usize = 1024;
 

@@ -1,0 +1,58 @@
+//! Why a call to the node failed.
+
+use core::time::Duration;
+
+use crate::wire::ErrorCode;
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The node is not reached, or the connection broke. Whether it did what was asked is not known.
+    #[error("the node is not reached: {0}")]
+    Unreachable(#[from] reqwest::Error),
+    /// The node refuses.
+    #[error("the node refuses: {}", .code.as_str())]
+    Refused {
+        /// Why.
+        code: ErrorCode,
+        /// How long to wait before asking again.
+        retry_after: Option<Duration>,
+    },
+    /// Somebody answers who is no node, or a node that is no more itself.
+    #[error("no node answers, but an HTTP status of {status}")]
+    Status {
+        /// The status.
+        status: u16,
+    },
+    /// The answer is not of the form that was agreed.
+    #[error("the node's answer is malformed")]
+    Malformed,
+}
+
+impl ApiError {
+    /// The code of a refusal.
+    #[must_use]
+    pub const fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Refused { code, .. } => Some(*code),
+            Self::Unreachable(_) | Self::Status { .. } | Self::Malformed => None,
+        }
+    }
+
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable(_) => true,
+            Self::Refused { code, .. } => matches!(code, ErrorCode::RateLimited | ErrorCode::Unavailable),
+            Self::Status { status } => *status >= 500 || *status == 429,
+            Self::Malformed => false,
+        }
+    }
+
+    /// Whether the node does not take the access token any more.
+    #[must_use]
+    pub const fn is_signed_out(&self) -> bool {
+        matches!(self.code(), Some(ErrorCode::TokenRefused))
+    }
+}

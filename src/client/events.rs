@@ -1,0 +1,152 @@
+//! What the app is told.
+
+use core::time::Duration;
+
+use super::content::Receipt;
+use super::error::ClientError;
+use super::message::{Conversation, Message};
+use crate::ids::{AccountId, DeviceAddress, EnvelopeId, MessageId, RoomId};
+use crate::protocol::machine::Repair;
+use crate::wire::{ErrorCode, Log, Presence, RoomPolicy, TypingState};
+
+/// Something that the app may want to know.
+#[derive(Debug)]
+pub enum Event {
+    /// A socket is open.
+    Connected,
+    /// The socket is gone. What is sent meanwhile waits; the client connects again by itself.
+    Disconnected {
+        /// When it tries next; none if it does not.
+        retry_in: Option<Duration>,
+    },
+    /// A message came, or another device of this account has sent one. Each is told once; after a crash, the one that
+    /// the app was busy with is told again.
+    Message(Box<Message>),
+    /// The node has a message in every mailbox or log that it is for.
+    Sent {
+        /// Where it stands.
+        conversation: Conversation,
+        /// Which.
+        id: MessageId,
+    },
+    /// A message is given up for a device: the node refuses it for good.
+    NotSent {
+        /// Where it stands.
+        conversation: Conversation,
+        /// Which; none of a receipt or a request for repair.
+        id: Option<MessageId>,
+        /// Why.
+        reason: ErrorCode,
+    },
+    /// Somebody has received or read messages of this account.
+    Receipt {
+        /// Where they stand.
+        conversation: Conversation,
+        /// Who.
+        by: AccountId,
+        /// Which.
+        of: Vec<MessageId>,
+        /// Which of the two.
+        state: Receipt,
+    },
+    /// An envelope came that does not open.
+    Undecryptable {
+        /// Where it came; none if it was direct.
+        room: Option<RoomId>,
+        /// Who has sent it, by the node's word.
+        sender: DeviceAddress,
+        /// Which.
+        envelope: EnvelopeId,
+        /// Why.
+        reason: ErrorCode,
+        /// What the client does about it.
+        repair: Repair,
+    },
+    /// An account shows another root key: it was set up anew, or somebody stands between. Nothing is sent to it until
+    /// [`accept_identity`](super::Client::accept_identity).
+    IdentityChanged {
+        /// Whose.
+        account: AccountId,
+    },
+    /// An account has other devices than before, all certified by its root key.
+    DevicesChanged {
+        /// Whose.
+        account: AccountId,
+    },
+    /// Somebody reads the room from now on, by the node's word, whoever let them in.
+    MemberJoined {
+        /// Which room.
+        room: RoomId,
+        /// Who.
+        account: AccountId,
+    },
+    /// Somebody is no member any more. Nothing is sealed for them from now on.
+    MemberLeft {
+        /// Which room.
+        room: RoomId,
+        /// Who.
+        account: AccountId,
+    },
+    /// The room takes no more messages.
+    RoomClosed {
+        /// Which room.
+        room: RoomId,
+    },
+    /// The node shows another policy of a room than it had: it lies, and the room is not used any more.
+    PolicyChanged {
+        /// Which room.
+        room: RoomId,
+        /// The policy that holds.
+        pinned: RoomPolicy,
+        /// What the node shows.
+        shown: RoomPolicy,
+    },
+    /// A member has begun new sessions in a room.
+    KeysRotated {
+        /// Which room.
+        room: RoomId,
+        /// Who.
+        account: AccountId,
+    },
+    /// Somebody has come to a room or gone from it.
+    Presence {
+        /// Which room.
+        room: RoomId,
+        /// Who.
+        account: AccountId,
+        /// Which of the two.
+        state: Presence,
+    },
+    /// Somebody writes, or has stopped.
+    Typing {
+        /// Where.
+        room: RoomId,
+        /// Who.
+        account: AccountId,
+        /// Which of the two.
+        state: TypingState,
+    },
+    /// What was missed has been told; what comes now is new.
+    CaughtUp {
+        /// Of what.
+        log: Log,
+    },
+    /// The node has lost something between what this device has and what comes next.
+    Gap {
+        /// Of what.
+        log: Log,
+    },
+    /// The session on the node has ended. [`sign_in_again`](super::Client::sign_in_again) begins another.
+    SignedOut {
+        /// Why.
+        reason: ErrorCode,
+    },
+    /// Another program with this device has taken over the connection, or the node does not understand this one. The
+    /// client does not connect again by itself.
+    Refused,
+    /// The client has stopped: its store does not keep what it must, or it found a mistake of its own.
+    Stopped {
+        /// Why.
+        error: ClientError,
+    },
+}

@@ -1,0 +1,260 @@
+//! What comes from the node: opened, kept, and then told.
+//!
+//! The node gives each envelope at least once; the app hears of each message once. A message is kept under its writer's
+//! account and id, in the same commit that moves the session past it and saves how far the log was read.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use super::{ClientError, Worker, survive};
+use crate::client::content::{Body, Receipt, UnknownContent};
+use crate::client::events::Event;
+use crate::client::message::{Conversation, Message};
+use crate::ids::{AccountId, DeviceAddress, MessageId, RoomId};
+use crate::protocol::machine::{Input, MachineError, Opened, Repair};
+use crate::wire::{self, Entry, Envelope, ErrorCode, Log, Position};
+
+impl Worker {
+    /// A message of the node.
+    pub(super) async fn hear(&mut self, message: wire::Message) -> Result<(), ClientError> {
+        match message {
+            wire::Message::Ok(answer) => self.answered(answer).await?,
+            wire::Message::Error { id, code, retry_after_ms } => {
+                self.refused(id, code, retry_after_ms.map(Duration::from_millis)).await?;
+            }
+            wire::Message::Welcome { now, .. } => {
+                let (theirs, ours) = (now.as_millis(), self.clock.now().as_millis());
+                self.node_ahead_ms = i64::try_from(i128::from(theirs) - i128::from(ours)).unwrap_or(0);
+            }
+            wire::Message::Envelope(entry) => {
+                if let wire::Destination::Room(room) = entry.envelope.destination
+                    && self.rooms.contains_key(&room)
+                {
+                    self.entry(entry, Some(room)).await?;
+                }
+            }
+            wire::Message::Direct(entry) => self.entry(entry, None).await?,
+            wire::Message::CaughtUp { log, position } => self.caught_up(log, position).await?,
+            wire::Message::Gap { log, position } => self.gap(log, position),
+            wire::Message::PrekeysLow { one_time_prekeys, one_time_kem_prekeys } => {
+                self.refill(one_time_prekeys, one_time_kem_prekeys).await?;
+            }
+            wire::Message::SessionExpiring { .. } => {
+                let refreshed = self.refresh().await;
+                survive(refreshed)?;
+            }
+            wire::Message::Reconnect { after_ms, .. } => self.leave_at(Duration::from_millis(after_ms)),
+            wire::Message::DevicesChanged { account_id, .. } => {
+                let fetched = self.fetch_devices(account_id).await;
+                if survive(fetched)?.is_none() {
+                    self.fresh.remove(&account_id);
+                }
+            }
+            other => self.room_news(&other),
+        }
+        Ok(())
+    }
+
+    /// An envelope of a log.
+    async fn entry(&mut self, entry: Entry, room: Option<RoomId>) -> Result<(), ClientError> {
+        let Entry { position, envelope } = entry;
+        self.has_read(room, position);
+        // The node shows a device its own too.
+        if envelope.sender != self.machine.device().address() {
+            self.open(envelope, room).await?;
+        }
+        Ok(())
+    }
+
+    fn has_read(&mut self, room: Option<RoomId>, position: Position) {
+        match room {
+            None => {
+                self.mailbox = Some(position);
+                self.batch.put(super::state::MAILBOX, super::state::encode(&position));
+                self.ack_due = true;
+            }
+            Some(room_id) => {
+                if let Some(room) = self.rooms.get_mut(&room_id) {
+                    room.read = Some(position);
+                    self.save_room(room_id);
+                }
+            }
+        }
+    }
+
+    /// Opens an envelope; what cannot be opened yet is held.
+    pub(super) async fn open(&mut self, envelope: Envelope, room: Option<RoomId>) -> Result<(), ClientError> {
+        match self.try_open(&envelope, room).await {
+            Ok(opened) => self.opened(opened, room).await,
+            Err(error) if error.is_fatal() => Err(error),
+            Err(ClientError::Machine(error)) if error.repair() != Repair::AskUser => {
+                self.undecryptable(&envelope, room, &error).await
+            }
+            // A new identity that is to be accepted first, or a list that could not be fetched now.
+            Err(_) => {
+                self.hold(envelope, room);
+                Ok(())
+            }
+        }
+    }
+
+    async fn try_open(&mut self, envelope: &Envelope, room: Option<RoomId>) -> Result<Opened, ClientError> {
+        let policy = match room {
+            None => super::letters::direct_policy(),
+            Some(room) => self.rooms.get(&room).map_or_else(super::letters::direct_policy, |room| room.policy),
+        };
+        let outputs = match self.handle(Input::Open { envelope, policy }) {
+            Err(ClientError::Machine(error)) if error.repair() == Repair::FetchDevices => {
+                self.fetch_devices(envelope.sender.account_id).await?;
+                self.handle(Input::Open { envelope, policy })?
+            }
+            outputs => outputs?,
+        };
+        outputs.opened.ok_or(MachineError::Internal { what: "an envelope opened to nothing" }.into())
+    }
+
+    /// What was opened.
+    async fn opened(&mut self, opened: Opened, room: Option<RoomId>) -> Result<(), ClientError> {
+        let sender = opened.sender;
+        match Body::parse(&opened.plaintext) {
+            Ok(Body::Message { id, to, sent_at, content }) => {
+                let Some(conversation) = self.conversation(sender, room, to) else {
+                    self.refuse(&opened, room, ErrorCode::NotForThisDevice);
+                    return Ok(());
+                };
+                if self.find(sender.account_id, id).await?.is_some() {
+                    return Ok(());
+                }
+                let number = self.number();
+                let receipts = BTreeMap::new();
+                let message = Message { number, id, conversation, sender, sent_at, content, is_sent: true, receipts };
+                self.keep(&message);
+                self.owe_receipt(&message);
+                self.event(Event::Message(Box::new(message)));
+                Ok(())
+            }
+            Ok(Body::Receipt { of, state }) => self.receipt(sender.account_id, of, state).await,
+            Ok(Body::Repair { envelopes }) => self.send_again(sender, envelopes).await,
+            Err(UnknownContent) => {
+                self.refuse(&opened, room, ErrorCode::MessageMalformed);
+                Ok(())
+            }
+        }
+    }
+
+    /// Where a message stands. None if it was written to somebody else and is passed on here.
+    fn conversation(&self, sender: DeviceAddress, room: Option<RoomId>, to: Option<AccountId>) -> Option<Conversation> {
+        let own = self.machine.device().address().account_id;
+        match (room, to) {
+            (Some(room), None) => Some(Conversation::Room(room)),
+            (None, Some(to)) if sender.account_id == own => Some(Conversation::Direct(to)),
+            (None, Some(to)) if to == own => Some(Conversation::Direct(sender.account_id)),
+            _ => None,
+        }
+    }
+
+    fn refuse(&mut self, opened: &Opened, room: Option<RoomId>, reason: ErrorCode) {
+        let (sender, envelope) = (opened.sender, opened.envelope_id);
+        self.event(Event::Undecryptable { room, sender, envelope, reason, repair: Repair::Refuse });
+    }
+
+    async fn undecryptable(
+        &mut self,
+        envelope: &Envelope,
+        room: Option<RoomId>,
+        error: &MachineError,
+    ) -> Result<(), ClientError> {
+        let repair = error.repair();
+        // Read before: the node gives some twice.
+        if repair == Repair::Nothing {
+            return Ok(());
+        }
+        let (sender, reason) = (envelope.sender, error.code());
+        self.event(Event::Undecryptable { room, sender, envelope: envelope.id, reason, repair });
+        self.repair(envelope, room, repair).await
+    }
+
+    /// The message of an account and id, also if it was kept in this very turn.
+    pub(super) async fn find(&mut self, sender: AccountId, id: MessageId) -> Result<Option<Message>, ClientError> {
+        let name = Message::name(sender, id);
+        if let Some(staged) = self.batch.messages.iter().rev().find(|message| message.id == name) {
+            return Ok(Some(Message::load(staged)?));
+        }
+        let stored = self.store.message(&name).await?;
+        Ok(stored.as_ref().map(Message::load).transpose()?)
+    }
+
+    /// Saves a message with this turn.
+    pub(super) fn keep(&mut self, message: &Message) {
+        self.batch.messages.push(message.store());
+    }
+
+    async fn caught_up(&mut self, log: Log, position: Option<Position>) -> Result<(), ClientError> {
+        match log {
+            Log::Room(room) if !self.rooms.contains_key(&room) => return Ok(()),
+            Log::Room(room) => {
+                if let Some(position) = position {
+                    self.has_read(Some(room), position);
+                }
+            }
+            Log::Mailbox => {
+                let left = self.rest(|api| async move { api.prekeys_left().await }).await;
+                if let Some(left) = survive(left)? {
+                    self.refill(left.one_time_prekeys, left.one_time_kem_prekeys).await?;
+                }
+                // Only now: until what waited is read, it may need keys that are old.
+                self.maintain().await?;
+            }
+        }
+        self.event(Event::CaughtUp { log });
+        Ok(())
+    }
+
+    fn gap(&mut self, log: Log, position: Option<Position>) {
+        match log {
+            Log::Mailbox => {
+                self.mailbox = position;
+                match position {
+                    Some(position) => self.batch.put(super::state::MAILBOX, super::state::encode(&position)),
+                    None => self.batch.delete(super::state::MAILBOX),
+                }
+            }
+            Log::Room(room_id) => {
+                let Some(room) = self.rooms.get_mut(&room_id) else { return };
+                let was_read = room.read.is_some();
+                room.read = position;
+                self.save_room(room_id);
+                // A room that was never read has asked for everything that there is.
+                if !was_read {
+                    return;
+                }
+            }
+        }
+        self.event(Event::Gap { log });
+    }
+
+    async fn receipt(&mut self, by: AccountId, of: Vec<MessageId>, state: Receipt) -> Result<(), ClientError> {
+        let own = self.machine.device().address().account_id;
+        let mut told: Vec<(Conversation, Vec<MessageId>)> = Vec::new();
+        for id in of {
+            let Some(mut message) = self.find(own, id).await? else { continue };
+            let is_reader = match message.conversation {
+                Conversation::Direct(account) => account == by,
+                Conversation::Room(room) => self.rooms.get(&room).is_some_and(|room| room.members.contains(&by)),
+            };
+            if !is_reader || message.receipts.get(&by).is_some_and(|known| *known >= state) {
+                continue;
+            }
+            message.receipts.insert(by, state);
+            self.keep(&message);
+            match told.iter_mut().find(|(conversation, _)| *conversation == message.conversation) {
+                Some((_, of)) => of.push(id),
+                None => told.push((message.conversation, vec![id])),
+            }
+        }
+        for (conversation, of) in told {
+            self.event(Event::Receipt { conversation, by, of, state });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,242 @@
+//! Letters: what is to be sealed, and for whom. One is sealed as soon as all that it takes is there, and waits until then.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::outbox::{WAITING_MAX, Waiting};
+use super::{Worker, survive};
+use crate::client::content::{Body, Content};
+use crate::client::entropy;
+use crate::client::error::ClientError;
+use crate::client::events::Event;
+use crate::client::message::{Conversation, Message};
+use crate::ids::{AccountId, DeviceAddress, MessageId};
+use crate::protocol::machine::{Encrypt, Input, MachineError, Place};
+use crate::wire::{ErrorCode, RoomPolicy};
+
+/// Whom a letter is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::client) enum To {
+    /// Everybody who reads the conversation, and this user's other devices.
+    All,
+    /// One account's devices.
+    Account(AccountId),
+    /// One device.
+    Device(DeviceAddress),
+}
+
+/// Something that is to be sealed. Secret.
+#[derive(Clone, Serialize, Deserialize)]
+pub(in crate::client) struct Letter {
+    pub(in crate::client) conversation: Conversation,
+    pub(in crate::client) to: To,
+    /// Which message it is; none of a receipt or a request for repair.
+    pub(in crate::client) message: Option<MessageId>,
+    pub(in crate::client) body: Body,
+}
+
+impl core::fmt::Debug for Letter {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Letter({:?}, {:?}, ..)", self.conversation, self.to)
+    }
+}
+
+/// The policy of direct messages: keys with the clients, ratchets, signed envelopes.
+pub(super) fn direct_policy() -> RoomPolicy {
+    RoomPolicy::default()
+}
+
+impl Worker {
+    /// Writes a message: keeps it, and seals it or has it wait.
+    ///
+    /// # Errors
+    /// [`ClientError::OutboxFull`]; [`ClientError::NotJoined`], [`ClientError::PolicyChanged`];
+    /// [`MachineError::IdentityChanged`]; a message over its limit.
+    pub(in crate::client) async fn write(
+        &mut self,
+        conversation: Conversation,
+        content: Content,
+    ) -> Result<MessageId, ClientError> {
+        if self.outbox.len() + self.drafts.len() >= WAITING_MAX {
+            return Err(ClientError::OutboxFull);
+        }
+        let to = match conversation {
+            Conversation::Direct(account) => Some(account),
+            Conversation::Room(room) => {
+                self.usable(room)?;
+                None
+            }
+        };
+        let id = MessageId::generate(&mut entropy::generator()?);
+        let sent_at = self.clock.now();
+        let body = Body::Message { id, to, sent_at, content: content.clone() };
+        let letter = Letter { conversation, to: To::All, message: Some(id), body };
+        self.post(letter).await?;
+        let message = Message {
+            number: self.number(),
+            id,
+            conversation,
+            sender: self.machine.device().address(),
+            sent_at,
+            content,
+            is_sent: false,
+            receipts: BTreeMap::new(),
+        };
+        self.batch.messages.push(message.store());
+        self.is_done(conversation, id).await?;
+        Ok(id)
+    }
+
+    /// Seals a letter now, or has it wait behind those that wait already.
+    ///
+    /// # Errors
+    /// What waiting does not mend.
+    pub(super) async fn post(&mut self, letter: Letter) -> Result<(), ClientError> {
+        let must_wait = self.drafts.values().any(|draft| draft.conversation == letter.conversation);
+        if !must_wait {
+            match self.seal(&letter).await {
+                Err(error) if error.is_transient() || matches!(error, ClientError::SignedOut) => {}
+                done => return done,
+            }
+        }
+        let number = self.number();
+        self.drafts.insert(number, letter);
+        self.save_draft(number);
+        Ok(())
+    }
+
+    /// Seals the letters that wait, in order, as far as that goes.
+    pub(super) async fn seal_drafts(&mut self) -> Result<(), ClientError> {
+        let mut stuck = BTreeSet::new();
+        for number in self.drafts.keys().copied().collect::<Vec<_>>() {
+            let Some(letter) = self.drafts.get(&number).cloned() else { continue };
+            if stuck.contains(&letter.conversation) {
+                continue;
+            }
+            let sealed = self.seal(&letter).await;
+            match sealed {
+                Err(error) if error.is_fatal() => return Err(error),
+                Err(ClientError::Machine(MachineError::IdentityChanged { .. })) => {
+                    stuck.insert(letter.conversation);
+                    continue;
+                }
+                Err(error) if error.is_transient() || matches!(error, ClientError::SignedOut) => {
+                    self.retry_later();
+                    return Ok(());
+                }
+                Err(error) => {
+                    let reason = reason(&error);
+                    self.event(Event::NotSent { conversation: letter.conversation, id: letter.message, reason });
+                }
+                Ok(()) => {}
+            }
+            self.drafts.remove(&number);
+            self.save_draft(number);
+            if let Some(id) = letter.message {
+                self.is_done(letter.conversation, id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Seals a letter for every device that it is for, and puts the envelopes into the outbox.
+    async fn seal(&mut self, letter: &Letter) -> Result<(), ClientError> {
+        let own = self.machine.device().address().account_id;
+        let (place, policy) = match letter.conversation {
+            Conversation::Direct(_) => (Place::Direct, direct_policy()),
+            Conversation::Room(room) => (Place::Room(room), self.usable(room)?),
+        };
+        let accounts = match (letter.to, letter.conversation) {
+            (To::Account(account), _) => vec![account],
+            (To::Device(device), _) => vec![device.account_id],
+            (To::All, Conversation::Direct(account)) if account == own => vec![own],
+            (To::All, Conversation::Direct(account)) => vec![account, own],
+            (To::All, Conversation::Room(room)) => self.readers(room).await?,
+        };
+        let mut except = Vec::new();
+        let mut known = Vec::new();
+        for account in accounts {
+            if self.learn(account).await? {
+                known.push(account);
+            }
+        }
+        if let To::Device(device) = letter.to {
+            let devices = self.machine.device_list(device.account_id).map(|list| list.devices().to_vec());
+            let others = devices.into_iter().flatten().map(|other| other.address());
+            except.extend(others.filter(|other| *other != device));
+        }
+        let plaintext: Zeroizing<Vec<u8>> = letter.body.encode();
+        let envelopes = loop {
+            let encrypt = Encrypt { accounts: &known, except: &except, place, policy, plaintext: &plaintext };
+            let outputs = self.handle(Input::Encrypt(encrypt))?;
+            if outputs.claim.is_empty() {
+                break outputs.send;
+            }
+            for device in outputs.claim {
+                if !self.meet(device).await? {
+                    except.push(device);
+                }
+            }
+        };
+        for envelope in envelopes {
+            let number = self.number();
+            let (conversation, message) = (letter.conversation, letter.message);
+            if let Some(message) = message {
+                self.carries(&envelope, message);
+            }
+            self.outbox.put(number, Waiting { envelope, policy, conversation, message });
+            self.save_waiting(number);
+        }
+        Ok(())
+    }
+
+    /// Says so, if the node has all of a message.
+    pub(super) async fn is_done(&mut self, conversation: Conversation, id: MessageId) -> Result<(), ClientError> {
+        let is_letter = |letter: &Letter| letter.message == Some(id) && letter.conversation == conversation;
+        if self.outbox.has(conversation, id) || self.drafts.values().any(is_letter) {
+            return Ok(());
+        }
+        let own = self.machine.device().address();
+        if let Some(mut message) = self.find(own.account_id, id).await?
+            && message.sender == own
+            && !message.is_sent
+        {
+            message.is_sent = true;
+            self.keep(&message);
+            self.event(Event::Sent { conversation, id });
+        }
+        Ok(())
+    }
+
+    /// Sends what it can after a while.
+    pub(super) fn retry_later(&mut self) {
+        let at = tokio::time::Instant::now() + RETRY_AFTER;
+        self.retry_at = Some(self.retry_at.map_or(at, |before| before.min(at)));
+    }
+
+    /// The same, for what fails by itself.
+    pub(super) async fn try_seal_drafts(&mut self) -> Result<(), ClientError> {
+        if self.drafts.is_empty() || self.retry_at.is_some() {
+            return Ok(());
+        }
+        let sealed = self.seal_drafts().await;
+        survive(sealed).map(|_| ())
+    }
+}
+
+/// The code of what stands against sending something for good.
+fn reason(error: &ClientError) -> ErrorCode {
+    match error {
+        ClientError::Machine(error) => error.code(),
+        ClientError::Api(error) => error.code().unwrap_or(ErrorCode::Unavailable),
+        ClientError::NotJoined { .. } => ErrorCode::NotJoined,
+        ClientError::PolicyChanged { .. } => ErrorCode::OtherPolicy,
+        _ => ErrorCode::Internal,
+    }
+}
+
+/// Between two tries of what the node does not let through.
+const RETRY_AFTER: core::time::Duration = core::time::Duration::from_secs(2);

@@ -1,0 +1,291 @@
+//! The worker: the one task that owns a device's machine, its store and its socket.
+//!
+//! A turn takes one thing that happened (a call of the app, a message of the node, a time that has come) and does it.
+//! What is to be kept gathers in one batch; at the end of the turn the batch is committed, and only then events go to
+//! the app and commands to the node. So nothing leaves that a crash could make undone.
+//!
+//! - **Every wait is bounded**: calls to the node have timeouts; commands on the socket are answered in some later turn.
+//! - **Backpressure**: while the app has not taken its events, nothing is read from the node, which then keeps
+//!   what comes in its log. Calls of the app go on being served.
+//! - **A commit that fails ends the worker**: the machine in memory is ahead of the store then. Opening the store
+//!   again goes on from what was kept.
+
+mod answers;
+mod calls;
+mod connection;
+mod contacts;
+mod inbox;
+mod letters;
+mod link;
+mod outbox;
+mod repair;
+mod rooms;
+mod socket;
+mod state;
+mod tell;
+mod tokens;
+mod upkeep;
+
+use core::future::{Future, pending};
+use core::pin::Pin;
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+pub(super) use letters::Letter;
+pub(super) use rooms::Room;
+use state::Settings;
+pub(super) use state::{NODE, SECRETS, Saved, TOKENS, encode};
+pub use tell::Events;
+
+use super::api::{Api, ApiError};
+use super::clock::Clock;
+use super::entropy;
+use super::error::ClientError;
+use super::events::Event;
+use super::store::{Batch, LocalStore};
+use crate::ids::{AccountId, RoomId};
+use crate::protocol::backup::AccountSecrets;
+use crate::protocol::machine::{Input, Machine, Outputs};
+use crate::wire::{Position, Timestamp};
+use answers::Pending;
+use link::{BackOff, Link};
+use outbox::Outbox;
+use socket::Socket;
+use tell::Tell;
+
+/// Something that the app asks the worker to do.
+pub(super) type Job = Box<dyn for<'a> FnOnce(&'a mut Worker) -> JobDone<'a> + Send>;
+
+/// A job that is being done.
+pub(super) type JobDone<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// A device at work.
+#[derive(Debug)]
+pub(super) struct Worker {
+    // Who.
+    pub(super) machine: Machine,
+    pub(super) secrets: Option<AccountSecrets>,
+    api: Api,
+    session: tokens::Session,
+    settings: Settings,
+
+    // What is kept.
+    store: Box<dyn LocalStore>,
+    batch: Batch,
+    /// To be told once the batch is committed.
+    staged: Vec<Event>,
+    next_number: u64,
+    tell: Tell,
+    pub(super) rooms: BTreeMap<RoomId, Room>,
+    mailbox: Option<Position>,
+    outbox: Outbox,
+    drafts: BTreeMap<u64, Letter>,
+    /// Receipts that are owed.
+    owed: repair::Owed,
+    held: BTreeMap<u64, repair::Held>,
+    carried: repair::CarriedMap,
+    repairs: Vec<repair::Repairs>,
+
+    // The node.
+    link: Link,
+    back_off: BackOff,
+    under_way: BTreeMap<u32, Pending>,
+    next_command: u32,
+    /// The mailbox is saved up to here, which the node is not told yet.
+    ack_due: bool,
+    /// When to leave a node that stops.
+    reconnect_at: Option<Instant>,
+    is_registered: bool,
+    /// Rooms and members are as the node has them.
+    is_synced: bool,
+    fresh: BTreeMap<AccountId, Instant>,
+    /// The node's clock less ours, in milliseconds.
+    node_ahead_ms: i64,
+
+    // Time.
+    clock: Clock,
+    maintain_at: Timestamp,
+    retry_at: Option<Instant>,
+
+    jobs: mpsc::Receiver<Job>,
+    closing: Option<oneshot::Sender<()>>,
+    /// Why a call of the app could not be kept: the last thing that happens.
+    failed: Option<ClientError>,
+}
+
+impl Worker {
+    /// Works until the app closes it or lets go of it, or something fails that cannot be gone on from.
+    pub(super) async fn run(mut self) {
+        let ended = loop {
+            match self.turn().await {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        self.link = Link::Down { retry_at: None };
+        if let Err(error) = ended {
+            self.tell.end(Event::Stopped { error });
+        }
+        // What is committed is safe either way.
+        let _ = self.store.close().await;
+        if let Some(closing) = self.closing.take() {
+            let _ = closing.send(());
+        }
+    }
+
+    /// One turn. False if it was the last.
+    async fn turn(&mut self) -> Result<bool, ClientError> {
+        self.settle().await?;
+        let due = self.due_at();
+        let Self { jobs, link, tell, .. } = self;
+        let is_level = tell.is_level();
+        let wake = async {
+            match due {
+                Some(at) => sleep_until(at).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            job = jobs.recv() => {
+                // The last handle is gone.
+                let Some(job) = job else { return Ok(false) };
+                job(self).await;
+            }
+            arrival = link.next(), if is_level => self.arrived(arrival).await?,
+            () = tell.has_place(), if !is_level => {}
+            () = tell.is_taken() => {}
+            () = wake => self.tick().await?,
+        }
+        match self.failed.take() {
+            Some(error) => Err(error),
+            None => Ok(self.closing.is_none()),
+        }
+    }
+
+    /// Commits, tells the app, and gives the node what it is due.
+    async fn settle(&mut self) -> Result<(), ClientError> {
+        self.commit().await?;
+        self.tell.flush();
+        self.pump().await?;
+        self.commit().await
+    }
+
+    /// Saves what the turn has gathered; then it may be told.
+    pub(super) async fn commit(&mut self) -> Result<(), ClientError> {
+        let told = self.tell.unsaved();
+        if let Some(number) = told {
+            self.batch.put(state::TOLD, state::encode(&number));
+        }
+        if !self.batch.is_empty() {
+            self.store.commit(core::mem::take(&mut self.batch)).await?;
+        }
+        if let Some(number) = told {
+            self.tell.saved(number);
+        }
+        for event in self.staged.drain(..) {
+            self.tell.push(event);
+        }
+        Ok(())
+    }
+
+    /// Hands an input to the machine; what it says is to be saved is put into the batch.
+    pub(super) fn handle(&mut self, input: Input<'_>) -> Result<Outputs, ClientError> {
+        let mut outputs = self.machine.handle(input, self.clock.now(), &mut entropy::generator()?)?;
+        self.batch.add(core::mem::take(&mut outputs.changes));
+        Ok(outputs)
+    }
+
+    /// What has come from the node, and what else has come meanwhile: one commit for all.
+    async fn arrived(&mut self, arrival: link::Arrival) -> Result<(), ClientError> {
+        self.take(arrival).await?;
+        for _ in 1..ARRIVALS_PER_COMMIT_MAX {
+            match self.link.try_next() {
+                Some(arrival) => self.take(arrival).await?,
+                None => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// What is due by the clock.
+    async fn tick(&mut self) -> Result<(), ClientError> {
+        let now = Instant::now();
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.retry_at = None;
+            self.open_held().await?;
+        }
+        self.outbox.wake(now);
+        if self.reconnect_at.is_some_and(|at| at <= now) {
+            self.disconnect(Some(Duration::ZERO));
+        }
+        if self.link.retry_at().is_some_and(|at| at <= now) {
+            self.connect().await?;
+        }
+        if self.link.socket().is_some() && self.maintain_at <= self.clock.now() {
+            self.maintain().await?;
+        }
+        Ok(())
+    }
+
+    /// When something is due next.
+    fn due_at(&self) -> Option<Instant> {
+        let maintain = self.link.socket().map(|_| {
+            let wait = self.maintain_at.since(self.clock.now()).min(WAIT_MAX);
+            Instant::now() + wait.max(Duration::from_millis(10))
+        });
+        let retry = self.link.socket().and(self.retry_at);
+        [maintain, retry, self.reconnect_at, self.link.retry_at(), self.outbox.wakes_at()].into_iter().flatten().min()
+    }
+
+    /// Ends after this turn.
+    pub(super) fn close(&mut self, closed: oneshot::Sender<()>) {
+        self.closing = Some(closed);
+    }
+
+    /// Tells the app something once this turn is committed.
+    fn event(&mut self, event: Event) {
+        self.staged.push(event);
+    }
+
+    fn number(&mut self) -> u64 {
+        let number = self.next_number;
+        self.next_number += 1;
+        number
+    }
+
+    /// A call to the node. If it does not take the token any more, with the next one.
+    pub(super) async fn rest<T, F>(&mut self, call: impl Fn(Api) -> F + Send) -> Result<T, ClientError>
+    where
+        F: Future<Output = Result<T, ApiError>> + Send,
+    {
+        if self.session.is_ended {
+            return Err(ClientError::SignedOut);
+        }
+        match call(self.api.clone()).await {
+            Err(error) if error.is_signed_out() => {
+                self.refresh().await?;
+                Ok(call(self.api.clone()).await?)
+            }
+            answer => Ok(answer?),
+        }
+    }
+}
+
+/// What a failure means to something that is tried again by itself: only what cannot be gone on from is an error.
+fn survive<T>(result: Result<T, ClientError>) -> Result<Option<T>, ClientError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_fatal() => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Messages of the node that are taken before a commit.
+const ARRIVALS_PER_COMMIT_MAX: usize = 64;
+
+/// The longest sleep: clocks are set meanwhile.
+const WAIT_MAX: Duration = Duration::from_secs(3_600);

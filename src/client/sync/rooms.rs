@@ -1,0 +1,286 @@
+//! Rooms: followed on the socket, their members known, their policy pinned.
+//!
+//! Who is a member is the node's word; each change of it is told to the app. What the node cannot do is show a member as
+//! another account, read what is sealed, or have the policy be another than was pinned when the room was first seen.
+
+use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+
+use serde::{Deserialize, Serialize};
+
+use super::answers::Pending;
+use super::{ClientError, Worker};
+use crate::client::events::Event;
+use crate::ids::{AccountId, LogEpoch, RoomId};
+use crate::wire::{Command, Custody, ErrorCode, Message, Position, Presence, Protection, RoomPolicy, RoomSummary};
+
+/// A room of this account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::client) struct Room {
+    /// As it was first seen.
+    pub(in crate::client) policy: RoomPolicy,
+    /// As the app was told.
+    pub(in crate::client) members: BTreeSet<AccountId>,
+    /// How far the log was read.
+    pub(in crate::client) read: Option<Position>,
+    pub(in crate::client) is_closed: bool,
+    /// What the node has shown in place of the policy.
+    pub(in crate::client) shown: Option<RoomPolicy>,
+    #[serde(skip)]
+    following: Following,
+    /// Whether `members` is as the node has it.
+    #[serde(skip)]
+    is_level: bool,
+}
+
+/// Whether the socket follows a room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Following {
+    #[default]
+    No,
+    Asked,
+    Yes,
+}
+
+impl Room {
+    fn new(policy: RoomPolicy) -> Self {
+        let (members, following) = (BTreeSet::new(), Following::No);
+        Self { policy, members, read: None, is_closed: false, shown: None, following, is_level: false }
+    }
+
+    pub(in crate::client) fn is_followed(&self) -> bool {
+        self.following == Following::Yes
+    }
+
+    pub(super) fn unfollowed(&mut self) {
+        self.following = Following::No;
+        self.is_level = false;
+    }
+}
+
+impl Worker {
+    /// The policy of a room that can be written to.
+    ///
+    /// # Errors
+    /// [`ClientError::NotJoined`]; [`ClientError::PolicyChanged`] if the node has shown another one.
+    pub(super) fn usable(&self, room_id: RoomId) -> Result<RoomPolicy, ClientError> {
+        let room = self.rooms.get(&room_id).ok_or(ClientError::NotJoined { room: room_id })?;
+        match room.shown {
+            Some(shown) => Err(ClientError::PolicyChanged { room: room_id, pinned: room.policy, shown }),
+            None => Ok(room.policy),
+        }
+    }
+
+    /// Whom a message to a room is sealed for: its members, and so this user's other devices.
+    pub(super) async fn readers(&mut self, room_id: RoomId) -> Result<Vec<AccountId>, ClientError> {
+        let is_level = self.rooms.get(&room_id).is_some_and(|room| room.is_level);
+        if !is_level {
+            match self.fetch_members(room_id).await {
+                Ok(()) => {}
+                // As they were: who was removed meanwhile is refused by the node, which gives them nothing.
+                Err(error)
+                    if error.is_transient()
+                        && self.rooms.get(&room_id).is_some_and(|room| !room.members.is_empty()) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let room = self.rooms.get(&room_id).ok_or(ClientError::NotJoined { room: room_id })?;
+        Ok(room.members.iter().copied().collect())
+    }
+
+    /// Has the members of a room as the node has them, and tells the app what has changed.
+    async fn fetch_members(&mut self, room_id: RoomId) -> Result<(), ClientError> {
+        let members = self.rest(|api| async move { api.members(room_id).await }).await?;
+        let now: BTreeSet<AccountId> = members.into_iter().map(|member| member.account_id).collect();
+        let Some(room) = self.rooms.get_mut(&room_id) else { return Ok(()) };
+        let before = core::mem::replace(&mut room.members, now.clone());
+        room.is_level = true;
+        if before != now {
+            self.save_room(room_id);
+        }
+        let own = self.machine.device().address().account_id;
+        for account in before.symmetric_difference(&now).copied().filter(|account| *account != own) {
+            let is_in = now.contains(&account);
+            let (joined, left) =
+                (Event::MemberJoined { room: room_id, account }, Event::MemberLeft { room: room_id, account });
+            self.event(if is_in { joined } else { left });
+        }
+        Ok(())
+    }
+
+    /// Takes a room that this account is in, or checks it against what is known.
+    pub(in crate::client) fn see_room(&mut self, summary: &RoomSummary) -> Result<(), ClientError> {
+        let RoomSummary { room_id, policy, closed_at, .. } = *summary;
+        if let Entry::Vacant(place) = self.rooms.entry(room_id) {
+            place.insert(Room::new(policy));
+            self.save_room(room_id);
+        }
+        self.check_policy(room_id, policy)?;
+        if closed_at.is_some() {
+            self.room_closed(room_id);
+        }
+        self.follow(room_id);
+        Ok(())
+    }
+
+    fn check_policy(&mut self, room_id: RoomId, shown: RoomPolicy) -> Result<(), ClientError> {
+        let Some(room) = self.rooms.get_mut(&room_id) else { return Ok(()) };
+        let pinned = room.policy;
+        if pinned == shown {
+            return Ok(());
+        }
+        if room.shown != Some(shown) {
+            room.shown = Some(shown);
+            self.save_room(room_id);
+            self.event(Event::PolicyChanged { room: room_id, pinned, shown });
+        }
+        Err(ClientError::PolicyChanged { room: room_id, pinned, shown })
+    }
+
+    /// All rooms as the node has them.
+    pub(super) async fn sync_rooms(&mut self) -> Result<(), ClientError> {
+        let summaries = self.rest(|api| async move { api.rooms().await }).await;
+        let summaries = match summaries {
+            Ok(summaries) => summaries,
+            Err(error) => {
+                self.retry_later();
+                return Err(error);
+            }
+        };
+        let gone: Vec<RoomId> =
+            self.rooms.keys().copied().filter(|known| !summaries.iter().any(|room| room.room_id == *known)).collect();
+        for room_id in gone {
+            self.room_left(room_id);
+        }
+        for summary in &summaries {
+            match self.see_room(summary) {
+                Ok(()) | Err(ClientError::PolicyChanged { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        for summary in &summaries {
+            if let Err(error) = self.fetch_members(summary.room_id).await {
+                self.retry_later();
+                return Err(error);
+            }
+        }
+        self.is_synced = true;
+        Ok(())
+    }
+
+    /// Asks the socket for a room's log.
+    fn follow(&mut self, room_id: RoomId) {
+        let Some(room) = self.rooms.get(&room_id) else { return };
+        let is_ours =
+            matches!(room.policy, RoomPolicy { custody: Custody::Client, protection: Protection::Ratchet, .. });
+        if room.following != Following::No || room.shown.is_some() || !is_ours {
+            return;
+        }
+        // What was sealed for this device between its joining and now is in the log: a room that was never read is read
+        // from its beginning, which the node does for an epoch that it does not know.
+        let after = room.read.or(Some(Position { epoch: LogEpoch::from_bytes([0; 8]), seq: 0 }));
+        if self.command(Pending::Join(room_id), |id| Command::Join { id, room_id, after })
+            && let Some(room) = self.rooms.get_mut(&room_id)
+        {
+            room.following = Following::Asked;
+        }
+    }
+
+    pub(super) fn follow_again(&mut self, room_id: RoomId) {
+        if let Some(room) = self.rooms.get_mut(&room_id) {
+            room.following = Following::No;
+        }
+        self.follow(room_id);
+    }
+
+    pub(super) fn joined(&mut self, room_id: RoomId, policy: RoomPolicy, _head: Position, online: Vec<AccountId>) {
+        if let Some(room) = self.rooms.get_mut(&room_id) {
+            room.following = Following::Yes;
+        }
+        if self.check_policy(room_id, policy).is_err() {
+            return;
+        }
+        for account in online {
+            self.event(Event::Presence { room: room_id, account, state: Presence::Online });
+        }
+    }
+
+    pub(super) fn join_refused(&mut self, room_id: RoomId, code: ErrorCode) {
+        if let Some(room) = self.rooms.get_mut(&room_id) {
+            room.following = if code == ErrorCode::AlreadyJoined { Following::Yes } else { Following::No };
+        }
+        if code != ErrorCode::AlreadyJoined {
+            // Whether it is still a room of ours is looked up anew.
+            self.is_synced = false;
+            self.retry_later();
+        }
+    }
+
+    /// This account is no member any more: what waits for the room is given up.
+    pub(in crate::client) fn room_left(&mut self, room_id: RoomId) {
+        if self.rooms.remove(&room_id).is_none() {
+            return;
+        }
+        self.save_room(room_id);
+        for number in self.outbox.of_room(room_id) {
+            if let Some(waiting) = self.outbox.remove(number) {
+                let (conversation, id) = (waiting.conversation, waiting.message);
+                self.event(Event::NotSent { conversation, id, reason: ErrorCode::UnknownRoom });
+            }
+            self.save_waiting(number);
+        }
+        let account = self.machine.device().address().account_id;
+        self.event(Event::MemberLeft { room: room_id, account });
+    }
+
+    fn room_closed(&mut self, room_id: RoomId) {
+        if let Some(room) = self.rooms.get_mut(&room_id)
+            && !room.is_closed
+        {
+            room.is_closed = true;
+            self.save_room(room_id);
+            self.event(Event::RoomClosed { room: room_id });
+        }
+    }
+
+    /// What happens in rooms beside messages.
+    pub(super) fn room_news(&mut self, message: &Message) {
+        match *message {
+            Message::MemberJoined { room_id, account_id } => self.member_joined(room_id, account_id),
+            Message::MemberLeft { room_id, account_id } => self.member_left(room_id, account_id),
+            Message::RoomClosed { room_id } => self.room_closed(room_id),
+            Message::Presence { room_id, account_id, state } if self.rooms.contains_key(&room_id) => {
+                self.event(Event::Presence { room: room_id, account: account_id, state });
+            }
+            Message::Typing { room_id, device, state } if self.rooms.contains_key(&room_id) => {
+                self.event(Event::Typing { room: room_id, account: device.account_id, state });
+            }
+            Message::E2eeKeyRotation { room_id, key } | Message::E2eeKeyExchange { room_id, key }
+                if self.rooms.contains_key(&room_id) =>
+            {
+                self.event(Event::KeysRotated { room: room_id, account: key.user_id });
+            }
+            // Calls are the app's; and the rest was taken before.
+            _ => {}
+        }
+    }
+
+    pub(in crate::client) fn member_joined(&mut self, room_id: RoomId, account: AccountId) {
+        let Some(room) = self.rooms.get_mut(&room_id) else { return };
+        if room.members.insert(account) {
+            self.save_room(room_id);
+            self.event(Event::MemberJoined { room: room_id, account });
+        }
+    }
+
+    pub(in crate::client) fn member_left(&mut self, room_id: RoomId, account: AccountId) {
+        if account == self.machine.device().address().account_id {
+            return self.room_left(room_id);
+        }
+        let Some(room) = self.rooms.get_mut(&room_id) else { return };
+        if room.members.remove(&account) {
+            self.save_room(room_id);
+            self.event(Event::MemberLeft { room: room_id, account });
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The records that a worker keeps beside its machine's, and how it begins from them.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use zeroize::Zeroizing;
+
+use super::repair::{CARRIED, Carried, HELD, Held, RECEIPTS, REPAIRS};
+use super::tokens::Session;
+use super::{BackOff, Events, Job, Letter, Link, Outbox, Room, Tell, Worker};
+use crate::client::api::{Api, Http};
+use crate::client::clock::Clock;
+use crate::client::error::ClientError;
+use crate::client::events::Event;
+use crate::client::message::Message;
+use crate::client::store::{Batch, LocalStore, MACHINE, MessagePage, Records, Store, StoreError};
+use crate::ids::{DeviceAddress, RoomId};
+use crate::protocol::backup::AccountSecrets;
+use crate::protocol::machine::{Machine, RecordKey};
+use crate::wire::{Position, SessionTokens, Timestamp};
+
+/// Where the node is.
+pub(in crate::client) const NODE: &str = "node";
+/// The session's tokens.
+pub(in crate::client) const TOKENS: &str = "tokens";
+/// The account's root and vault key, on devices that have them.
+pub(in crate::client) const SECRETS: &str = "account-secrets";
+/// How far the app has taken its messages.
+pub(super) const TOLD: &str = "told";
+/// How far the mailbox was read.
+pub(super) const MAILBOX: &str = "mailbox";
+/// What this device is told to behave like.
+pub(in crate::client) const SETTINGS: &str = "settings";
+const ROOM: &str = "room/";
+const DRAFT: &str = "draft/";
+const OUTBOX: &str = "outbox/";
+
+/// What a device is told to behave like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::client) struct Settings {
+    pub(in crate::client) receipts: bool,
+}
+
+/// A device as its store has it.
+pub(in crate::client) struct Saved {
+    pub(in crate::client) store: Box<dyn LocalStore>,
+    pub(in crate::client) records: Records,
+    pub(in crate::client) last_message: u64,
+}
+
+impl Saved {
+    pub(in crate::client) async fn load(store: Store) -> Result<Self, ClientError> {
+        let mut store = store.into_inner();
+        let (records, last_message) = store.load().await?;
+        Ok(Self { store, records, last_message })
+    }
+
+    /// Whether a device was set up here.
+    pub(in crate::client) fn has_device(&self) -> bool {
+        self.records.contains_key(&format!("{MACHINE}{}", RecordKey::Identity))
+    }
+
+    /// Writes, and has it in the records too.
+    pub(in crate::client) async fn commit(&mut self, batch: Batch) -> Result<(), ClientError> {
+        for (name, value) in &batch.records {
+            match value {
+                Some(value) => drop(self.records.insert(name.clone(), value.clone())),
+                None => drop(self.records.remove(name)),
+            }
+        }
+        Ok(self.store.commit(batch).await?)
+    }
+
+    fn machine(&self) -> Result<Machine, ClientError> {
+        let mut records = Vec::new();
+        for (name, value) in &self.records {
+            if let Some(key) = name.strip_prefix(MACHINE) {
+                records.push((key.parse::<RecordKey>().map_err(|_| StoreError::Broken)?, value.as_slice()));
+            }
+        }
+        Ok(Machine::load(records)?)
+    }
+
+    pub(in crate::client) fn tokens(&self) -> Result<SessionTokens, ClientError> {
+        self.get(TOKENS)?.ok_or(ClientError::NotSetUp)
+    }
+
+    fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ClientError> {
+        Ok(self.records.get(name).map(|value| decode(value)).transpose()?)
+    }
+
+    /// The records of one kind, by what stands behind `prefix` in their names.
+    fn each<K: Ord + core::str::FromStr, T>(
+        &self,
+        prefix: &str,
+        load: impl Fn(&[u8]) -> Result<T, StoreError>,
+    ) -> Result<BTreeMap<K, T>, ClientError> {
+        let mut all = BTreeMap::new();
+        for (name, value) in &self.records {
+            if let Some(key) = name.strip_prefix(prefix) {
+                all.insert(key.parse().map_err(|_| StoreError::Broken)?, load(value)?);
+            }
+        }
+        Ok(all)
+    }
+
+    /// A worker that goes on from here, the place where the app is told, and the one where it asks.
+    pub(in crate::client) async fn start(
+        mut self,
+        http: Http,
+        clock: Clock,
+    ) -> Result<(Worker, Events, mpsc::Sender<Job>), ClientError> {
+        if !self.has_device() {
+            return Err(ClientError::NotSetUp);
+        }
+        let machine = self.machine()?;
+        let own = machine.device().address().account_id;
+        let tokens = self.tokens()?;
+        let url: String = self.get(NODE)?.ok_or(ClientError::NotSetUp)?;
+        let mut api = Api::new(http, &url);
+        api.set_token(tokens.access_token.clone());
+        let secrets = self.records.get(SECRETS).map(|bytes| AccountSecrets::decode(own, bytes));
+        let secrets = secrets.transpose().map_err(|_| StoreError::Broken)?;
+        let rooms: BTreeMap<_, Room> = self.each(ROOM, decode)?;
+        let drafts: BTreeMap<u64, Letter> = self.each(DRAFT, decode)?;
+        let outbox = Outbox::load(self.each(OUTBOX, |bytes| Ok(bytes.to_vec()))?)?;
+        let held: BTreeMap<u64, Held> = self.each(HELD, Held::load)?;
+        let carried: BTreeMap<u64, Carried> = self.each(CARRIED, Carried::load)?;
+        let owed = self.get(RECEIPTS)?.unwrap_or_default();
+        let repairs = self.get(REPAIRS)?.unwrap_or_default();
+        let told: u64 = self.get(TOLD)?.unwrap_or(0);
+        let settings = self.get(SETTINGS)?.unwrap_or(Settings { receipts: true });
+        let next_number = 1 + [self.last_message, outbox.last_number(), last(&drafts), last(&held), last(&carried)]
+            .into_iter()
+            .max()
+            .unwrap_or_default();
+        let (mut tell, events) = Tell::new(told);
+        for message in untold(&mut *self.store, told, machine.device().address()).await? {
+            tell.push(Event::Message(Box::new(message)));
+        }
+        let (ask, jobs) = mpsc::channel(JOBS_MAX);
+        let mailbox: Option<Position> = self.get(MAILBOX)?;
+        let worker = Worker {
+            machine,
+            secrets,
+            api,
+            session: Session { tokens, is_ended: false },
+            settings,
+            store: self.store,
+            batch: Batch::default(),
+            staged: Vec::new(),
+            next_number,
+            tell,
+            rooms,
+            mailbox,
+            outbox,
+            drafts,
+            owed,
+            held,
+            carried,
+            repairs,
+            link: Link::Down { retry_at: Some(tokio::time::Instant::now()) },
+            back_off: BackOff::default(),
+            under_way: BTreeMap::new(),
+            next_command: 1,
+            ack_due: false,
+            reconnect_at: None,
+            is_registered: false,
+            is_synced: false,
+            fresh: BTreeMap::new(),
+            node_ahead_ms: 0,
+            clock,
+            // Once the mailbox was read.
+            maintain_at: Timestamp::from_millis(u64::MAX),
+            retry_at: None,
+            jobs,
+            closing: None,
+            failed: None,
+        };
+        Ok((worker, events, ask))
+    }
+}
+
+fn last<T>(numbered: &BTreeMap<u64, T>) -> u64 {
+    numbered.last_key_value().map_or(0, |(number, _)| *number)
+}
+
+/// Messages that came and that the app had not taken when the program ended.
+async fn untold(store: &mut dyn LocalStore, told: u64, device: DeviceAddress) -> Result<Vec<Message>, ClientError> {
+    let mut untold = Vec::new();
+    let mut after = told;
+    loop {
+        let page = store.messages(MessagePage::After { number: after, limit: PAGE }).await?;
+        let Some(last) = page.last() else { return Ok(untold) };
+        after = last.number;
+        for stored in &page {
+            let message = Message::load(stored)?;
+            if message.sender != device {
+                untold.push(message);
+            }
+        }
+    }
+}
+
+impl Worker {
+    pub(super) fn save_room(&mut self, room_id: RoomId) {
+        let name = format!("{ROOM}{room_id}");
+        match self.rooms.get(&room_id) {
+            Some(room) => self.batch.put(name, encode(room)),
+            None => self.batch.delete(name),
+        }
+    }
+
+    pub(super) fn save_draft(&mut self, number: u64) {
+        let name = format!("{DRAFT}{number}");
+        match self.drafts.get(&number) {
+            Some(letter) => self.batch.put(name, encode(letter)),
+            None => self.batch.delete(name),
+        }
+    }
+
+    pub(super) fn save_waiting(&mut self, number: u64) {
+        let name = format!("{OUTBOX}{number}");
+        match self.outbox.saved_form(number) {
+            Some(bytes) => self.batch.put(name, bytes),
+            None => self.batch.delete(name),
+        }
+    }
+}
+
+/// The saved form of small records: version 1, then JSON.
+pub(in crate::client) fn encode(value: &impl Serialize) -> Zeroizing<Vec<u8>> {
+    let mut bytes = Zeroizing::new(vec![VERSION]);
+    // Into memory, and of types that all have a JSON form.
+    let _ = serde_json::to_writer(&mut *bytes, value);
+    bytes
+}
+
+pub(in crate::client) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
+    let Some((&VERSION, json)) = bytes.split_first() else { return Err(StoreError::Broken) };
+    serde_json::from_slice(json).map_err(|_| StoreError::Broken)
+}
+
+const VERSION: u8 = 1;
+
+/// Messages that are read at a time.
+const PAGE: u32 = 256;
+
+/// Calls of the app that wait for their turn.
+const JOBS_MAX: usize = 64;
