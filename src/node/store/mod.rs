@@ -44,8 +44,8 @@ mod room_log;
 mod rooms;
 mod sessions;
 mod tickets;
-mod whole;
 mod vault;
+mod whole;
 mod writer;
 
 use core::time::Duration;
@@ -150,9 +150,8 @@ impl Store {
             writer: WriterHandle::start(connection, writes, options.meter),
             appends: Appends::default(),
             readers,
+            vault_writes: Arc::new(Semaphore::new(limits::VAULT_WRITES_AT_ONCE_MAX)),
         })
-        let vault_writes = Arc::new(Semaphore::new(limits::VAULT_WRITES_AT_ONCE_MAX));
-        Ok(Self { writer: WriterHandle::start(connection, writes, options.meter), readers, vault_writes })
     }
 
     /// Refuses what comes from now on with [`StoreError::Closed`], finishes the writes that wait,
