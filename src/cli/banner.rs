@@ -9,12 +9,15 @@ pub(super) fn banner(node: &Node) -> String {
     let providers: Vec<_> = node.providers().collect();
     let sign_in = if providers.is_empty() { "nobody can: no provider is on".to_owned() } else { providers.join(", ") };
     let metrics = node.metrics_address().map_or("off".to_owned(), |address| format!("http://{address}/metrics"));
+    let scheme = if node.settings().tls.is_on() { "https" } else { "http" };
+    let custody =
+        if node.settings().custody.enabled { "; custody: this node can read rooms whose keys it holds" } else { "" };
     let facts = format!(
-        "Conclave {version} listens on http://{address}\n  \
+        "Conclave {version} listens on {scheme}://{address}\n  \
          data      {folder} (SQLite)\n  \
          sign-in   {sign_in}\n  \
          metrics   {metrics}\n  \
-         on        accounts, device lists, prekeys, rooms and mailboxes; sockets at /ws\n",
+         on        accounts, device lists, prekeys, rooms, mailboxes and vaults; sockets at /ws{custody}\n",
         version = env!("CARGO_PKG_VERSION"),
         address = node.address(),
     );

@@ -48,6 +48,7 @@ async fn no_call_of_the_document_is_answered_otherwise_than_it_says() {
     let node = TestNode::start_with(|settings| {
         let turn = crate::config::load("[turn]\nurls = [\"turn:turn.example\"]\nsecret = \"north\"", &[]);
         settings.turn = turn.unwrap().turn;
+        settings.custody.enabled = true;
         settings.limits.sign_in_per_minute = Bounded::of::<100_000>();
         settings.limits.requests_per_minute = Bounded::of::<1_000_000>();
         settings.limits.claims_per_minute = Bounded::of::<1_000>();

@@ -103,9 +103,9 @@ pub(super) fn json(bytes_max: usize) -> JsonConfig {
 
 /// A JSON body that may be left out: then it is the default.
 #[derive(Debug)]
-pub(super) struct OptionalJson<T>(pub(super) T);
+pub(super) struct OptionalBody<T>(pub(super) T);
 
-impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
+impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalBody<T> {
     type Error = Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
 

@@ -3,7 +3,7 @@
 
 use actix_web::web::{Data, Json, Path};
 
-use super::body::{self, Body, OptionalJson};
+use super::body::{self, Body, OptionalBody};
 use super::document::{Calls, NoContent, about};
 use super::error::ApiError;
 use super::extract::SignedIn;
@@ -98,32 +98,38 @@ async fn generate(
     asker: SignedIn,
     state: Data<NodeState>,
     room: Path<RoomId>,
-    body: OptionalJson<MakeRoomKey>,
+    body: OptionalBody<MakeRoomKey>,
 ) -> Result<Json<RoomKey>, ApiError> {
-    let room = room_of(&state, &asker, *room).await?;
-    match room.policy.custody {
-        Custody::Client => publish(asker, state, room, body.0, KeyPlace::New).await,
-        Custody::Node => {
-            let key_type = made_by_node(body.0)?;
-            Ok(Json(keys(&state)?.generate(&room, asker.device()?, key_type).await?))
-        }
-    }
+    make(asker, state, *room, body.0, KeyPlace::New).await
 }
 
 async fn rotate(
     asker: SignedIn,
     state: Data<NodeState>,
     room: Path<RoomId>,
-    body: OptionalJson<MakeRoomKey>,
+    body: OptionalBody<MakeRoomKey>,
 ) -> Result<Json<RoomKey>, ApiError> {
-    let room = room_of(&state, &asker, *room).await?;
-    match room.policy.custody {
-        Custody::Client => publish(asker, state, room, body.0, KeyPlace::Successor).await,
-        Custody::Node => {
-            let key_type = made_by_node(body.0)?;
-            Ok(Json(keys(&state)?.rotate(&room, asker.device()?, key_type).await?))
-        }
+    make(asker, state, *room, body.0, KeyPlace::Successor).await
+}
+
+/// Has whoever holds the room's keys make one, or make one in place of the one before.
+async fn make(
+    asker: SignedIn,
+    state: Data<NodeState>,
+    room: RoomId,
+    body: MakeRoomKey,
+    place: KeyPlace,
+) -> Result<Json<RoomKey>, ApiError> {
+    let room = room_of(&state, &asker, room).await?;
+    if room.policy.custody == Custody::Client {
+        return publish(asker, state, room, body, place).await;
     }
+    let key_type = made_by_node(body)?;
+    let (keys, device) = (keys(&state)?, asker.device()?);
+    Ok(Json(match place {
+        KeyPlace::New => keys.generate(&room, device, key_type).await?,
+        KeyPlace::Successor => keys.rotate(&room, device, key_type).await?,
+    }))
 }
 
 async fn exchange(

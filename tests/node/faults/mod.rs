@@ -4,6 +4,7 @@
 
 mod disk;
 mod failing;
+mod idempotency;
 mod kills;
 mod ledger;
 mod load;

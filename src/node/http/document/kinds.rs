@@ -16,7 +16,7 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 use super::call::{Call, anything};
 use super::handler::{Answers, Takes};
 use crate::ids::{AccountId, CollectionName, DeviceId, InvitationId, ItemId, KeyId, RoomId, SessionId};
-use crate::node::http::body::{Body, OptionalJson, PageQuery};
+use crate::node::http::body::{Body, OptionalBody, PageQuery};
 use crate::node::http::error::ApiError;
 use crate::node::http::extract::{SignedIn, Visitor};
 use crate::node::http::idempotency::{IdempotencyKey, KEY_MAX};
@@ -81,7 +81,7 @@ impl<T: ToSchema> Takes for Body<T> {
     }
 }
 
-impl<T: ToSchema> Takes for OptionalJson<T> {
+impl<T: ToSchema> Takes for OptionalBody<T> {
     fn describe(call: &mut Call) {
         call.body::<T>("application/json");
         call.body_may_be_left_out();
