@@ -5,9 +5,8 @@ use core::iter;
 use core::pin::Pin;
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
 
-use actix::{Actor, Addr};
+use actix::Actor;
 use actix_codec::{Framed, FramedParts};
 use actix_http::header::AUTHORIZATION;
 use actix_http::{HttpMessage, Request, h1};
@@ -19,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::oneshot;
 
 use super::session::{Session, SessionParts};
-use super::shard::{Hall, Shard};
+use super::shard::Shard;
 use crate::node::http::{ApiError, NodeState, Seat, address, authenticate};
 use crate::node::store;
 use crate::node::ws::Connection;
@@ -55,17 +54,22 @@ where
     /// Runs on the worker's thread.
     fn new_service(&self, (): ()) -> Self::Future {
         let (hall, shard) = Shard::start_with(&self.state);
-        ready(Ok(Upgrade { state: self.state.clone(), hall, shard }))
+        let state = &self.state;
+        ready(Ok(Upgrade(Rc::new(SessionParts {
+            routes: state.routes.clone(),
+            store: state.store.clone(),
+            clock: state.clock.clone(),
+            nonce_ttl: state.settings.custody.nonce_ttl_seconds.seconds(),
+            state: state.clone(),
+            hall,
+            shard,
+        }))))
     }
 }
 
 /// The upgrade service of one worker.
 #[derive(Debug)]
-pub struct Upgrade {
-    state: Data<NodeState>,
-    hall: Rc<Hall>,
-    shard: Arc<Addr<Shard>>,
-}
+pub struct Upgrade(Rc<SessionParts>);
 
 impl<T> Service<(Request, Framed<T, h1::Codec>)> for Upgrade
 where
@@ -79,10 +83,10 @@ where
 
     /// Ends when the session does: the connection counts against the worker's limit until then.
     fn call(&self, (request, framed): (Request, Framed<T, h1::Codec>)) -> Self::Future {
-        let (state, hall, shard) = (self.state.clone(), Rc::clone(&self.hall), Arc::clone(&self.shard));
+        let parts = Rc::clone(&self.0);
         Box::pin(async move {
             // In a box of its own: request, buffers and all are gone before the wait, which may last for days.
-            let opened = Box::pin(open(&state, hall, shard, request, framed)).await?;
+            let opened = Box::pin(open(&parts, request, framed)).await?;
             // The seat is held as long as the socket is there.
             if let Some((is_over, _seat)) = opened {
                 // An error is the end too: the session has dropped its half.
@@ -95,9 +99,7 @@ where
 
 /// Starts the session of a request that gets a socket. What tells its end, and the socket's place.
 async fn open<T>(
-    state: &Data<NodeState>,
-    hall: Rc<Hall>,
-    shard: Arc<Addr<Shard>>,
+    parts: &Rc<SessionParts>,
     mut request: Request,
     framed: Framed<T, h1::Codec>,
 ) -> io::Result<Option<(oneshot::Receiver<()>, Seat<'_>)>>
@@ -105,6 +107,7 @@ where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let FramedParts { io: mut stream, read_buf: arrived, .. } = framed.into_parts();
+    let state = &parts.state;
     let admitted = admit(state, &request).await;
     // actix keeps requests to use them again; the token is not to stay with them.
     request.headers_mut().clear();
@@ -118,20 +121,11 @@ where
         }
     };
     stream.write_all(&accepted.response()).await?;
-    let connection = Connection::new(Rc::clone(&hall.turn), Box::new(stream), &arrived, COMMAND_BYTES_MAX);
-    let session_parts = SessionParts {
-        routes: state.routes.clone(),
-        store: state.store.clone(),
-        clock: state.clock.clone(),
-        nonce_ttl: state.settings.custody.nonce_ttl_seconds.seconds(),
-        state: state.clone(),
-        hall,
-        shard,
-    };
+    let connection = Connection::new(Rc::clone(&parts.hall.turn), Box::new(stream), &arrived, COMMAND_BYTES_MAX);
     let (over, is_over) = oneshot::channel();
     state.metrics.sockets.opened.increment(1);
     let id = state.routes.next_connection();
-    Session::new(id, accepted.encoding, connection, session_parts, session, over).start();
+    Session::new(id, accepted.encoding, connection, Rc::clone(parts), session, over).start();
     Ok(Some((is_over, seat)))
 }
 

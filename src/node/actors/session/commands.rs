@@ -140,7 +140,7 @@ impl Session {
     }
 
     fn has_joined(&self, room_id: RoomId) -> bool {
-        self.followed.borrow().rooms.contains_key(&room_id)
+        self.followed.borrow().policy(room_id).is_some()
     }
 
     fn device(&self) -> Option<DeviceAddress> {
@@ -151,10 +151,10 @@ impl Session {
     fn join(&mut self, id: u32, room_id: RoomId, after: Option<Position>, context: &mut Context<Self>) {
         let Some(device) = self.device() else { return };
         let (hall, connection) = (&self.parts.hall, self.id);
-        if self.followed.borrow().rooms.contains_key(&room_id) || hall.is_joining(room_id, connection) {
+        if self.followed.borrow().policy(room_id).is_some() || hall.is_joining(room_id, connection) {
             return self.answer(id, Err(ErrorCode::AlreadyJoined));
         }
-        if self.followed.borrow().rooms.len() >= ROOMS_JOINED_MAX {
+        if self.followed.borrow().rooms().count() >= ROOMS_JOINED_MAX {
             return self.answer(id, Err(ErrorCode::TooManyRooms));
         }
         let follower = Follower {
@@ -238,7 +238,7 @@ impl Session {
     fn checked(&self, envelope: &Envelope) -> Result<RoomId, ErrorCode> {
         let Some(who) = self.who() else { return Err(ErrorCode::HelloExpected) };
         let Destination::Room(room_id) = envelope.destination else { return Err(ErrorCode::EnvelopeMalformed) };
-        let policy = self.followed.borrow().rooms.get(&room_id).copied().ok_or(ErrorCode::NotJoined)?;
+        let policy = self.followed.borrow().policy(room_id).ok_or(ErrorCode::NotJoined)?;
         let verified = match policy.custody {
             Custody::Client => verify_envelope(envelope, policy, &who.verified),
             Custody::Node => {

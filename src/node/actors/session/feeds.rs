@@ -5,8 +5,6 @@
 //! joined without a hole.
 
 use core::cell::Cell;
-use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
@@ -22,14 +20,9 @@ use crate::node::ws::connection::Full;
 use crate::node::ws::shared;
 use crate::wire::{self, Log, LogEntry, LogPage, Message, PageLimit, Position, RoomPolicy};
 
-/// What a session follows.
+/// What a session follows: a list in the order of the logs. Most sessions follow few, and a map has room for many.
 #[derive(Debug, Default)]
-pub(in crate::node::actors) struct Followed {
-    /// Rooms that were joined.
-    pub(super) rooms: BTreeMap<RoomId, RoomPolicy>,
-    /// Their logs, and the mailbox's.
-    pub(super) feeds: BTreeMap<Log, Feed>,
-}
+pub(in crate::node::actors) struct Followed(Vec<(Log, Feed)>);
 
 impl Followed {
     /// Follows a room's log from a position on.
@@ -41,24 +34,63 @@ impl Followed {
         after: Position,
     ) {
         cursor.set(Cursor::behind(after.seq));
-        self.rooms.insert(room_id, policy);
-        self.feeds.insert(Log::Room(room_id), Feed { cursor: Rc::clone(cursor), claimed: Some(after) });
+        let feed = Feed { cursor: Rc::clone(cursor), claimed: Some(after), policy: Some(policy) };
+        self.follow(Log::Room(room_id), feed);
     }
 
-    /// How far each log that is followed was read.
-    pub(in crate::node::actors) fn cursors(&self) -> impl Iterator<Item = (Log, Cursor)> {
-        self.feeds.iter().map(|(log, feed)| (*log, feed.cursor.get()))
-    }
-
-    /// Whether nothing is to be read from a log, or being read.
-    pub(super) fn is_level(&self) -> bool {
-        self.feeds.values().all(|feed| feed.cursor.get().is_live())
+    pub(super) fn follow(&mut self, log: Log, feed: Feed) {
+        match self.place(log) {
+            Ok(place) => self.0[place].1 = feed,
+            Err(place) => self.0.insert(place, (log, feed)),
+        }
     }
 
     /// Follows a room no more. Whether it did.
     pub(in crate::node::actors) fn leave(&mut self, room_id: RoomId) -> bool {
-        self.feeds.remove(&Log::Room(room_id));
-        self.rooms.remove(&room_id).is_some()
+        let place = self.place(Log::Room(room_id));
+        place.is_ok_and(|place| {
+            self.0.remove(place);
+            true
+        })
+    }
+
+    /// How far each log that is followed was read.
+    pub(in crate::node::actors) fn cursors(&self) -> impl Iterator<Item = (Log, Cursor)> {
+        self.0.iter().map(|(log, feed)| (*log, feed.cursor.get()))
+    }
+
+    /// The policy of a room that was joined.
+    pub(super) fn policy(&self, room_id: RoomId) -> Option<RoomPolicy> {
+        self.feed(Log::Room(room_id))?.policy
+    }
+
+    /// Rooms that were joined.
+    pub(super) fn rooms(&self) -> impl Iterator<Item = RoomId> {
+        self.0.iter().filter_map(|(log, _)| if let Log::Room(room_id) = log { Some(*room_id) } else { None })
+    }
+
+    /// Whether nothing is to be read from a log, or being read.
+    pub(super) fn is_level(&self) -> bool {
+        self.0.iter().all(|(_, feed)| feed.cursor.get().is_live())
+    }
+
+    fn feed(&self, log: Log) -> Option<&Feed> {
+        self.place(log).ok().map(|place| &self.0[place].1)
+    }
+
+    fn feed_mut(&mut self, log: Log) -> Option<&mut Feed> {
+        self.place(log).ok().map(|place| &mut self.0[place].1)
+    }
+
+    /// All feeds, those after a log first.
+    fn after(&self, log: Log) -> impl Iterator<Item = &(Log, Feed)> {
+        let (before, after) = self.0.split_at(self.0.partition_point(|(other, _)| *other <= log));
+        after.iter().chain(before)
+    }
+
+    /// Where a log is in the list, or belongs.
+    fn place(&self, log: Log) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&log, |(log, _)| *log)
     }
 }
 
@@ -68,13 +100,15 @@ pub(super) struct Feed {
     cursor: Rc<Cell<Cursor>>,
     /// What the client has said that it has, until the log was seen.
     claimed: Option<Position>,
+    /// Of a room.
+    policy: Option<RoomPolicy>,
 }
 
 impl Feed {
     /// A feed from the client's position; from the beginning if it has none.
     pub(super) fn resume(claimed: Option<Position>) -> Self {
         let cursor = Cursor::behind(claimed.map_or(0, |position| position.seq));
-        Self { cursor: Rc::new(Cell::new(cursor)), claimed }
+        Self { cursor: Rc::new(Cell::new(cursor)), claimed, policy: None }
     }
 
     /// Compares what the client has with the log as it is. Where the feed goes on, if that is not after what it has.
@@ -104,12 +138,10 @@ impl Session {
         if followed.is_level() {
             return;
         }
-        let reading = followed.feeds.values().filter(|feed| feed.cursor.get().is_reading()).count();
+        let reading = followed.cursors().filter(|(_, cursor)| cursor.is_reading()).count();
         // The one that was read last comes last.
         let after = self.last_read.unwrap_or(Log::Mailbox);
-        let in_turn =
-            followed.feeds.range((Bound::Excluded(after), Bound::Unbounded)).chain(followed.feeds.range(..=after));
-        let wanting = in_turn.filter(|(_, feed)| feed.cursor.get().wants_page());
+        let wanting = followed.after(after).filter(|(_, feed)| feed.cursor.get().wants_page());
         for (log, feed) in wanting.take(PAGES_AT_ONCE.saturating_sub(reading)) {
             self.last_read = Some(*log);
             let mut cursor = feed.cursor.get();
@@ -126,7 +158,7 @@ impl Session {
             context.spawn(page.into_actor(self).map(move |page, session, context| {
                 // The log may have been left meanwhile, and joined again from elsewhere.
                 let is_same = |feed: &Feed| Rc::ptr_eq(&feed.cursor, &cell);
-                if session.followed.borrow().feeds.get(&log).is_some_and(is_same) {
+                if session.followed.borrow().feed(log).is_some_and(is_same) {
                     session.take_page(log, page, context);
                 }
             }));
@@ -153,7 +185,7 @@ impl Session {
         };
         let LogPage { epoch, entries, read_to, head } = page;
         let settled =
-            self.followed.borrow_mut().feeds.get_mut(&log).map(|feed| (feed.settle(epoch, head), feed.cursor.clone()));
+            self.followed.borrow_mut().feed_mut(log).map(|feed| (feed.settle(epoch, head), feed.cursor.clone()));
         let Some((gap, cell)) = settled else { return };
         if let Some(position) = gap {
             self.tell(&Message::Gap { log, position: Some(position) });
@@ -214,7 +246,7 @@ impl Session {
     /// Nothing was ever delivered to the device.
     fn take_no_mailbox(&mut self, context: &mut Context<Self>) {
         let (log, position) = (Log::Mailbox, None);
-        let settled = self.followed.borrow_mut().feeds.get_mut(&log).map(|feed| {
+        let settled = self.followed.borrow_mut().feed_mut(log).map(|feed| {
             let mut cursor = Cursor::behind(0);
             cursor.end_page(0, 0, self.mailbox_head);
             feed.cursor.set(cursor);
@@ -233,7 +265,7 @@ impl Session {
 
     /// Has a log read from a number on, or from where it was.
     fn rewind_to(&self, log: Log, last: Option<u64>) {
-        if let Some(feed) = self.followed.borrow().feeds.get(&log) {
+        if let Some(feed) = self.followed.borrow().feed(log) {
             feed.cursor.set(Cursor::behind(last.unwrap_or(feed.cursor.get().last())));
         }
     }
@@ -247,7 +279,7 @@ impl Session {
 
     /// An envelope that had come to the mailbox was not told: it is to be read.
     pub(super) fn missed_direct(&mut self) {
-        if let Some(feed) = self.followed.borrow().feeds.get(&Log::Mailbox) {
+        if let Some(feed) = self.followed.borrow().feed(Log::Mailbox) {
             if feed.cursor.get().is_reading() {
                 // The page that comes may have been read before.
                 self.has_missed.store(true, Ordering::Relaxed);
@@ -261,7 +293,7 @@ impl Session {
     pub(super) fn direct(&mut self, Direct { position, received_at, message }: &Direct) {
         self.mailbox_head = self.mailbox_head.max(position.seq);
         let followed = self.followed.borrow();
-        let Some(feed) = followed.feeds.get(&Log::Mailbox) else { return };
+        let Some(feed) = followed.feed(Log::Mailbox) else { return };
         let mut cursor = feed.cursor.get();
         if cursor.publish(position.seq) == Published::Next {
             match self.connection.offer(message.frame(self.encoding)) {

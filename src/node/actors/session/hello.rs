@@ -54,7 +54,7 @@ impl Session {
             Ok(true) if session.who().is_some() => {
                 session.tell(&welcome);
                 session.tell(&Message::done(id));
-                session.followed.borrow_mut().feeds.insert(Log::Mailbox, Feed::resume(mailbox));
+                session.followed.borrow_mut().follow(Log::Mailbox, Feed::resume(mailbox));
                 session.read_feeds(context);
             }
             Ok(_) => session.close(CloseCode::Ended),

@@ -53,7 +53,7 @@ pub(super) struct Session {
     id: ConnectionId,
     encoding: Encoding,
     connection: Rc<Connection>,
-    parts: SessionParts,
+    parts: Rc<SessionParts>,
     stage: Stage,
     /// What it follows; the shard of its worker knows it too.
     followed: Rc<RefCell<Followed>>,
@@ -109,7 +109,7 @@ impl Session {
         id: ConnectionId,
         encoding: Encoding,
         connection: Rc<Connection>,
-        parts: SessionParts,
+        parts: Rc<SessionParts>,
         session: Option<store::Session>,
         over: oneshot::Sender<()>,
     ) -> Self {
@@ -161,8 +161,8 @@ impl Session {
     fn leave_everything(&mut self) {
         let Stage::Open(who) = &self.stage else { return };
         self.parts.routes.remove_device(who.device, self.id);
-        let rooms = core::mem::take(&mut *self.followed.borrow_mut()).rooms;
-        for room_id in rooms.into_keys() {
+        let followed = core::mem::take(&mut *self.followed.borrow_mut());
+        for room_id in followed.rooms() {
             self.depart(who.device.account_id, room_id);
         }
         self.parts.hall.forget(self.id);
