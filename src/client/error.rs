@@ -35,6 +35,9 @@ pub enum ClientError {
     /// The recovery kit does not open.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// The text is no link code, or was mistyped.
+    #[error("not a link code, or a mistyped one")]
+    LinkCode,
     /// The system gave no randomness.
     #[error(transparent)]
     Entropy(#[from] EntropyError),

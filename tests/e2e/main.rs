@@ -2,8 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
+mod devices;
 mod direct;
+mod front;
+mod lost;
 #[path = "../support/process.rs"]
 mod process;
+mod receipts;
 mod rooms;
+mod sign_in;
 mod user;

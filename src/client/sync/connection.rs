@@ -148,7 +148,8 @@ impl Worker {
         self.retry_at = None;
         self.event(Event::Connected);
         let synced = self.sync_rooms().await;
-        survive(synced).map(|_| ())
+        survive(synced)?;
+        self.open_held().await
     }
 
     /// The node stops, and says when to leave it.

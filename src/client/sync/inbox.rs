@@ -58,11 +58,12 @@ impl Worker {
     /// An envelope of a log.
     async fn entry(&mut self, entry: Entry, room: Option<RoomId>) -> Result<(), ClientError> {
         let Entry { position, envelope } = entry;
-        self.has_read(room, position);
         // The node shows a device its own too.
         if envelope.sender != self.machine.device().address() {
             self.open(envelope, room).await?;
         }
+        // After it: on the way there may have been a commit, and what is not kept is to be given again.
+        self.has_read(room, position);
         Ok(())
     }
 
@@ -76,7 +77,7 @@ impl Worker {
             Some(room_id) => {
                 if let Some(room) = self.rooms.get_mut(&room_id) {
                     room.read = Some(position);
-                    self.save_room(room_id);
+                    self.save_read(room_id);
                 }
             }
         }
@@ -91,7 +92,10 @@ impl Worker {
                 self.undecryptable(&envelope, room, &error).await
             }
             // A new identity that is to be accepted first, or a list that could not be fetched now.
-            Err(_) => {
+            Err(error) => {
+                if !matches!(error, ClientError::Machine(_)) {
+                    self.retry_later();
+                }
                 self.hold(envelope, room);
                 Ok(())
             }
@@ -223,7 +227,7 @@ impl Worker {
                 let Some(room) = self.rooms.get_mut(&room_id) else { return };
                 let was_read = room.read.is_some();
                 room.read = position;
-                self.save_room(room_id);
+                self.save_read(room_id);
                 // A room that was never read has asked for everything that there is.
                 if !was_read {
                     return;

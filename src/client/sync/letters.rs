@@ -156,13 +156,16 @@ impl Worker {
             (To::All, Conversation::Direct(account)) => vec![account, own],
             (To::All, Conversation::Room(room)) => self.readers(room).await?,
         };
-        let mut except = Vec::new();
         let mut known = Vec::new();
         for account in accounts {
             if self.learn(account).await? {
                 known.push(account);
             }
         }
+        if matches!(letter.to, To::All) {
+            self.renew_old(&known).await?;
+        }
+        let mut except = Vec::new();
         if let To::Device(device) = letter.to {
             let devices = self.machine.device_list(device.account_id).map(|list| list.devices().to_vec());
             let others = devices.into_iter().flatten().map(|other| other.address());
