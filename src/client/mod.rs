@@ -34,6 +34,7 @@ mod setup;
 mod sign_in;
 pub mod store;
 mod sync;
+pub mod vault;
 
 pub use api::{ApiError, Http};
 pub use clock::Clock;

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 mod direct;
+mod lossy;
 #[path = "../support/process.rs"]
 mod process;
 mod rooms;
 mod user;
+mod vault;
+mod vault_lies;

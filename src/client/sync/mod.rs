@@ -25,6 +25,7 @@ mod state;
 mod tell;
 mod tokens;
 mod upkeep;
+mod vault;
 
 use core::future::{Future, pending};
 use core::pin::Pin;
@@ -46,9 +47,10 @@ use super::entropy;
 use super::error::ClientError;
 use super::events::Event;
 use super::store::{Batch, LocalStore};
-use crate::ids::{AccountId, RoomId};
+use crate::ids::{AccountId, CollectionName, RoomId};
 use crate::protocol::backup::AccountSecrets;
 use crate::protocol::machine::{Input, Machine, Outputs};
+use crate::protocol::vault::Head;
 use crate::wire::{Position, Timestamp};
 use answers::Pending;
 use link::{BackOff, Link};
@@ -68,6 +70,8 @@ pub(super) struct Worker {
     // Who.
     pub(super) machine: Machine,
     pub(super) secrets: Option<AccountSecrets>,
+    /// The newest head that was seen of each collection of the vault.
+    vault_heads: BTreeMap<CollectionName, Head>,
     api: Api,
     session: tokens::Session,
     settings: Settings,
