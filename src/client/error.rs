@@ -53,6 +53,9 @@ pub enum ClientError {
     /// The account's root key is not on this device, which was linked from another.
     #[error("the account's root key is not on this device")]
     NoRootKey,
+    /// The key of the account's vault is not on this device.
+    #[error("the key of the account's vault is not on this device")]
+    NoVaultKey,
     /// The tokens or the kit are of another account.
     #[error("that is of another account")]
     OtherAccount,

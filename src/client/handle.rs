@@ -14,6 +14,7 @@ use super::setup;
 use super::sign_in::SignedIn;
 use super::store::Store;
 use super::sync::{Events, Job, Saved, Worker};
+use super::vault::Shelves;
 use crate::ids::{AccountId, DeviceAddress, MessageId};
 use crate::protocol::public::SigningPublicKey;
 
@@ -24,6 +25,7 @@ pub struct Client {
     jobs: mpsc::Sender<Job>,
     device: DeviceAddress,
     root_key: SigningPublicKey,
+    pub(super) shelves: Shelves,
 }
 
 /// What a job does, while it has the worker.
@@ -82,7 +84,7 @@ impl Client {
         let (device, root_key) = (device.address(), device.root_key().clone());
         // It ends when the last handle is gone.
         tokio::spawn(worker.run());
-        Self { jobs, device, root_key }
+        Self { jobs, device, root_key, shelves: Shelves::default() }
     }
 
     /// This account.

@@ -35,6 +35,7 @@ mod setup;
 mod sign_in;
 pub mod store;
 mod sync;
+pub mod vault;
 
 pub use api::{ApiError, Http};
 pub use clock::Clock;

@@ -6,9 +6,12 @@ mod devices;
 mod direct;
 mod front;
 mod lost;
+mod lossy;
 #[path = "../support/process.rs"]
 mod process;
 mod receipts;
 mod rooms;
 mod sign_in;
 mod user;
+mod vault;
+mod vault_lies;

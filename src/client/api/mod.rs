@@ -4,11 +4,12 @@ mod auth;
 mod directory;
 mod error;
 mod rooms;
+mod vault;
 
 use core::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Method, Response};
 use serde::Serialize;
@@ -107,9 +108,23 @@ impl Api {
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<&impl Serialize>) -> Result<Bytes, ApiError> {
+        self.call_with(method, path, body, None).await
+    }
+
+    /// As [`call`](Self::call), with a header.
+    async fn call_with(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+        header: Option<(HeaderName, String)>,
+    ) -> Result<Bytes, ApiError> {
         let mut request = self.http.0.request(method, format!("{}{path}", self.url)).timeout(CALL_TIMEOUT);
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, bearer(token));
+        }
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
         }
         if let Some(body) = body {
             let body = serde_json::to_vec(body).map_err(|_| ApiError::Malformed)?;

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::repair::{CARRIED, Carried, HELD, Held, RECEIPTS, REPAIRS};
 use super::rotation::RENEWED;
 use super::tokens::Session;
+use super::vault::VAULT_HEAD;
 use super::{BackOff, Events, Job, Letter, Link, Outbox, Room, Tell, Worker};
 use crate::client::api::{Api, Http};
 use crate::client::clock::Clock;
@@ -20,6 +21,7 @@ use crate::client::store::{Batch, LocalStore, MACHINE, MessagePage, Records, Sto
 use crate::ids::{DeviceAddress, RoomId};
 use crate::protocol::backup::AccountSecrets;
 use crate::protocol::machine::{Machine, RecordKey};
+use crate::protocol::vault::Head;
 use crate::wire::{Position, SessionTokens, Timestamp};
 
 /// Where the node is.
@@ -145,6 +147,7 @@ impl Saved {
         let worker = Worker {
             machine,
             secrets,
+            vault_heads: self.each(VAULT_HEAD, |bytes| Head::load(bytes).map_err(|_| StoreError::Broken))?,
             api,
             session: Session { tokens, is_ended: false },
             settings: self.get(SETTINGS)?.unwrap_or_default(),

@@ -14,7 +14,8 @@ use crate::wire::{SealedContent, SealedHeadBytes, Timestamp, VaultContent, Vault
 ///
 /// It takes from a node only what the collection's writers have left: [`open`](Self::open) and [`update`](Self::update) refuse
 /// whatever else. What is saved of it is the head; the entries are listed again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The default one is of a collection that was never written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inventory {
     head: Head,
     entries: BTreeMap<ItemId, VaultEntry>,
@@ -79,7 +80,7 @@ impl Inventory {
     /// # Errors
     /// As [`update`](Self::update).
     pub fn open(key: &CollectionKey, seen: &Head, listing: &Listing) -> Result<Self, VaultError> {
-        let mut inventory = Self { head: Head::default(), entries: BTreeMap::new() };
+        let mut inventory = Self::default();
         inventory.take(key, seen, listing)?;
         Ok(inventory)
     }
