@@ -5,8 +5,8 @@
 mod devices;
 mod direct;
 mod front;
-mod lost;
 mod lossy;
+mod lost;
 #[path = "../support/process.rs"]
 mod process;
 mod receipts;
