@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
+mod clocks;
 mod devices;
 mod direct;
 mod front;
+mod killed;
 mod lost;
 #[path = "../support/process.rs"]
 mod process;
