@@ -15,6 +15,9 @@ pub struct Settings {
     pub receipts: Receipts,
     /// Milliseconds after which sessions with an account's devices are begun anew, before the next message to it.
     pub key_age_ms_max: u64,
+    /// Envelopes of which it is remembered what they carried, so that it can be sent again if one does not open. About 500
+    /// bytes each.
+    pub envelopes_remembered: u32,
 }
 
 /// Who hears that a message arrived.
@@ -27,10 +30,10 @@ pub enum Receipts {
     Off,
 }
 
-/// Receipts of direct messages; new sessions each day.
+/// Receipts of direct messages, new sessions each day, 2,048 envelopes remembered.
 impl Default for Settings {
     fn default() -> Self {
-        Self { receipts: Receipts::Direct, key_age_ms_max: 86_400_000 }
+        Self { receipts: Receipts::Direct, key_age_ms_max: 86_400_000, envelopes_remembered: 2_048 }
     }
 }
 

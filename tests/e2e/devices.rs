@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use conclave::client::{Client, ClientError, Conversation, Event, Linking, RecoveryKit, Store};
 use conclave::protocol::public::VerifiedDevice;
+use conclave::wire::RoomPolicy;
 
 use crate::process::{DataFolder, NodeProcess};
+use crate::rooms::admit;
 use crate::user::{User, sign_in};
 
 /// A second device of somebody, linked from the first.
@@ -42,6 +44,21 @@ async fn a_linked_device_has_what_is_written_to_and_by_its_user() {
     assert_eq!((own.sender, own.conversation), (tablet.client.device(), Conversation::Direct(grace.id())));
     let refused = tablet.client.recovery_kit().await;
     assert!(matches!(refused, Err(ClientError::NoRootKey)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_room_that_one_device_comes_into_is_read_on_the_others() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let mut ada = User::new(&node.url, "ada").await;
+    let mut tablet = link(&node.url, "ada", &ada).await;
+    tablet.is_level().await;
+    let grace = User::new(&node.url, "grace").await;
+    let room = ada.client.create_room(RoomPolicy::default()).await.unwrap();
+    admit(&mut ada, room, &grace).await;
+    grace.client.send(Conversation::Room(room), "to all").await.unwrap();
+    assert_eq!(ada.text().await.1, "to all");
+    assert_eq!(tablet.text().await.1, "to all");
 }
 
 #[tokio::test]

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
+mod clocks;
 mod devices;
 mod direct;
 mod front;
 mod lossy;
+mod killed;
 mod lost;
 #[path = "../support/process.rs"]
 mod process;

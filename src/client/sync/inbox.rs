@@ -138,6 +138,11 @@ impl Worker {
                 Ok(())
             }
             Ok(Body::Receipt { of, state }) => self.receipt(sender.account_id, of, state).await,
+            Ok(Body::Rooms {}) => {
+                // Of our own account alone: others cannot have us ask the node for nothing.
+                self.is_synced &= sender.account_id != self.machine.device().address().account_id;
+                Ok(())
+            }
             Ok(Body::Repair { envelopes }) => self.send_again(sender, envelopes).await,
             Err(UnknownContent) => {
                 self.refuse(&opened, room, ErrorCode::MessageMalformed);
@@ -205,6 +210,8 @@ impl Worker {
                 }
             }
             Log::Mailbox => {
+                // Not before: a node that falls over at each welcome is not asked four times a second.
+                self.back_off.reset();
                 let left = self.rest(|api| async move { api.prekeys_left().await }).await;
                 if let Some(left) = survive(left)? {
                     self.refill(left.one_time_prekeys, left.one_time_kem_prekeys).await?;

@@ -157,7 +157,7 @@ impl Worker {
         let carried = Carried { envelope: envelope.id, recipient, message };
         self.batch.put(format!("{CARRIED}{number}"), state::encode(&carried));
         self.carried.insert(number, carried);
-        while self.carried.len() > CARRIED_MAX
+        while self.carried.len() > self.settings.envelopes_remembered as usize
             && let Some((number, _)) = self.carried.pop_first()
         {
             self.batch.delete(format!("{CARRIED}{number}"));
@@ -216,9 +216,6 @@ pub(super) type CarriedMap = BTreeMap<u64, Carried>;
 
 /// Envelopes that are held at most, some 60 MiB of the largest.
 const HELD_MAX: usize = 512;
-
-/// Envelopes of which it is known what they carried.
-const CARRIED_MAX: usize = 4_096;
 
 /// Repairs with one device in [`REPAIRS_SPAN`].
 const REPAIRS_MAX: u32 = 8;
