@@ -1,8 +1,8 @@
 //! What is sealed under keys that serve once, and what people type or scan: vault items, backups,
-//! keystores, account secrets, recovery keys, safety numbers, names.
+//! keystores, account secrets, recovery keys, safety numbers, names, heads of collections.
 //!
 //! Input: kind 1 (0 item, 1 backup, 2 keystore, 3 account secrets, 4 recovery key, 5 safety number,
-//! 6 name), then its bytes.
+//! 6 name, 7 saved head, 8 sealed head), then its bytes.
 //!
 //! - What parses has the one form that it was parsed from; a recovery key, the one that is written.
 //! - Nothing opens but what the fixed keys have sealed, and that in its own place.
@@ -11,18 +11,21 @@
 
 use std::sync::OnceLock;
 
-use conclave::ids::{AccountId, CollectionName, ItemId, ItemType};
+use conclave::ids::{AccountId, CollectionName, DeviceId, ItemId, ItemType};
 use conclave::protocol::backup::{AccountSecrets, Backup, RecoveryKey, open_backup, seal_backup};
 use conclave::protocol::keystore::{Argon2Costs, Argon2Parameters, Passphrase, keystore_parameters, seal_keystore};
 use conclave::protocol::public::limits;
 use conclave::protocol::safety_number::{AccountKey, SafetyNumber, Sides};
-use conclave::protocol::vault::{CollectionKey, ItemContext, SealedItem};
+use conclave::protocol::vault::{
+    Change, CollectionKey, Head, Inventory, ItemContext, Listing, PreparedWrite, SealedItem,
+};
+use conclave::wire::{SealedHeadBytes, Timestamp};
 
 use super::Seed;
 use super::parties::{Party, alice, bob};
 use super::support::rng;
 
-const KINDS: [fn(&[u8]); 7] = [
+const KINDS: [fn(&[u8]); 9] = [
     check_item,
     check_backup,
     check_keystore,
@@ -30,6 +33,8 @@ const KINDS: [fn(&[u8]); 7] = [
     check_recovery_key,
     check_safety_number,
     check_name,
+    check_saved_head,
+    check_sealed_head,
 ];
 
 /// Runs one input.
@@ -43,7 +48,7 @@ pub fn run(data: &[u8]) {
 
 /// One genuine example of each kind, and a few that are near to one.
 pub fn seeds() -> Vec<Seed> {
-    let Genuine { items, backup, recovery_key, secrets, safety_number, scanned, .. } = genuine();
+    let Genuine { items, backup, recovery_key, secrets, safety_number, scanned, write, .. } = genuine();
     let keystore = seal_keystore(
         &Passphrase::new("correct horse battery staple".to_owned()).unwrap(),
         Argon2Parameters::default(),
@@ -62,6 +67,8 @@ pub fn seeds() -> Vec<Seed> {
         ("safety-number", 5, safety_number.qr_bytes().to_vec()),
         ("safety-number-of-the-other", 5, scanned.to_vec()),
         ("name", 6, b"memories_2-old".to_vec()),
+        ("head-saved", 7, write.head().save()),
+        ("head-sealed", 8, write.sealed_head.as_bytes().to_vec()),
     ]
     .map(|(name, kind, bytes)| (name.to_owned(), [vec![kind], bytes].concat()))
     .to_vec()
@@ -133,8 +140,27 @@ fn check_name(input: &[u8]) {
     }
 }
 
+fn check_saved_head(input: &[u8]) {
+    if let Ok(head) = Head::load(input) {
+        assert_eq!(head.save(), input);
+        assert!(input.len() <= Head::ENCODED_LENGTH_MAX);
+    }
+}
+
+fn check_sealed_head(input: &[u8]) {
+    let Ok(sealed) = SealedHeadBytes::new(input.to_vec()) else { return };
+    let Genuine { key, write, inventory, .. } = genuine();
+    let entries = inventory.entries().cloned().collect();
+    let is_genuine = sealed == write.sealed_head;
+    let listing = Listing { revision: 1, head: Some(sealed), entries };
+    assert_eq!(Inventory::open(key, &Head::default(), &listing).is_ok(), is_genuine, "a forged head opens");
+}
+
 struct Genuine {
     key: CollectionKey,
+    /// The first write of a collection, and the collection with it.
+    write: PreparedWrite,
+    inventory: Inventory,
     /// Items with their places and contents. Two of them stand in one place, as two versions.
     items: Vec<(ItemContext, SealedItem, Vec<u8>)>,
     secrets: AccountSecrets,
@@ -160,9 +186,13 @@ fn genuine() -> &'static Genuine {
         });
         let recovery_key = RecoveryKey::generate(rng);
         let backup = seal_backup(&recovery_key, 1, &secrets, rng).unwrap();
+        let change = Change { item_id, item_type: items[0].0.item_type.clone(), sealed: Some(&items[0].1) };
+        let mut inventory = Inventory::default();
+        let write = inventory.prepare(&key, DeviceId::from_bytes([7; 16]), change, rng).unwrap();
+        inventory.commit(write.clone(), Timestamp::from_millis(0));
         let safety_number = safety_number_of(alice(), bob());
         let scanned = safety_number_of(bob(), alice()).qr_bytes();
-        Genuine { key, items: items.to_vec(), secrets, recovery_key, backup, safety_number, scanned }
+        Genuine { key, write, inventory, items: items.to_vec(), secrets, recovery_key, backup, safety_number, scanned }
     })
 }
 
