@@ -14,37 +14,38 @@ use rusqlite::{Connection, params};
 
 use crate::author::POLICY;
 
-/// A database with one room, whose log grows.
+/// A database with rooms whose logs grow.
 pub(crate) struct Bare {
     db: Connection,
     folder: PathBuf,
-    room_id: RoomId,
+    rooms: Vec<RoomId>,
     sender: DeviceAddress,
     row: Vec<u8>,
-    rows: u64,
+    rows: usize,
     rng: ChaCha20Rng,
 }
 
 impl Bare {
-    /// Makes one in a folder of its own below `target`; its rows are as long as that of this envelope.
-    pub(crate) fn make(folder: PathBuf, envelope: &Envelope) -> Self {
+    /// Makes one in a folder of its own below `target`, with these rooms; its rows are as long as that of this envelope.
+    pub(crate) fn make(folder: PathBuf, rooms: &[RoomId], envelope: &Envelope) -> Self {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         let db = open(&folder);
-        let room_id = RoomId::from_bytes([1; 16]);
-        add_room(&db, room_id);
+        rooms.iter().for_each(|room_id| add_room(&db, *room_id));
         let rng = ChaCha20Rng::seed_from_u64(1);
-        Self { db, folder, room_id, sender: envelope.sender, row: envelope.to_cbor(), rows: 0, rng }
+        Self { db, folder, rooms: rooms.to_vec(), sender: envelope.sender, row: envelope.to_cbor(), rows: 0, rng }
     }
 
-    /// Adds so many rows in one transaction.
+    /// Adds so many rows in one transaction, to one room after the other: a batch as the node has it, of senders who each
+    /// write in a room of their own.
     pub(crate) fn commit(&mut self, rows: usize) {
         let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
         for _ in 0..rows {
+            let (room, seq) = (self.rooms[self.rows % self.rooms.len()], self.rows / self.rooms.len() + 1);
             self.rows += 1;
             let mut id = [0; 16];
             self.rng.fill_bytes(&mut id);
-            add_row(&transaction, self.room_id, self.rows, self.sender, &id, &self.row);
+            add_row(&transaction, room, seq as u64, self.sender, &id, &self.row);
         }
         transaction.commit().unwrap();
     }

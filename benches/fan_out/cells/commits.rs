@@ -35,7 +35,7 @@ pub(crate) fn measure(world: &World, target: &Path, each: u64, turns: usize, tim
     let mut process = world.start_node();
     let counts = Counts::of(&mut process);
     let mut load = Load::new(world, process.address);
-    let mut bare = Bare::make(target.join("bare"), &world.author(0, world.hall).write());
+    let mut bare = Bare::make(target.join("bare"), &world.cells, &world.author(0, world.hall).write());
     load.run(each, time / 4);
     let (mut node, mut alone, mut batches) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..turns {

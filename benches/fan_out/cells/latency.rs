@@ -23,7 +23,7 @@ pub(crate) fn measure(world: &World, target: &Path, messages: usize) -> Latency 
     let (mut driver, mut author) = (Driver::new(), world.author(0, world.hall));
     let mut crowd = driver.crowd();
     node::join(&mut driver, &mut crowd, process.address, &world.people[..2], world.hall);
-    let mut bare = Bare::make(target.join("bare"), &author.write());
+    let mut bare = Bare::make(target.join("bare"), &[world.hall], &author.write());
     let (sender, receiver) = (crowd.clients.start, crowd.clients.start + 1);
     let (mut node, mut commit) = (Vec::new(), Vec::new());
     for _ in 0..messages {

@@ -130,7 +130,9 @@ impl Store {
             .page_size(PAGE_BYTES)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .pragma("secure_delete", "ON");
+            .pragma("secure_delete", "ON")
+            // What a statement or a savepoint may have to take back waits in memory: in a file it costs more than the rows.
+            .pragma("temp_store", "MEMORY");
         if let Some(pages_max) = options.pages_max {
             writes = writes.pragma("max_page_count", pages_max.to_string());
         }
