@@ -31,7 +31,9 @@ impl Bare {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         let db = open(&folder);
-        rooms.iter().for_each(|room_id| add_room(&db, *room_id));
+        for room_id in rooms {
+            add_room(&db, *room_id);
+        }
         let rng = ChaCha20Rng::seed_from_u64(1);
         Self { db, folder, rooms: rooms.to_vec(), sender: envelope.sender, row: envelope.to_cbor(), rows: 0, rng }
     }

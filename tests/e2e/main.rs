@@ -6,8 +6,8 @@ mod clocks;
 mod devices;
 mod direct;
 mod front;
-mod lossy;
 mod killed;
+mod lossy;
 mod lost;
 #[path = "../support/process.rs"]
 mod process;
