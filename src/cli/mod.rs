@@ -4,6 +4,8 @@
 
 mod banner;
 mod config;
+#[expect(dead_code, unused_imports, reason = "the clients that use it come next")]
+mod load;
 mod serve;
 
 use std::path::PathBuf;

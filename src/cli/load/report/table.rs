@@ -1,0 +1,78 @@
+//! The report as a table on the terminal.
+
+use core::fmt::Write as _;
+use core::time::Duration;
+
+use super::{Cost, Report, Timing};
+use crate::cli::load::words::{bytes, duration, rate, thousands};
+
+pub(super) fn of(report: &Report) -> String {
+    let Report { plan, rooms, checks, throughput, .. } = report;
+    let mut text = String::new();
+    // Writing to a `String` does not fail.
+    let _ = writeln!(
+        text,
+        "\n  {} clients in {} rooms, {} messages a second for {} s, {} at {}\n",
+        thousands(count(plan.clients)),
+        thousands(count(*rooms)),
+        rate(plan.rate),
+        plan.seconds,
+        report.program,
+        plan.url,
+    );
+    let _ =
+        writeln!(text, "  sent       {:>12}   {} a second", thousands(checks.sent), rate(throughput.sent_per_second));
+    let each = rate(throughput.delivered_per_second);
+    let _ = writeln!(text, "  delivered  {:>12}   {each} a second\n", thousands(checks.delivered));
+    text.push_str(&timing("latency", &report.latency));
+    text.push_str(&timing("of it late", &report.delay));
+    text.push_str("\n             of a processor   a delivery       memory     at most   a connection\n");
+    text.push_str(&cost("load", &report.cost.load));
+    if let Some(node) = &report.cost.node {
+        text.push_str(&cost("node", node));
+    }
+    text.push('\n');
+    for (name, found) in checks.faults() {
+        let _ = writeln!(text, "  {} {name:<14} {:>11}", if found == 0 { "✓" } else { "✗" }, thousands(found));
+    }
+    for note in &report.notes {
+        let _ = writeln!(text, "\n  Note: {note}");
+    }
+    let _ = writeln!(text, "\n  {}\n", verdict(report));
+    text
+}
+
+fn timing(name: &str, timing: &Timing) -> String {
+    let percentiles =
+        timing.percentiles().map(|(name, us)| format!("{name} {:<9}", duration(Duration::from_micros(us))));
+    format!("  {name:<12} {}\n", percentiles.join("  ").trim_end())
+}
+
+fn cost(name: &str, cost: &Cost) -> String {
+    let delivery = cost.cpu_us_per_delivery.map_or("-".to_owned(), |us| duration(Duration::from_micros(us)));
+    format!(
+        "  {name:<10} {:>12} %   {delivery:>10} {:>12} {:>11} {:>14}\n",
+        cost.cpu_percent,
+        bytes(cost.bytes_connected),
+        bytes(cost.bytes_max),
+        bytes(cost.bytes_per_connection),
+    )
+}
+
+/// One sentence that says how it went.
+pub(super) fn verdict(report: &Report) -> String {
+    let checks = report.checks;
+    if report.passed {
+        return format!("PASSED: each of {} deliveries came once, in order, and opened.", thousands(checks.due));
+    }
+    if checks.due == 0 {
+        return "FAILED: nothing was sent.".to_owned();
+    }
+    let faults = checks.faults().into_iter().filter(|(_, found)| *found > 0);
+    let faults: Vec<String> = faults.map(|(name, found)| format!("{} {name}", thousands(found))).collect();
+    format!("FAILED: of {} deliveries: {}.", thousands(checks.due), faults.join(", "))
+}
+
+fn count(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
