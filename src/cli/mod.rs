@@ -1,10 +1,10 @@
 //! The commands.
 //!
-//! `conclave serve` runs a node; `conclave config check` and `config print` are about its settings.
+//! `conclave serve` runs a node; `conclave config check` and `config print` are about its settings;
+//! `conclave load` puts load on one.
 
 mod banner;
 mod config;
-#[expect(dead_code, unused_imports, reason = "the clients that use it come next")]
 mod load;
 mod serve;
 
@@ -30,6 +30,10 @@ enum Command {
     /// Checks or shows the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
+    Load(Box<load::LoadArgs>),
+    /// A part of a run of `load`, which starts it.
+    #[command(hide = true)]
+    LoadProcess,
 }
 
 #[derive(Debug, Subcommand)]
@@ -58,12 +62,14 @@ impl Cli {
     #[must_use]
     pub fn run(self) -> ExitCode {
         let result = match self.command {
-            Command::Serve(file) => serve::run(&file),
-            Command::Config(ConfigCommand::Check(file)) => config::check(&file),
-            Command::Config(ConfigCommand::Print(file)) => config::print(&file),
+            Command::Serve(file) => serve::run(&file).map(|()| ExitCode::SUCCESS),
+            Command::Config(ConfigCommand::Check(file)) => config::check(&file).map(|()| ExitCode::SUCCESS),
+            Command::Config(ConfigCommand::Print(file)) => config::print(&file).map(|()| ExitCode::SUCCESS),
+            Command::Load(args) => load::run(&args),
+            Command::LoadProcess => load::be_child(),
         };
         match result {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(status) => status,
             Err(error) => {
                 eprintln!("conclave: {error}");
                 ExitCode::FAILURE

@@ -62,6 +62,15 @@ pub enum Event {
         /// What the client does about it.
         repair: Repair,
     },
+    /// The node gives an envelope that was read before. It changes nothing; after a lost connection it is usual.
+    Repeated {
+        /// Where it came; none if it was direct.
+        room: Option<RoomId>,
+        /// Who has sent it, by the node's word.
+        sender: DeviceAddress,
+        /// Which.
+        envelope: EnvelopeId,
+    },
     /// An account shows another root key: it was set up anew, or somebody stands between. Nothing is sent to it until
     /// [`accept_identity`](super::Client::accept_identity).
     IdentityChanged {

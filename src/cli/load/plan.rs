@@ -89,11 +89,6 @@ impl Plan {
         share(self.clients, self.rooms(), room)
     }
 
-    /// Clients of one of the processes.
-    pub(crate) fn clients_of(&self, process: usize) -> usize {
-        self.rooms_of(process).map(|room| self.members_of(room).len()).sum()
-    }
-
     /// How long after the start the timed part begins.
     pub(crate) fn warm_up(&self) -> Duration {
         Duration::from_secs(self.warm_up_seconds.into())
@@ -254,7 +249,6 @@ mod tests {
             prop_assert_eq!(members, (0..clients).collect::<Vec<_>>());
             let sizes: Vec<usize> = rooms.iter().map(|&room| plan.members_of(room).len()).collect();
             prop_assert!(sizes.iter().all(|size| (2..=room_size).contains(size)));
-            prop_assert_eq!((0..processes).map(|process| plan.clients_of(process)).sum::<usize>(), clients);
         }
 
         #[test]

@@ -165,11 +165,14 @@ impl Worker {
         error: &MachineError,
     ) -> Result<(), ClientError> {
         let repair = error.repair();
+        let (sender, reason) = (envelope.sender, error.code());
         // Read before: the node gives some twice.
         if repair == Repair::Nothing {
+            if reason == ErrorCode::MessageKeyGone {
+                self.event(Event::Repeated { room, sender, envelope: envelope.id });
+            }
             return Ok(());
         }
-        let (sender, reason) = (envelope.sender, error.code());
         self.event(Event::Undecryptable { room, sender, envelope: envelope.id, reason, repair });
         self.repair(envelope, room, repair).await
     }

@@ -19,10 +19,6 @@ use std::collections::BTreeMap;
 pub(crate) use checks::Checks;
 use ranges::Ranges;
 
-/// Holes between the taken places of a room's log that are remembered. In a place before them two deliveries are not noticed,
-/// unless the same member gets both.
-const PLACES_MAX: usize = 4_096;
-
 /// A message: the room, the member who sent it, and the how-manieth of theirs it is. Rooms and members are counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct MessageName {
@@ -76,14 +72,8 @@ impl Ledger {
         }
     }
 
-    /// A member has received and decrypted a message. The place is its number in the room's log, where that is known.
-    pub(crate) fn received(
-        &mut self,
-        receiver: usize,
-        message: MessageName,
-        place: Option<u64>,
-        now: Duration,
-    ) -> Verdict {
+    /// A member has received and decrypted a message.
+    pub(crate) fn received(&mut self, receiver: usize, message: MessageName, now: Duration) -> Verdict {
         let MessageName { room, sender, number } = message;
         let Some(here) = self.rooms.get_mut(room).filter(|room| room.can_receive(receiver, message)) else {
             return self.invented();
@@ -96,7 +86,6 @@ impl Ledger {
         }
         self.checks.delivered += 1;
         self.checks.misordered += u64::from(is_late);
-        self.checks.misplaced += u64::from(place.is_some_and(|place| !here.takes_place(receiver, place)));
         let sent_at = here.outboxes.get_mut(sender).and_then(|outbox| outbox.arrived(number));
         let Some(sent_at) = sent_at else {
             // It was refused, and has arrived all the same: then it was due.
@@ -104,6 +93,11 @@ impl Ledger {
             return Verdict::Unawaited;
         };
         Verdict::First(now.saturating_sub(sent_at))
+    }
+
+    /// A member was given once more what they have read.
+    pub(crate) fn repeated(&mut self) {
+        self.checks.repeated += 1;
     }
 
     /// A member has an envelope that does not open.
@@ -130,42 +124,17 @@ struct Room {
     outboxes: Vec<Outbox>,
     /// What a member, the first of the pair, has of another.
     inboxes: BTreeMap<(usize, usize), Ranges>,
-    /// The place in the log that each member has come to.
-    read_to: Vec<Option<u64>>,
-    /// The places that are taken. Each envelope is for one device, so no two deliveries have the same.
-    taken: Ranges,
-    /// Up to here it is not known which are.
-    forgotten_to: Option<u64>,
 }
 
 impl Room {
     fn new(members: usize) -> Self {
-        Self {
-            members,
-            outboxes: vec![Outbox::default(); members],
-            inboxes: BTreeMap::new(),
-            read_to: vec![None; members],
-            taken: Ranges::default(),
-            forgotten_to: None,
-        }
+        Self { members, outboxes: vec![Outbox::default(); members], inboxes: BTreeMap::new() }
     }
 
     /// Whether this can be: both are members, they are not the same, and the number was given out.
     fn can_receive(&self, receiver: usize, message: MessageName) -> bool {
         let given_out = self.outboxes.get(message.sender).is_some_and(|outbox| message.number < outbox.sent);
         receiver < self.members && receiver != message.sender && given_out
-    }
-
-    /// Whether a delivery stands where it may: past what this member has read, and where nothing else stands.
-    fn takes_place(&mut self, receiver: usize, place: u64) -> bool {
-        let is_free = self.forgotten_to >= Some(place) || self.taken.insert(place);
-        if self.taken.pieces() > PLACES_MAX {
-            self.forgotten_to = self.taken.forget_all_but(PLACES_MAX / 2);
-        }
-        let Some(read_to) = self.read_to.get_mut(receiver) else { return false };
-        let is_past = read_to.is_none_or(|read_to| read_to < place);
-        *read_to = (*read_to).max(Some(place));
-        is_past && is_free
     }
 }
 

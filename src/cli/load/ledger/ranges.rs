@@ -35,14 +35,9 @@ impl Ranges {
     }
 
     /// How many ranges it is held in.
+    #[cfg(test)]
     pub(super) fn pieces(&self) -> usize {
         self.ranges.len()
-    }
-
-    /// Forgets the lowest ranges until at most so many are left. The highest number that was forgotten.
-    pub(super) fn forget_all_but(&mut self, pieces: usize) -> Option<u64> {
-        let excess = self.ranges.len().saturating_sub(pieces);
-        self.ranges.drain(..excess).next_back().map(|(_, last)| last)
     }
 }
 
@@ -64,17 +59,6 @@ mod tests {
         }
         assert_eq!(ranges.pieces(), 1);
         assert_eq!(ranges.highest(), Some(199));
-    }
-
-    #[test]
-    fn the_lowest_are_forgotten_first() {
-        let mut ranges = Ranges::default();
-        for number in [1, 3, 5, 7, 9] {
-            ranges.insert(number);
-        }
-        assert_eq!(ranges.forget_all_but(5), None);
-        assert_eq!(ranges.forget_all_but(2), Some(5));
-        assert_eq!(ranges.ranges, [(7, 7), (9, 9)]);
     }
 
     proptest! {

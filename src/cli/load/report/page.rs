@@ -185,9 +185,8 @@ fn checks(report: &Report) -> String {
 fn meaning(check: &str) -> &'static str {
     match check {
         "lost" => "a delivery that was due and had not been made when the run ended",
-        "repeated" => "a delivery that was made once more",
+        "repeated" => "a delivery that was made once more, whether or not the client let it through",
         "misordered" => "a delivery that came after a later message of the same sender in the same room",
-        "misplaced" => "a delivery against the order of the room’s log, or in a place of it that was taken",
         "undecryptable" => "an envelope that did not open",
         "invented" => "a message that nobody had sent, or that was altered",
         _ => "",

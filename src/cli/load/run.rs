@@ -1,0 +1,177 @@
+//! A run, seen from the process that was asked for it: it starts the others, puts together what they say, and reports.
+
+use std::error::Error;
+use std::path::Path;
+use std::process::ExitCode;
+use std::{fs, io};
+
+use rand_core::Rng;
+use tokio::signal;
+
+use super::args::LoadArgs;
+use super::crew::Crew;
+use super::ledger::Checks;
+use super::live::Live;
+use super::node::{WatchedNode, growth};
+use super::plan::Plan;
+use super::report::{Circumstances, Report};
+use super::said::Said;
+use super::tally::{Footprint, Tally};
+use super::usage::{Machine, Usage};
+use crate::node::clock::Clock;
+use crate::node::entropy;
+use crate::wire::Timestamp;
+
+/// The command line is wrong; clap ends with the same.
+const WRONG_USE: u8 = 2;
+
+/// Interrupted, as a shell says it: 128 and the number of the signal.
+const INTERRUPTED: u8 = 130;
+
+/// Makes the run, shows it, and writes its report.
+///
+/// # Errors
+/// If it cannot be made.
+pub(super) async fn run(args: &LoadArgs) -> Result<ExitCode, Box<dyn Error>> {
+    let plan = match args.plan() {
+        Ok(plan) => plan,
+        Err(error) => {
+            eprintln!("conclave: {error}");
+            return Ok(ExitCode::from(WRONG_USE));
+        }
+    };
+    let node = WatchedNode::find(args, &plan.url);
+    let counted = node.counters().await?;
+    let mut live = Live::begin();
+    let outcome = tokio::select! {
+        outcome = Run::make(&plan, &node, &mut live) => Some(outcome),
+        _ = signal::ctrl_c() => None,
+    };
+    live.end();
+    let Some(outcome) = outcome else { return Ok(ExitCode::from(INTERRUPTED)) };
+    let Run { tally, load, before, connected, started_at, .. } = outcome?;
+    let node_counters = growth(&counted, &node.counters().await?);
+    let report = Report::of(
+        &tally,
+        Circumstances {
+            plan,
+            machine: Machine::own(),
+            started_at,
+            load: load.into_iter().flatten().fold(Footprint::default(), Footprint::plus),
+            node: before.zip(connected).map(|(before, connected)| Footprint { before, connected }),
+            node_counters,
+        },
+    );
+    print!("{}", report.table());
+    if let Some(folder) = args.report() {
+        write(&report, folder)?;
+    }
+    Ok(status(tally.checks()))
+}
+
+/// The exit status of a run that was made, as the help says.
+fn status(checks: Checks) -> ExitCode {
+    match checks {
+        _ if checks.missing() > 0 || checks.due == 0 => ExitCode::from(3),
+        _ if checks.repeated > 0 => ExitCode::from(4),
+        _ if checks.misordered > 0 => ExitCode::from(5),
+        _ if checks.undecryptable > 0 => ExitCode::from(6),
+        _ if checks.invented > 0 => ExitCode::from(7),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the report goes where the caller asked")]
+fn write(report: &Report, folder: &Path) -> Result<(), Box<dyn Error>> {
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join("report.json"), report.json()?)?;
+    let page = folder.join("report.html");
+    fs::write(&page, report.page())?;
+    println!("  {} and report.json\n", page.display());
+    Ok(())
+}
+
+/// A run as far as it is made.
+struct Run<'run> {
+    plan: &'run Plan,
+    node: &'run WatchedNode,
+    tally: Tally,
+    /// Clients that each process has connected.
+    up: Vec<usize>,
+    /// What each process took of memory; known when it is ready.
+    load: Vec<Option<Footprint>>,
+    /// Processes that have finished.
+    over: usize,
+    /// What the node had used before the first client, and with all of them.
+    before: Option<Usage>,
+    connected: Option<Usage>,
+    started_at: Timestamp,
+}
+
+impl<'run> Run<'run> {
+    /// All of it, from the first client to the last delivery.
+    async fn make(plan: &'run Plan, node: &'run WatchedNode, live: &mut Live) -> Result<Self, Box<dyn Error>> {
+        let mut run = Self {
+            plan,
+            node,
+            tally: Tally::new(plan.processes),
+            up: vec![0; plan.processes],
+            load: vec![None; plan.processes],
+            over: 0,
+            before: node.usage(),
+            connected: None,
+            started_at: Timestamp::from_millis(0),
+        };
+        let mut crew = Crew::start(plan, entropy::generator()?.next_u64()).await?;
+        while run.over < plan.processes {
+            let (process, said) = crew.next().await.ok_or(io::Error::from(io::ErrorKind::BrokenPipe))?;
+            if run.hear(process, said, live)? == Heard::AllReady {
+                run.connected = node.usage();
+                run.started_at = Clock::system().now();
+                crew.go().await?;
+            }
+        }
+        Ok(run)
+    }
+
+    fn hear(&mut self, process: usize, said: Said, live: &mut Live) -> Result<Heard, Box<dyn Error>> {
+        match said {
+            Said::Connected(clients) => {
+                if let Some(up) = self.up.get_mut(process) {
+                    *up = clients;
+                }
+                live.connecting(self.plan, self.up.iter().sum());
+            }
+            Said::Ready(footprint) => {
+                if let Some(load) = self.load.get_mut(process) {
+                    *load = Some(footprint);
+                }
+                if self.load.iter().all(Option::is_some) {
+                    return Ok(Heard::AllReady);
+                }
+            }
+            Said::Second(tick) => {
+                if process == 0 {
+                    self.tally.add_node(tick.second, self.node.usage());
+                }
+                let known = self.tally.seconds().len();
+                self.tally.add(process, &tick);
+                if self.tally.seconds().len() > known {
+                    live.show(self.plan, &self.tally);
+                }
+            }
+            Said::Failed(why) => return Err(why.into()),
+            Said::Over => self.over += 1,
+        }
+        Ok(Heard::News)
+    }
+}
+
+/// What was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    /// Nothing that has to be acted on.
+    News,
+    /// The last process is ready: the run can begin.
+    AllReady,
+}
