@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
+mod cli;
 mod clocks;
 mod devices;
 mod direct;

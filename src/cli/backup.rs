@@ -1,0 +1,70 @@
+//! `conclave backup`: the recovery kit.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+use super::login::{KIT_WORDS, Login};
+use super::profile::{ProfileArgs, files};
+use crate::client::{Client, Events, RecoveryKit};
+
+/// What `conclave backup` is told.
+#[derive(Debug, Subcommand)]
+pub(super) enum Backup {
+    /// Makes a recovery kit: what brings the account back when every device is lost.
+    Create(Create),
+    /// Brings an account back on this device, by its recovery kit. It is `login --recover FILE`.
+    #[command(after_help = super::login::LOGIN_HELP)]
+    Restore(Restore),
+}
+
+/// What `conclave backup create` is told.
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    /// The new file that it is written to. Without it, it is shown.
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) profile: ProfileArgs,
+}
+
+/// What `conclave backup restore` is told.
+#[derive(Debug, Args)]
+pub(super) struct Restore {
+    /// The file with the kit.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    login: Login,
+}
+
+pub(super) const HELP: &str = "A kit holds the account's keys, not its messages. Kits that were made before stay good.";
+
+impl Restore {
+    /// The same, as a login.
+    pub(super) fn into_login(self) -> Login {
+        self.login.recovering(self.file)
+    }
+}
+
+pub(super) async fn create(create: &Create, client: Client, _events: Events) -> Result<(), Box<dyn Error>> {
+    let kit = client.recovery_kit().await?;
+    client.close().await?;
+    let text = kit.to_text();
+    match &create.file {
+        Some(path) => {
+            files::write_new(path, &text).map_err(|error| format!("{}: {error}", path.display()))?;
+            println!("The recovery kit is in {}.\n\n{KIT_WORDS}", path.display());
+        }
+        None => writeln!(io::stdout(), "{}\n{KIT_WORDS}", text.as_str())?,
+    }
+    Ok(())
+}
+
+/// The kit in a file.
+pub(super) fn read_kit(path: &Path) -> Result<RecoveryKit, Box<dyn Error>> {
+    let text = files::read(path)?.ok_or_else(|| format!("{}: there is no such file", path.display()))?;
+    Ok(RecoveryKit::parse(&text)?)
+}

@@ -1,0 +1,89 @@
+//! What the node sees: the rows of its own database, read back from the disk.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::path::Path;
+
+use data_encoding::HEXLOWER;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
+
+use crate::ids::AccountId;
+use crate::wire::Envelope;
+
+/// The node's database, open for reading.
+pub(super) struct NodeView {
+    connection: SqliteConnection,
+    /// The rows that were seen: the id of each, and its reader's device.
+    seen: BTreeSet<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+/// A row: what somebody with the whole database in their hands has of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// `room` or `mailbox`.
+    pub(super) log: &'static str,
+    pub(super) from: AccountId,
+    pub(super) to: Option<AccountId>,
+    /// None once its reader has acknowledged it: the node has deleted it then.
+    pub(super) envelope: Option<Vec<u8>>,
+}
+
+impl NodeView {
+    pub(super) async fn open(database: &Path) -> Result<Self, sqlx::Error> {
+        let options = SqliteConnectOptions::new().filename(database).read_only(true).disable_statement_logging();
+        Ok(Self { connection: options.connect().await?, seen: BTreeSet::new() })
+    }
+
+    /// The rows that have come since the last look.
+    pub(super) async fn look(&mut self) -> Result<Vec<Seen>, Box<dyn Error>> {
+        let mut rows = Vec::new();
+        for (log, select) in LOGS {
+            for row in sqlx::query(select).fetch_all(&mut self.connection).await? {
+                if !self.seen.insert((row.try_get(0)?, row.try_get(1)?)) {
+                    continue;
+                }
+                let (from, to): (&[u8], Option<&[u8]>) = (row.try_get(2)?, row.try_get(3)?);
+                let (from, to) = (from.try_into()?, to.map(AccountId::try_from).transpose()?);
+                rows.push(Seen { log, from, to, envelope: row.try_get(4)? });
+            }
+        }
+        Ok(rows)
+    }
+
+    pub(super) async fn close(self) -> Result<(), sqlx::Error> {
+        self.connection.close().await
+    }
+}
+
+impl Seen {
+    /// The row in words, with the first bytes of its payload.
+    pub(super) fn words(&self, name: impl Fn(AccountId) -> String) -> Vec<String> {
+        let Self { log, from, to, envelope } = self;
+        let to = to.map_or_else(|| "all".to_owned(), &name);
+        let Some(bytes) = envelope else {
+            return vec![format!("{log} {} → {to}: read, and deleted", name(*from))];
+        };
+        // It was stored by the node, which has parsed it.
+        let Ok(envelope) = Envelope::from_cbor(bytes) else { return vec![format!("{log}: no envelope")] };
+        let payload: &[u8] = envelope.payload.as_ref();
+        let first = payload.get(payload.len().saturating_sub(SHOWN_BYTES)..).unwrap_or(payload);
+        let hex = HEXLOWER.encode(first);
+        vec![format!("{log} {} → {to}: {} bytes", name(*from), bytes.len()), format!("  … {hex}")]
+    }
+}
+
+/// The logs. Rows of a table stand in the order in which they were written.
+const LOGS: [(&str, &str); 2] = [
+    (
+        "room",
+        "SELECT envelope_id, recipient_device, sender_account, recipient_account, envelope FROM room_log ORDER BY rowid",
+    ),
+    (
+        "mailbox",
+        "SELECT envelope_id, device_id, sender_account, account_id, envelope FROM mailbox_log ORDER BY committed_at, rowid",
+    ),
+];
+
+/// Bytes of a payload that are shown: its last, which are ciphertext and no header.
+const SHOWN_BYTES: usize = 14;

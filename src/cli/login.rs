@@ -1,0 +1,247 @@
+//! `conclave login` and `conclave logout`.
+
+use std::error::Error;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use zeroize::Zeroizing;
+
+use super::names::{self, Named, Names};
+use super::profile::{Profile, ProfileArgs, files};
+use super::status::CliError;
+use super::text::{clean, time_of_day};
+use crate::client::{
+    Client, ClientError, Events, Http, Linking, RecoveryKit, SignIn, SignInError, SignedIn, Store, UserCode,
+};
+use crate::wire::SecretText;
+
+/// What `conclave login` is told.
+#[derive(Debug, Args)]
+pub(super) struct Login {
+    /// The node, such as `https://node.example`. Without it, the one of the last time.
+    #[arg(long, value_name = "URL", env = "CONCLAVE_URL")]
+    url: Option<String>,
+    /// Who says who you are: one of the node's providers. Without it, the only one there is.
+    #[arg(long, value_name = "NAME")]
+    provider: Option<String>,
+    /// Shows a code to type into a browser elsewhere, for a machine that has none.
+    #[arg(long)]
+    device_flow: bool,
+    /// A refresh token that another sign-in has given; `-` reads it from standard input. It is used up.
+    #[arg(long, value_name = "T", env = "CONCLAVE_TOKEN", hide_env_values = true, allow_hyphen_values = true)]
+    #[arg(conflicts_with_all = ["provider", "device_flow", "name"])]
+    token: Option<String>,
+    /// The name to sign in as, at a node with the provider for development, which believes everybody.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["provider", "device_flow"])]
+    name: Option<String>,
+    /// A recovery kit, in a file: sets this device up as a further one of the account; the others stay.
+    #[arg(long, value_name = "FILE")]
+    recover: Option<PathBuf>,
+    /// Links this device to the account from another one: shows a code, and waits until it is typed there
+    /// (`conclave devices approve CODE`).
+    #[arg(long, conflicts_with = "recover")]
+    link: bool,
+    /// Writes the recovery kit of a new account into a new file, instead of showing it.
+    #[arg(long, value_name = "FILE")]
+    kit: Option<PathBuf>,
+    /// A certificate authority, in PEM: it and no other is trusted from now on.
+    #[arg(long, value_name = "FILE")]
+    authority: Option<PathBuf>,
+    #[command(flatten)]
+    profile: ProfileArgs,
+}
+
+pub(super) const LOGIN_HELP: &str = "Examples:
+  conclave login --url https://node.example
+  conclave login --url https://node.example --provider github --device-flow
+  conclave login --url http://127.0.0.1:7400 --name ada      a node for development
+
+The first login of an account makes its keys, which never leave this device, and shows its
+recovery kit: the one way back when every device is lost. Later ones begin a new session.
+A second device of an account is linked to the first by `--link`, or set up with the kit by
+`--recover FILE`.";
+
+pub(super) async fn run(login: &Login, passphrase: &Zeroizing<String>) -> Result<(), Box<dyn Error>> {
+    let profile = login.profile.profile()?;
+    if let Some(path) = &login.authority {
+        let pem = files::read(path)?.ok_or_else(|| format!("{}: there is no such file", path.display()))?;
+        profile.trust(&pem)?;
+    }
+    let url = match &login.url {
+        Some(url) => url.clone(),
+        None => profile.node_url()?.ok_or_else(|| CliError::Usage("which node? --url URL".to_owned()))?,
+    };
+    let kit = login.recover.as_deref().map(|path| super::backup::read_kit(path)).transpose()?;
+    let http = profile.http()?;
+    let signed_in = login.sign_in(http.clone(), &url).await?;
+    profile.set_node_url(&url)?;
+    match known_device(&profile, passphrase, http, &signed_in).await? {
+        Device::Known(client) => {
+            println!("Signed in again as {}.", client.account_id());
+            Ok(client.close().await?)
+        }
+        Device::New(store) => {
+            let (client, _events) = match &kit {
+                Some(kit) => Client::recover(store, signed_in, kit).await?,
+                None if login.link => link(store, signed_in).await?,
+                None => Client::set_up(store, signed_in).await.map_err(explained)?,
+            };
+            println!("Signed in as {}.", client.account_id());
+            if let Some(name) = login.name.as_deref().and_then(|name| names::parse(name).ok()) {
+                let own = Named::Account(client.account_id());
+                Names::load(&client).await?.give(&client, &name, own).await?;
+            }
+            println!("This is the id that others write to; `conclave whoami` shows it again.");
+            if kit.is_none() && !login.link {
+                login.hand_over(&client.recovery_kit().await?)?;
+            }
+            Ok(client.close().await?)
+        }
+    }
+}
+
+pub(super) fn passphrase(login: &Login) -> Result<Zeroizing<String>, Box<dyn Error>> {
+    login.profile.profile()?.passphrase()
+}
+
+/// A profile may hold a device, or be made ready for one.
+enum Device {
+    Known(Box<Client>),
+    New(Store),
+}
+
+async fn known_device(
+    profile: &Profile,
+    passphrase: &Zeroizing<String>,
+    http: Http,
+    signed_in: &SignedIn,
+) -> Result<Device, Box<dyn Error>> {
+    if !profile.has_store()? {
+        return Ok(Device::New(profile.create_store(passphrase).await?));
+    }
+    // It is opened twice where a set-up was broken off: there is a store then, and no device in it.
+    let again = profile.open_store(passphrase).await?;
+    match Client::open(again, http).await {
+        Ok((client, _events)) => {
+            client.sign_in_again(signed_in.clone()).await?;
+            Ok(Device::Known(Box::new(client)))
+        }
+        Err(ClientError::NotSetUp) => Ok(Device::New(profile.open_store(passphrase).await?)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl Login {
+    /// The same, with a recovery kit.
+    pub(super) fn recovering(self, kit: PathBuf) -> Self {
+        Self { recover: Some(kit), ..self }
+    }
+
+    /// The same, taken in by another device.
+    pub(super) fn linking(self) -> Self {
+        Self { link: true, ..self }
+    }
+
+    async fn sign_in(&self, http: Http, url: &str) -> Result<SignedIn, Box<dyn Error>> {
+        let sign_in = SignIn::new(http, url);
+        if let Some(token) = &self.token {
+            let token = match token.as_str() {
+                "-" => files::read_text(io::stdin())?.trim().to_owned(),
+                token => token.to_owned(),
+            };
+            return Ok(sign_in.token(SecretText::new(token)).await?);
+        }
+        if let Some(name) = &self.name {
+            return Ok(sign_in.development(name).await?);
+        }
+        let provider = match &self.provider {
+            Some(provider) => provider.clone(),
+            None => only(sign_in.providers().await?)?,
+        };
+        if self.device_flow {
+            let show = |code: &UserCode| {
+                let (uri, until) = (clean(&code.verification_uri), time_of_day(code.expires_at));
+                eprintln!("Open {uri} in a browser, and type {} (until {until}).", clean(code.code.expose()));
+            };
+            return Ok(sign_in.device_flow(&provider, show).await?);
+        }
+        let open = |address: &SecretText| {
+            eprintln!("Open this address in a browser on this machine:\n\n  {}\n", clean(address.expose()));
+        };
+        Ok(sign_in.loopback(&provider, open).await?)
+    }
+
+    /// Gives the kit to the user, once.
+    fn hand_over(&self, kit: &RecoveryKit) -> Result<(), Box<dyn Error>> {
+        let text = kit.to_text();
+        if let Some(path) = &self.kit {
+            files::write_new(path, &text).map_err(|error| format!("{}: {error}", path.display()))?;
+            println!("The recovery kit is in {}.\n\n{KIT_WORDS}", path.display());
+            return Ok(());
+        }
+        let mut out = io::stdout();
+        writeln!(out, "\nYour recovery kit, shown this once:\n\n{}\n{KIT_WORDS}", text.as_str())?;
+        if !out.is_terminal() {
+            writeln!(out, "It went into a file or a pipe: see that nobody else reads it.")?;
+        }
+        Ok(())
+    }
+}
+
+/// Waits until another device of the account has taken this one in.
+async fn link(store: Store, signed_in: SignedIn) -> Result<(Client, Events), Box<dyn Error>> {
+    let linking = Linking::begin(store, signed_in).await?;
+    let code = linking.code();
+    eprintln!("On a device that you have, the first one of the account:\n\n  conclave devices approve {}\n", *code);
+    eprintln!("The code is for you alone. This waits until it is typed.");
+    Ok(linking.wait().await?)
+}
+
+/// The provider, where there is no choice.
+fn only(providers: Vec<String>) -> Result<String, Box<dyn Error>> {
+    match <[String; 1]>::try_from(providers) {
+        Ok([provider]) if provider == "development" => {
+            Err(CliError::Usage("this node is for development: say who you are by --name NAME".to_owned()).into())
+        }
+        Ok([provider]) => Ok(provider),
+        Err(providers) => {
+            let providers = clean(&providers.join(", "));
+            Err(CliError::Usage(format!("which provider? --provider, one of: {providers}")).into())
+        }
+    }
+}
+
+fn explained(error: ClientError) -> Box<dyn Error> {
+    match error {
+        ClientError::AccountExists => {
+            "the account has a device already: link this one to it by --link, or use the recovery kit by --recover FILE"
+                .into()
+        }
+        ClientError::SignIn(SignInError::Refused) => "the sign-in was refused".into(),
+        error => error.into(),
+    }
+}
+
+/// What `conclave logout` is told.
+#[derive(Debug, Args)]
+pub(super) struct Logout {
+    #[command(flatten)]
+    pub(super) profile: ProfileArgs,
+}
+
+pub(super) const LOGOUT_HELP: &str =
+    "Keys and messages stay in the profile; `conclave login` goes on with them. To take this device
+off the account for good, revoke it from another one: `conclave devices revoke DEVICE`.";
+
+pub(super) async fn log_out(client: Client, _events: Events) -> Result<(), Box<dyn Error>> {
+    client.sign_out().await?;
+    println!("Signed out. Keys and messages are still in the profile.");
+    Ok(client.close().await?)
+}
+
+/// What a recovery kit is for.
+pub(super) const KIT_WORDS: &str = "\
+Print it, or write it down, and keep it where you keep what must not be lost. If all your
+devices are gone, it alone brings your account back; nobody can make another, the node neither.
+Whoever else has it can be you: show it to nobody, and keep no picture of it.";

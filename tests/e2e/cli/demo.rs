@@ -1,0 +1,63 @@
+//! The demo, and that it can fail.
+
+use std::path::Path;
+
+use super::person::Person;
+
+/// Some of what is said in it.
+const SAID: [&str; 4] =
+    ["hello grace, the roses are out", "the gate code is 4711", "said under the new keys", "two: water the fern"];
+
+#[test]
+fn the_demo_shows_both_sides_and_finds_nothing_that_was_said() {
+    let nobody = Person::new();
+    let folder = nobody.path("demo");
+    let shown = nobody.does(&["demo", "--folder", &folder]);
+    for words in SAID.into_iter().chain([
+        "WHAT THE PEOPLE SEE",
+        "WHAT THE NODE SEES",
+        "6. A device is lost",
+        "mailbox ",
+        "room ",
+        "conclave.db-wal",
+        "Every message came, once.",
+    ]) {
+        assert!(shown.contains(words), "{words} is not in\n{shown}");
+    }
+    // A search that is not the demo's own agrees.
+    let mut searched = 0;
+    for entry in read_dir(Path::new(&folder).join("node")) {
+        let bytes = read(&entry);
+        searched += bytes.len();
+        for text in SAID {
+            assert!(!bytes.windows(text.len()).any(|window| window == text.as_bytes()), "{text}: {}", entry.display());
+        }
+    }
+    assert!(searched > 50_000);
+}
+
+#[test]
+fn a_plaintext_in_the_store_fails_the_demo() {
+    let nobody = Person::new();
+    let folder = nobody.path("demo");
+    plant(&Path::new(&folder).join("node"), "page.bak", &format!("\0\0{}\0", SAID[1]));
+    let (status, words) = nobody.fails(&["demo", "--folder", &folder]);
+    assert_eq!(status, 1);
+    assert!(words.contains(SAID[1]) && words.contains("page.bak at byte 2"), "{words}");
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test looks at the store")]
+fn read_dir(folder: impl AsRef<Path>) -> Vec<std::path::PathBuf> {
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test looks at the store")]
+fn read(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test looks at the store")]
+fn plant(folder: &Path, name: &str, text: &str) {
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::write(folder.join(name), text).unwrap();
+}

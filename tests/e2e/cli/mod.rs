@@ -1,0 +1,6 @@
+//! The commands, as somebody types them: each in a process of its own, on a profile.
+
+mod demo;
+mod people;
+mod person;
+mod statuses;

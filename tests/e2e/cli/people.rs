@@ -1,0 +1,142 @@
+//! From the first login to the first message, and what follows.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
+use super::person::Person;
+use crate::process::{DataFolder, NodeProcess};
+
+/// Two people in a room, who have names for each other.
+fn in_a_garden(url: &str) -> (Person, Person) {
+    let (ada, grace) = (Person::at(url, "ada"), Person::at(url, "grace"));
+    ada.does(&["contact", "add", "grace", &grace.account()]);
+    grace.does(&["contact", "add", "ada", &ada.account()]);
+    let made = ada.does(&["room", "create", "garden"]);
+    assert!(made.contains("garden: 1 member") && made.contains("only the members can read it"), "{made}");
+    let invitation = ada.does(&["room", "invite", "garden", "grace"]);
+    let words: Vec<&str> = invitation.split_whitespace().skip(1).collect();
+    let joined = grace.does(&words);
+    assert!(joined.contains("garden: 2 members (ratchet, signed)") || joined.contains("garden: 2 members"), "{joined}");
+    (ada, grace)
+}
+
+#[test]
+fn two_people_meet_talk_and_hear_each_message_once() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let (ada, grace) = in_a_garden(&node.url);
+
+    let id = ada.does(&["send", "--room", "garden", "the roses are out"]);
+    ada.pipes(&["send", "--to", "grace"], "a letter\nof two lines\n");
+    ada.pipes(&["send", "--room", "garden", "--json", "-"], "{\"task\": \"water\"}");
+    // Sending takes nothing from who listens later.
+    grace.does(&["send", "--to", "ada", "on my way"]);
+
+    let heard = grace.hears(&[]);
+    let messages: Vec<_> = heard.iter().filter(|event| event["type"] == "message").collect();
+    assert_eq!(messages.len(), 3, "{heard:?}");
+    let said = |content: &serde_json::Value| *messages.iter().find(|message| message["content"] == *content).unwrap();
+    let roses = said(&"the roses are out".into());
+    assert_eq!(roses["id"], id.trim());
+    assert_eq!((&roses["name"], &roses["from"]["name"]), (&"garden".into(), &"ada".into()));
+    assert_eq!(said(&"a letter\nof two lines".into())["direct"], ada.account());
+    assert_eq!(said(&serde_json::json!({"task": "water"}))["own"], false);
+    assert_eq!(grace.hears_texts(), Vec::<String>::new());
+
+    let shown = ada.does(&["listen", "--caught-up"]);
+    assert!(shown.contains("@grace grace: on my way"), "{shown}");
+    let members = ada.does(&["room", "members", "garden"]);
+    assert!(members.contains("owner") && members.contains("grace"), "{members}");
+    assert_eq!(ada.does(&["contact", "safety", "grace"]).lines().nth(3), {
+        grace.does(&["contact", "safety", "ada"]).lines().nth(3)
+    });
+    assert!(!grace.does(&["room", "list"]).contains("NOT"));
+    grace.does(&["room", "leave", "garden"]);
+    assert_eq!(grace.does(&["room", "list", "--json"]), "");
+}
+
+#[test]
+fn a_listener_ends_when_it_has_heard_what_it_was_to_hear() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let (ada, grace) = in_a_garden(&node.url);
+    let listener = grace.command(&["listen", "--json", "--room", "garden", "--count", "2", "--read"]);
+    let listener = { listener }.stdout(Stdio::piped()).spawn().unwrap();
+    for text in ["one", "two"] {
+        ada.does(&["send", "--room", "garden", text]);
+    }
+    let output = listener.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let heard = String::from_utf8(output.stdout).unwrap();
+    assert!(heard.find("\"one\"").unwrap() < heard.find("\"two\"").unwrap(), "{heard}");
+    let receipts = ada.hears(&[]);
+    assert!(receipts.iter().any(|event| event["type"] == "receipt"), "{receipts:?}");
+}
+
+#[test]
+fn an_account_comes_back_by_its_kit_and_a_lost_device_is_revoked() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let (ada, grace) = in_a_garden(&node.url);
+    let kit = ada.path("kit");
+    ada.does(&["backup", "create", &kit]);
+    let (status, words) = ada.fails(&["backup", "create", &kit]);
+    assert!(status == 1 && words.contains("exists"), "{words}");
+
+    let found = Person::new();
+    let (status, words) = found.fails(&["login", "--url", &node.url, "--name", "ada"]);
+    assert!(status == 1 && words.contains("--recover"), "{words}");
+    found.does(&["backup", "restore", &kit, "--url", &node.url, "--name", "ada"]);
+    assert_eq!(found.account(), ada.account());
+    let devices = found.does(&["devices"]);
+    assert_eq!(devices.lines().count(), 2, "{devices}");
+
+    let lost = devices.lines().find(|line| !line.contains("this one")).unwrap();
+    let lost = lost.split_whitespace().next().unwrap();
+    found.does(&["devices", "revoke", lost]);
+    assert_eq!(found.does(&["devices", "list"]).lines().count(), 1);
+    let (status, _) = ada.fails(&["send", "--to", "grace", "who am I?"]);
+    assert_eq!(status, 3);
+    grace.does(&["send", "--to", "ada", "to the new one"]);
+    assert_eq!(found.hears_texts(), ["to the new one"]);
+}
+
+#[test]
+fn a_second_device_is_linked_and_reads_what_is_written_from_then_on() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let (ada, grace) = in_a_garden(&node.url);
+    let tablet = Person::new();
+    let mut waiting = tablet.command(&["devices", "link", "--url", &node.url, "--name", "ada"]);
+    let mut waiting = waiting.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut shown = BufReader::new(waiting.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let code = shown.find_map(|line| Some(line.split_once("approve ")?.1.to_owned())).unwrap();
+    ada.does(&["devices", "approve", &code]);
+    assert!(waiting.wait().unwrap().success());
+    assert_eq!(tablet.account(), ada.account());
+    grace.does(&["send", "--to", "ada", "to both"]);
+    assert_eq!((ada.hears_texts(), tablet.hears_texts()), (vec!["to both".to_owned()], vec!["to both".to_owned()]));
+    let (status, _) = tablet.fails(&["backup", "create"]);
+    assert_eq!(status, 1);
+}
+
+#[test]
+fn an_agent_listens_and_sends_in_one_program() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let (ada, grace) = in_a_garden(&node.url);
+    let mut agent = grace.command(&["listen", "--json", "--input", "--count", "1"]);
+    let mut agent = agent.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut requests = agent.stdin.take().unwrap();
+    writeln!(requests, "{{\"send\": {{\"done\": 7}}, \"room\": \"garden\", \"ref\": \"a\"}}\nnonsense").unwrap();
+    let lines = BufReader::new(agent.stdout.take().unwrap()).lines();
+    let mut lines = lines.map(|line| serde_json::from_str::<serde_json::Value>(&line.unwrap()).unwrap());
+    let kept = lines.find(|line| line["type"] == "kept").unwrap();
+    assert_eq!(kept["ref"], "a");
+    assert!(lines.any(|line| line["type"] == "error"));
+    assert!(lines.any(|line| line["type"] == "sent" && line["id"] == kept["id"]));
+    ada.does(&["send", "--to", "grace", "thank you"]);
+    assert!(lines.any(|line| line["content"] == "thank you"));
+    assert!(agent.wait().unwrap().success());
+    assert!(ada.hears(&[]).iter().any(|line| line["content"]["done"] == 7));
+}

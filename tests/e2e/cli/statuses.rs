@@ -1,0 +1,90 @@
+//! What scripts go by: exit statuses, and what is kept when something fails.
+
+use super::person::Person;
+use crate::process::{DataFolder, NodeProcess};
+
+#[test]
+fn a_profile_without_a_device_says_how_to_begin() {
+    let nobody = Person::new();
+    for command in [&["whoami"][..], &["send", "--to", "x", "hi"], &["room", "list"], &["listen"], &["devices"]] {
+        let (status, words) = nobody.fails(command);
+        assert!(status == 3 && words.contains("conclave login"), "{command:?}: {words}");
+    }
+    let (status, _) = nobody.fails(&["login", "--url", "http://127.0.0.1:1", "--name", "ada"]);
+    assert_eq!(status, 4);
+    let (status, words) = nobody.fails(&["login"]);
+    assert!(status == 2 && words.contains("--url"), "{words}");
+}
+
+#[test]
+fn what_is_sent_without_a_node_is_kept_and_goes_later() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let (ada, grace) = (Person::at(&node.url, "ada"), Person::at(&node.url, "grace"));
+    let grace_id = grace.account();
+    ada.does(&["send", "--to", &grace_id, "first"]);
+    let address = node.url.trim_start_matches("http://").to_owned();
+    drop(node);
+
+    let (status, words) = ada.fails(&["send", "--to", &grace_id, "second", "--wait", "0"]);
+    assert!(status == 4 && words.contains("kept"), "{words}");
+    assert!(ada.does(&["whoami"]).contains("not reached"));
+
+    let node = NodeProcess::start(folder.path(), |command| {
+        command.env("CONCLAVE__SERVER__ADDRESS", &address);
+    });
+    assert_eq!(node.url, format!("http://{address}"));
+    ada.does(&["send", "--to", &grace_id, "third"]);
+    assert_eq!(grace.hears_texts(), ["first", "second", "third"]);
+}
+
+#[test]
+fn a_wrong_passphrase_a_name_nobody_has_and_a_second_program_are_errors() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let ada = Person::at(&node.url, "ada");
+    let wrong = ada.write("wrong", "something else\n");
+    let (status, _) = ada.fails(&["whoami", "--passphrase-file", &wrong]);
+    assert_eq!(status, 1);
+    let (status, words) = ada.fails(&["send", "--to", "nobody", "hi"]);
+    assert!(status == 2 && words.contains("nobody is known as nobody"), "{words}");
+    let (status, words) = ada.fails(&["chat", "garden"]);
+    assert!(status == 2 && words.contains("terminal"), "{words}");
+
+    let mut listener = ada.command(&["listen", "--json"]);
+    let mut listener = listener.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut first = [0; 1];
+    std::io::Read::read_exact(listener.stdout.as_mut().unwrap(), &mut first).unwrap();
+    let (status, words) = ada.fails(&["whoami"]);
+    assert!(status == 1 && words.contains("another conclave command"), "{words}");
+    listener.kill().unwrap();
+    listener.wait().unwrap();
+    ada.does(&["whoami"]);
+}
+
+#[test]
+fn a_session_that_has_ended_goes_on_with_a_new_login() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let (ada, grace) = (Person::at(&node.url, "ada"), Person::at(&node.url, "grace"));
+    ada.does(&["logout"]);
+    let (status, _) = ada.fails(&["send", "--to", &grace.account(), "hi"]);
+    assert_eq!(status, 3);
+    assert!(ada.does(&["login", "--name", "ada"]).contains("again"));
+    ada.does(&["send", "--to", &grace.account(), "back"]);
+    assert_eq!(grace.hears_texts(), ["hi", "back"]);
+}
+
+#[test]
+fn every_command_has_help_and_completions_are_written_for_each_shell() {
+    let nobody = Person::new();
+    let commands =
+        ["login", "logout", "whoami", "contact", "devices", "room", "send", "listen", "chat", "backup", "completions"];
+    for command in commands {
+        let help = nobody.does(&[command, "--help"]);
+        assert!(help.contains("Usage: conclave") && help.len() > 300, "{help}");
+    }
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(nobody.does(&["completions", shell]).contains("whoami"));
+    }
+}
