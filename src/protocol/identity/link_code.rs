@@ -156,7 +156,7 @@ mod tests {
         let (left, right) = text.split_at(50);
         assert_eq!(*LinkCode::parse(&format!(" {left}\n{right} ")).unwrap().to_text(), *text);
         for at in 0..text.len() {
-            let mut typed = text.clone().into_bytes();
+            let mut typed = text.as_bytes().to_vec();
             let byte = typed.get_mut(at).unwrap();
             *byte = if *byte == b'A' { b'B' } else { b'A' };
             assert!(LinkCode::parse(&String::from_utf8(typed).unwrap()).is_err(), "{at}");
