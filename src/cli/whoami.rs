@@ -52,6 +52,7 @@ async fn connection(events: &mut Events) -> &'static str {
                 // A message says that too, and is told again to whoever listens.
                 Some(Event::Connected | Event::Message(_)) => return "connected",
                 Some(Event::SignedOut { .. }) => return "signed out",
+                Some(Event::Distrusted { .. }) => return "not believed",
                 Some(Event::Refused) => return "in use elsewhere",
                 Some(Event::Disconnected { .. }) | None => return "not reached",
                 Some(_) => {}

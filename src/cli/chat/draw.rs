@@ -68,6 +68,7 @@ fn draw_title(chat: &Chat, frame: &mut Frame<'_>, area: Rect) {
         Connection::Connected => ("connected", Style::new().fg(Color::Green)),
         Connection::Lost => ("not connected", Style::new().fg(Color::Yellow).add_modifier(Modifier::BOLD)),
         Connection::SignedOut => ("signed out", Style::new().fg(Color::Red).add_modifier(Modifier::BOLD)),
+        Connection::Distrusted => ("NOT BELIEVED", Style::new().fg(Color::Red).add_modifier(Modifier::BOLD)),
         Connection::Refused => ("stopped", Style::new().fg(Color::Red).add_modifier(Modifier::BOLD)),
     };
     let columns = usize::from(area.width);
@@ -262,6 +263,9 @@ fn state_line(chat: &Chat) -> Line<'static> {
     let words = match (chat.connection, typists.as_slice()) {
         (Connection::Lost, _) => " What you write is kept, and goes when the node is back.".to_owned(),
         (Connection::SignedOut, _) => " The session has ended: leave, and `conclave login`.".to_owned(),
+        (Connection::Distrusted, _) => {
+            " The node shows something false or old of this account, and is not used.".to_owned()
+        }
         (Connection::Refused, _) => " Another program uses this device; start again.".to_owned(),
         (_, []) => String::new(),
         (_, [one]) => format!(" {one} is writing …"),

@@ -84,6 +84,8 @@ pub(super) enum Connection {
     Connected,
     Lost,
     SignedOut,
+    /// The node shows something false or old of this account.
+    Distrusted,
     Refused,
 }
 
@@ -169,6 +171,7 @@ impl Chat {
                 self.members.values_mut().for_each(|member| *member = Member::default());
             }
             Event::SignedOut { .. } => self.connection = Connection::SignedOut,
+            Event::Distrusted { .. } => self.connection = Connection::Distrusted,
             Event::Refused | Event::Stopped { .. } => self.connection = Connection::Refused,
             Event::Sent { id, .. } => self.sent(*id),
             Event::NotSent { id: Some(id), reason, .. } => {

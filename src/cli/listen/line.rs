@@ -27,7 +27,8 @@ With --json each line is an object with `type`:
   policy_changed    room, pinned, shown      the node lies; the room is not used any more
   keys_rotated      room, account
   room_closed       room
-  connection    state ("connected", "disconnected", "signed_out", "refused", "stopped"), retry_in_ms, reason
+  connection    state ("connected", "disconnected", "signed_out", "distrusted", "refused",
+                "stopped"), retry_in_ms, reason
   caught_up     log ("mailbox", or a room's id)
   gap           log                          the node has lost something
   kept          id, ref                      a line of --input: it will be sent
@@ -57,6 +58,9 @@ fn value(event: &Event, names: &Names) -> Value {
         }
         Event::SignedOut { reason } => {
             json!({"type": "connection", "state": "signed_out", "reason": reason.as_str()})
+        }
+        Event::Distrusted { reason } => {
+            json!({"type": "connection", "state": "distrusted", "reason": reason.as_str()})
         }
         Event::Refused => json!({"type": "connection", "state": "refused"}),
         Event::Stopped { error } => {
@@ -176,6 +180,9 @@ pub(super) fn words(event: &Event, names: &Names) -> Option<String> {
         }
         Event::Gap { .. } => "! the node has lost messages that were for this device".to_owned(),
         Event::SignedOut { reason } => format!("! signed out: {reason}"),
+        Event::Distrusted { reason } => {
+            format!("! THE NODE SHOWS SOMETHING FALSE OR OLD OF THIS ACCOUNT, and is not used: {reason}")
+        }
         Event::Refused => "! another program has taken this device's connection".to_owned(),
         Event::Disconnected { .. } => "* not connected; messages come when the node is back".to_owned(),
         Event::Connected

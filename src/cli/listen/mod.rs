@@ -104,6 +104,7 @@ async fn hear(listen: &Listen, client: &Client, events: &mut Events) -> Result<(
         match event {
             Event::Stopped { error } => return Err(error.into()),
             Event::SignedOut { .. } => return Err(ClientError::SignedOut.into()),
+            Event::Distrusted { .. } => return Err(ClientError::OtherRootKey.into()),
             Event::Refused => return Err("another program has taken this device's connection".into()),
             Event::CaughtUp { log } if missed.is_told(log) && listen.caught_up => break,
             _ => {}
@@ -159,7 +160,14 @@ pub(super) async fn catch_up(client: &Client, events: &mut Events, patience: Dur
             match events.next().await {
                 Some(Event::CaughtUp { log }) if missed.is_told(log) => return true,
                 // It is for whoever listens.
-                None | Some(Event::Message(_) | Event::SignedOut { .. } | Event::Refused | Event::Stopped { .. }) => {
+                None
+                | Some(
+                    Event::Message(_)
+                    | Event::SignedOut { .. }
+                    | Event::Distrusted { .. }
+                    | Event::Refused
+                    | Event::Stopped { .. },
+                ) => {
                     return false;
                 }
                 Some(_) => {}

@@ -62,6 +62,7 @@ fn every_event() -> Vec<Event> {
         Event::Connected,
         Event::Disconnected { retry_in: Some(core::time::Duration::from_millis(250)) },
         Event::SignedOut { reason },
+        Event::Distrusted { reason },
         Event::Refused,
         Event::Stopped { error: crate::client::ClientError::NotSetUp },
         Event::CaughtUp { log: Log::Mailbox },
