@@ -4,6 +4,7 @@
 
 mod devices;
 mod direct;
+mod evil;
 mod front;
 mod lost;
 #[path = "../support/process.rs"]
