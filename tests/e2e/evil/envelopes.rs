@@ -104,6 +104,9 @@ async fn an_envelope_of_a_room_is_no_direct_message() {
             scene.ada.client.send(Conversation::Room(room), "said in a room").await.unwrap();
             scene.refusal().await;
             assert!(scene.grace.kept(Conversation::Direct(scene.ada.id())).await.is_empty());
+            // Nothing was lost by looking at it.
+            scene.evil.says(Message::Envelope(scene.evil.told().pop().unwrap()));
+            assert_eq!(scene.grace.text().await.1, "said in a room");
         }
     }
 }

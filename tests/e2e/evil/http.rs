@@ -42,15 +42,11 @@ impl Passing {
     /// Its bytes. An answer of 101 or 204 has no length.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let Self { line, headers, body } = self;
-        let mut head = format!("{line}\r\n");
-        for header in headers {
-            head.push_str(&format!("{header}\r\n"));
-        }
-        if !self.is_upgrade() && self.status() != Some(204) {
-            head.push_str(&format!("content-length: {}\r\n", body.len()));
-        }
-        head.push_str("\r\n");
-        [head.as_bytes(), body].concat()
+        let length = format!("content-length: {}", body.len());
+        let has_length = !self.is_upgrade() && self.status() != Some(204);
+        let head = [line].into_iter().chain(headers).chain(has_length.then_some(&length));
+        let head: String = head.flat_map(|line| [line.as_str(), "\r\n"]).collect();
+        [head.as_bytes(), b"\r\n", body].concat()
     }
 
     /// What is asked: method and path.
@@ -71,12 +67,6 @@ impl Passing {
     pub(crate) fn become_json(&mut self, value: &impl Serialize) {
         "HTTP/1.1 200 OK".clone_into(&mut self.line);
         self.body = serde_json::to_vec(value).unwrap();
-    }
-
-    /// Makes a failure of it that may pass.
-    pub(crate) fn fail(&mut self) {
-        "HTTP/1.1 503 Service Unavailable".clone_into(&mut self.line);
-        self.body.clear();
     }
 
     /// Changes the body, which is JSON of `T`.

@@ -18,6 +18,9 @@ use crate::user::User;
 const GREETING: &str = "good morning, Grace";
 const CANARY: &str = "for Grace's eyes alone";
 
+/// When the attacker's keys were made.
+const MADE_AT: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+
 /// Ada behind an evil node, Grace at the real one. Ada does not know Grace yet.
 struct Scene {
     _node: NodeProcess,
@@ -96,10 +99,6 @@ impl Scene {
     }
 }
 
-fn now() -> Timestamp {
-    Timestamp::from_millis(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis().try_into().unwrap())
-}
-
 /// The list that the node has of somebody.
 async fn list_of(scene: &Scene, user: &User) -> DeviceList {
     let kept = Arc::new(Mutex::new(None));
@@ -124,11 +123,11 @@ async fn secrets_of(user: &User) -> AccountSecrets {
 #[tokio::test]
 async fn a_bundle_of_another_device_is_refused() {
     let mut scene = Scene::new().await;
-    let bundle = Attacker::posing_as(scene.grace.id()).bundle(now());
+    let bundle = Attacker::posing_as(scene.grace.id()).bundle(MADE_AT);
     scene.bundles(move |shown| *shown = bundle.clone());
     assert!(matches!(scene.is_refused().await, ClientError::Api(ApiError::Malformed)));
     let mut attacker = Attacker::posing_as_device(scene.grace.client.device());
-    let bundle = attacker.bundle(now());
+    let bundle = attacker.bundle(MADE_AT);
     scene.bundles(move |shown| *shown = bundle.clone());
     let refused = scene.is_refused().await;
     let expected = MachineError::Verify(VerifyError::Signature { part: "signed prekey" });
@@ -139,7 +138,7 @@ async fn a_bundle_of_another_device_is_refused() {
 #[tokio::test]
 async fn a_bundle_without_its_kem_key_or_with_another_is_refused() {
     let mut scene = Scene::new().await;
-    let kem_prekey = Attacker::posing_as_device(scene.grace.client.device()).bundle(now()).kem_prekey;
+    let kem_prekey = Attacker::posing_as_device(scene.grace.client.device()).bundle(MADE_AT).kem_prekey;
     scene.evil.answers(|asks, answer| {
         if asks.ends_with("/claim") {
             let strip = |bundle: &mut serde_json::Value| drop(bundle.as_object_mut().unwrap().remove("kem_prekey"));
@@ -262,7 +261,7 @@ async fn a_stranger_with_another_root_key_has_another_safety_number() {
     let scene = Scene::new().await;
     let mut attacker = Attacker::posing_as(scene.grace.id());
     let ada = list_of(&scene, &scene.ada).await;
-    let (list, bundle) = (attacker.list(1), attacker.bundle(now()));
+    let (list, bundle) = (attacker.list(1), attacker.bundle(MADE_AT));
     let path = format!("GET /api/users/{}/devices", scene.grace.id());
     let device = attacker.certificate().address().device_id;
     scene.evil.answers(move |asks, answer| {

@@ -85,6 +85,15 @@ impl EvilNode {
         self.front.cut();
     }
 
+    /// Ends its connections and takes no new ones.
+    pub(crate) fn close(&self) {
+        self.front.close();
+    }
+
+    pub(crate) fn open(&self, node: &NodeProcess) {
+        self.front.lead_to(node);
+    }
+
     /// The envelopes that its client has sent, in their order.
     pub(crate) fn envelopes(&self) -> Vec<Envelope> {
         let state = self.liar.state.lock().unwrap();
