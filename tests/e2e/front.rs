@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::evil::{Liar, relay};
 use crate::process::NodeProcess;
 
 /// An address that stays while nodes come and go.
@@ -20,6 +21,8 @@ struct State {
     target: Option<String>,
     /// Bytes that pass before everything is cut once.
     cut_after: Option<usize>,
+    /// Who changes what passes. What it passes on is not counted.
+    liar: Option<Arc<Liar>>,
     connections: JoinSet<()>,
 }
 
@@ -32,6 +35,11 @@ impl Front {
         let front = Self { url, state };
         front.lead_to(node);
         front
+    }
+
+    /// Has all that passes go through somebody's hands from here on.
+    pub(crate) fn lie_with(&self, liar: Arc<Liar>) {
+        self.state.lock().unwrap().liar = Some(liar);
     }
 
     pub(crate) fn lead_to(&self, node: &NodeProcess) {
@@ -72,6 +80,10 @@ async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
 
 async fn forward(client: TcpStream, target: String, state: Arc<Mutex<State>>) {
     let Ok(node) = TcpStream::connect(target).await else { return };
+    let liar = state.lock().unwrap().liar.clone();
+    if let Some(liar) = liar {
+        return relay(client, node, &liar).await;
+    }
     let (from_client, to_client) = client.into_split();
     let (from_node, to_node) = node.into_split();
     tokio::select! {

@@ -6,6 +6,7 @@ mod cli;
 mod clocks;
 mod devices;
 mod direct;
+mod evil;
 mod front;
 mod killed;
 mod lossy;

@@ -58,6 +58,15 @@ impl Worker {
     /// An envelope of a log.
     async fn entry(&mut self, entry: Entry, room: Option<RoomId>) -> Result<(), ClientError> {
         let Entry { position, envelope } = entry;
+        let log = room.map_or(Log::Mailbox, Log::Room);
+        self.notice_gap(log, Some(position), 1);
+        if room.is_none() && matches!(envelope.destination, wire::Destination::Room(_)) {
+            // Its room has the use of it: opened here, it would be lost there.
+            let (sender, envelope, repair) = (envelope.sender, envelope.id, Repair::Refuse);
+            self.event(Event::Undecryptable { room, sender, envelope, reason: ErrorCode::NotForThisDevice, repair });
+            self.has_read(room, position);
+            return Ok(());
+        }
         // The node shows a device its own too.
         if envelope.sender != self.machine.device().address() {
             self.open(envelope, room).await?;
@@ -67,7 +76,31 @@ impl Worker {
         Ok(())
     }
 
+    /// How far a log was read.
+    fn read_to(&self, log: Log) -> Option<Position> {
+        match log {
+            Log::Mailbox => self.mailbox,
+            Log::Room(room_id) => self.rooms.get(&room_id)?.read,
+        }
+    }
+
+    /// Tells of what is missing before a position that should come `steps` after what was read. A mailbox counts without a
+    /// hole; in a room's log stands what is for others too, and only another log is seen.
+    fn notice_gap(&mut self, log: Log, position: Option<Position>, steps: u64) {
+        let (Some(read), Some(position)) = (self.read_to(log), position) else { return };
+        let is_other = position.epoch != read.epoch;
+        if is_other || (log == Log::Mailbox && position.seq > read.seq.saturating_add(steps)) {
+            self.event(Event::Gap { log });
+        }
+    }
+
     fn has_read(&mut self, room: Option<RoomId>, position: Position) {
+        let read = self.read_to(room.map_or(Log::Mailbox, Log::Room));
+        // What is told again, or late, does not bring back what was read since.
+        let position = match read {
+            Some(read) if read.epoch == position.epoch && read.seq > position.seq => read,
+            _ => position,
+        };
         match room {
             None => {
                 self.mailbox = Some(position);
@@ -212,6 +245,8 @@ impl Worker {
             Log::Mailbox => {
                 // Not before: a node that falls over at each welcome is not asked four times a second.
                 self.back_off.reset();
+                // What was not told and stands before the end is missing.
+                self.notice_gap(log, position, 0);
                 let left = self.rest(|api| async move { api.prekeys_left().await }).await;
                 if let Some(left) = survive(left)? {
                     self.refill(left.one_time_prekeys, left.one_time_kem_prekeys).await?;

@@ -1,0 +1,214 @@
+//! Logs that the node does not tell as they are, and commands that it says it has carried out.
+
+use conclave::client::{Conversation, Event, Receipt};
+use conclave::ids::{LogEpoch, MessageId};
+use conclave::wire::{Command, Delivery, Entry, Log, Message, Outcome, Position, RoomPolicy};
+
+use super::node::{EvilNode, at, found_room};
+use crate::process::{DataFolder, NodeProcess};
+use crate::rooms::admit;
+use crate::user::User;
+
+/// Two people who have written to each other: one behind an evil node, the other at the real one.
+struct Scene {
+    evil: EvilNode,
+    victim: User,
+    friend: User,
+    _node: NodeProcess,
+    _folder: DataFolder,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let folder = DataFolder::new();
+        let node = NodeProcess::start(folder.path(), |_| ());
+        let evil = EvilNode::before(&node).await;
+        let mut victim = User::new(&evil.url, "victim").await;
+        let mut friend = User::new(&node.url, "friend").await;
+        friend.write(&victim, "hello").await;
+        assert_eq!(victim.text().await.1, "hello");
+        victim.write(&friend, "hello").await;
+        assert_eq!(friend.text().await.1, "hello");
+        // Its receipt: nothing else comes by itself after that.
+        victim.until(|event| matches!(event, Event::Receipt { .. }).then_some(())).await;
+        Self { evil, victim, friend, _node: node, _folder: folder }
+    }
+
+    /// Gaps and texts, up to a text.
+    async fn told_up_to(&mut self, last: &str) -> Vec<String> {
+        let mut told = Vec::new();
+        self.victim
+            .until(|event| {
+                match event {
+                    Event::Gap { log: Log::Mailbox } => told.push("a gap".to_owned()),
+                    Event::Gap { .. } => told.push("a gap in a room".to_owned()),
+                    Event::Message(message) => told.push(message.content.text().unwrap().to_owned()),
+                    _ => {}
+                }
+                (told.last().is_some_and(|told| told == last)).then_some(())
+            })
+            .await;
+        told
+    }
+
+    async fn writes(&self, text: &str) -> MessageId {
+        self.friend.write(&self.victim, text).await
+    }
+}
+
+fn in_epoch(byte: u8, entry: &Entry) -> Entry {
+    at(Position { epoch: LogEpoch::from_bytes([byte; 8]), ..entry.position }, entry)
+}
+
+#[tokio::test]
+async fn messages_in_another_order_are_told_once_each_behind_a_gap() {
+    let mut scene = Scene::new().await;
+    let mut first = None;
+    scene.evil.tells(move |message| match (message, &mut first) {
+        (Message::Direct(entry), None) => {
+            first = Some(entry);
+            Vec::new()
+        }
+        (Message::Direct(entry), Some(first)) => vec![Message::Direct(entry), Message::Direct(first.clone())],
+        (other, _) => vec![other],
+    });
+    scene.writes("one").await;
+    scene.writes("two").await;
+    assert_eq!(scene.told_up_to("one").await, ["a gap", "two", "one"]);
+    scene.evil.tells(|message| vec![message]);
+    scene.writes("three").await;
+    assert_eq!(scene.told_up_to("three").await, ["three"]);
+    let kept = scene.victim.kept(Conversation::Direct(scene.friend.id())).await;
+    assert_eq!(kept, ["hello", "hello", "two", "one", "three"]);
+}
+
+#[tokio::test]
+async fn a_message_that_is_withheld_leaves_a_gap() {
+    let mut scene = Scene::new().await;
+    let mut is_held = false;
+    scene.evil.tells(move |message| match message {
+        Message::Direct(_) if !is_held => {
+            is_held = true;
+            Vec::new()
+        }
+        other => vec![other],
+    });
+    scene.writes("withheld").await;
+    scene.writes("told").await;
+    assert_eq!(scene.told_up_to("told").await, ["a gap", "told"]);
+}
+
+#[tokio::test]
+async fn the_last_message_withheld_leaves_a_gap_at_the_next_connection() {
+    let mut scene = Scene::new().await;
+    scene.evil.tells(|message| if matches!(message, Message::Direct(_)) { Vec::new() } else { vec![message] });
+    let id = scene.writes("withheld").await;
+    scene.friend.is_sent(id).await;
+    scene.evil.cut();
+    scene.victim.until(|event| matches!(event, Event::Gap { log: Log::Mailbox }).then_some(())).await;
+    // Nothing was acknowledged: an honest node has it still.
+    scene.evil.tells(|message| vec![message]);
+    scene.evil.cut();
+    assert_eq!(scene.told_up_to("withheld").await, ["withheld"]);
+}
+
+#[tokio::test]
+async fn a_log_in_another_epoch_is_a_gap() {
+    let mut scene = Scene::new().await;
+    scene.evil.tells(|message| match message {
+        Message::Direct(entry) => vec![Message::Direct(in_epoch(5, &entry))],
+        other => vec![other],
+    });
+    scene.writes("elsewhere").await;
+    assert_eq!(scene.told_up_to("elsewhere").await, ["a gap", "elsewhere"]);
+    scene.writes("there too").await;
+    assert_eq!(scene.told_up_to("there too").await, ["there too"]);
+    // The true log is another one again.
+    scene.evil.tells(|message| vec![message]);
+    scene.evil.cut();
+    scene.writes("back").await;
+    let told = scene.told_up_to("back").await;
+    assert_eq!(told.first().map(String::as_str), Some("a gap"), "{told:?}");
+    assert_eq!(told.iter().filter(|text| *text != "a gap").collect::<Vec<_>>(), ["back"]);
+}
+
+#[tokio::test]
+async fn a_room_in_another_epoch_is_a_gap() {
+    let mut scene = Scene::new().await;
+    let room = found_room(&mut scene.friend, RoomPolicy::default()).await;
+    admit(&mut scene.friend, room, &scene.victim).await;
+    let place = Conversation::Room(room);
+    scene.friend.client.send(place, "in the room").await.unwrap();
+    assert_eq!(scene.told_up_to("in the room").await, ["in the room"]);
+    scene.evil.tells(|message| match message {
+        Message::Envelope(entry) => vec![Message::Envelope(in_epoch(5, &entry))],
+        other => vec![other],
+    });
+    scene.friend.client.send(place, "elsewhere").await.unwrap();
+    assert_eq!(scene.told_up_to("elsewhere").await, ["a gap in a room", "elsewhere"]);
+}
+
+/// That the node has something is its word; that somebody has it is theirs.
+#[tokio::test]
+async fn what_the_node_only_says_it_has_is_never_called_delivered() {
+    let mut scene = Scene::new().await;
+    scene.evil.hears(|command| match command {
+        Command::Deliver { id, envelopes } => {
+            let position = Position { epoch: LogEpoch::from_bytes([1; 8]), seq: 1 };
+            let stored = envelopes.iter().map(|_| Delivery::Stored(position)).collect();
+            Some(Message::answer(*id, Outcome::Delivered(stored)))
+        }
+        _ => None,
+    });
+    let lost = scene.victim.write(&scene.friend, "lost").await;
+    scene.victim.is_sent(lost).await;
+    scene.evil.hears(|_| None);
+    let told = scene.victim.write(&scene.friend, "told").await;
+    assert_eq!(scene.friend.text().await.1, "told");
+    let receipt = scene.victim.until(|event| match event {
+        Event::Receipt { of, state: Receipt::Delivered, .. } => Some(of.clone()),
+        _ => None,
+    });
+    assert_eq!(receipt.await, [told]);
+    let history = scene.victim.client.history(Conversation::Direct(scene.friend.id()), None, 10).await.unwrap();
+    let receipts = |id| history.iter().find(|message| message.id == id).unwrap().receipts.len();
+    assert_eq!((receipts(lost), receipts(told)), (0, 1));
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_name_an_envelope_does_not_count_as_its_delivery() {
+    let mut scene = Scene::new().await;
+    let mut is_done = false;
+    scene.evil.hears(move |command| match command {
+        Command::Deliver { id, .. } if !is_done => {
+            is_done = true;
+            Some(Message::answer(*id, Outcome::Delivered(Vec::new())))
+        }
+        _ => None,
+    });
+    let id = scene.victim.write(&scene.friend, "said to be done").await;
+    assert_eq!(scene.friend.text().await.1, "said to be done");
+    scene.victim.is_sent(id).await;
+    // Byte for byte the same.
+    let sent = scene.evil.envelopes();
+    let [.., first, second] = &*sent else { panic!("{sent:?}") };
+    assert_eq!((first.id, &first.payload), (second.id, &second.payload));
+}
+
+/// An answer of another kind is the word of a node that is confused: the envelope goes again, on a new connection.
+#[tokio::test]
+async fn an_answer_to_something_else_does_not_count_as_delivery() {
+    let mut scene = Scene::new().await;
+    let mut is_done = false;
+    scene.evil.hears(move |command| match command {
+        Command::Deliver { id, .. } if !is_done => {
+            is_done = true;
+            Some(Message::done(*id))
+        }
+        _ => None,
+    });
+    let id = scene.victim.write(&scene.friend, "said to be done").await;
+    scene.victim.until(|event| matches!(event, Event::Disconnected { .. }).then_some(())).await;
+    assert_eq!(scene.friend.text().await.1, "said to be done");
+    scene.victim.is_sent(id).await;
+}
