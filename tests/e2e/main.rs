@@ -12,5 +12,7 @@ mod lost;
 mod process;
 mod receipts;
 mod rooms;
+mod sessions;
 mod sign_in;
+mod stores;
 mod user;
