@@ -150,6 +150,9 @@ mod tests {
             content: "hello".into(),
         };
         assert_eq!(Body::parse(&body.encode()).unwrap(), body);
+        // The form that devices of other versions read.
+        let form = br#"{"message":{"id":"BwcHBwcHBwcHBwcHBwcHBw","to":"AQEBAQEBAQEBAQEBAQEBAQ","sent_at":5,"content":"hello"}}"#;
+        assert_eq!(body.encode().split_first(), Some((&1, &form[..])));
         let mut newer = body.encode();
         newer[0] = 2;
         assert_eq!(Body::parse(&newer), Err(UnknownContent));

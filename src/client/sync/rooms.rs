@@ -9,7 +9,7 @@ use std::collections::btree_map::Entry;
 use serde::{Deserialize, Serialize};
 
 use super::answers::Pending;
-use super::{ClientError, Worker};
+use super::{ClientError, Worker, survive};
 use crate::client::events::Event;
 use crate::ids::{AccountId, LogEpoch, RoomId};
 use crate::wire::{Command, Custody, ErrorCode, Message, Position, Presence, Protection, RoomPolicy, RoomSummary};
@@ -165,13 +165,24 @@ impl Worker {
                 Err(error) => return Err(error),
             }
         }
-        for summary in &summaries {
-            if let Err(error) = self.fetch_members(summary.room_id).await {
+        self.is_synced = true;
+        Ok(())
+    }
+
+    /// Has the members of the rooms that are followed. Not before: who came while the socket was not told would be missed.
+    pub(super) async fn level_rooms(&mut self) -> Result<(), ClientError> {
+        let is_behind = |room: &Room| room.is_followed() && !room.is_level;
+        let behind: Vec<RoomId> =
+            self.rooms.iter().filter(|(_, room)| is_behind(room)).map(|(room_id, _)| *room_id).collect();
+        for room_id in behind {
+            if self.retry_at.is_some() {
+                break;
+            }
+            let fetched = self.fetch_members(room_id).await;
+            if survive(fetched)?.is_none() {
                 self.retry_later();
-                return Err(error);
             }
         }
-        self.is_synced = true;
         Ok(())
     }
 
@@ -207,6 +218,7 @@ impl Worker {
     pub(super) fn joined(&mut self, room_id: RoomId, policy: RoomPolicy, _head: Position, online: Vec<AccountId>) {
         if let Some(room) = self.rooms.get_mut(&room_id) {
             room.following = Following::Yes;
+            room.is_level = false;
         }
         if self.check_policy(room_id, policy).is_err() {
             return;

@@ -20,6 +20,7 @@ impl Worker {
             survive(synced)?;
         }
         self.follow_rooms();
+        self.level_rooms().await?;
         self.send_receipts().await?;
         self.try_seal_drafts().await?;
         self.restamp_old()?;
