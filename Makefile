@@ -31,6 +31,7 @@ features: ## Each set of features builds alone, without warnings.
 	$(CARGO) clippy --locked --lib --no-default-features --features holder -- -D warnings
 	$(CARGO) clippy --locked --lib --no-default-features --features node -- -D warnings
 	$(CARGO) clippy --locked --lib --no-default-features --features custody -- -D warnings
+	$(CARGO) clippy --locked --lib --no-default-features --features client -- -D warnings
 
 doc: ## The documentation builds without warnings.
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps

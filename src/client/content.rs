@@ -1,7 +1,7 @@
 //! What stands inside a sealed message.
 //!
 //! ```text
-//! body = version 1 ∥ JSON: {"message": {..}} | {"receipt": {..}} | {"repair": {..}}
+//! body = version 1 ∥ JSON: {"message": {..}} | {"receipt": {..}} | {"repair": {..}} | {"rooms": {}}
 //! ```
 //!
 //! Whom a direct message is written to stands inside it too: the writer's other devices read it there, and the reader
@@ -85,6 +85,8 @@ pub(super) enum Body {
         of: Vec<MessageId>,
         state: Receipt,
     },
+    /// To this account's other devices: it has come into a room.
+    Rooms {},
     /// These did not open: they are to be sent again.
     Repair {
         envelopes: Vec<EnvelopeId>,
@@ -108,7 +110,7 @@ impl Body {
         let Some((&VERSION, json)) = bytes.split_first() else { return Err(UnknownContent) };
         let body: Self = serde_json::from_slice(json).map_err(|_| UnknownContent)?;
         let is_bounded = match &body {
-            Self::Message { .. } => true,
+            Self::Message { .. } | Self::Rooms {} => true,
             Self::Receipt { of, .. } => of.len() <= IDS_MAX,
             Self::Repair { envelopes } => envelopes.len() <= IDS_MAX,
         };
@@ -121,6 +123,7 @@ impl fmt::Debug for Body {
         f.write_str(match self {
             Self::Message { .. } => "Message(..)",
             Self::Receipt { .. } => "Receipt(..)",
+            Self::Rooms {} => "Rooms",
             Self::Repair { .. } => "Repair(..)",
         })
     }

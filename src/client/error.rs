@@ -4,7 +4,7 @@ use super::api::ApiError;
 use super::entropy::EntropyError;
 use super::sign_in::SignInError;
 use super::store::StoreError;
-use crate::ids::RoomId;
+use crate::ids::{AccountId, RoomId};
 use crate::protocol::backup::BackupError;
 use crate::protocol::identity::IdentityError;
 use crate::protocol::machine::MachineError;
@@ -35,6 +35,9 @@ pub enum ClientError {
     /// The recovery kit does not open.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// The text is no link code, or was mistyped.
+    #[error("not a link code, or a mistyped one")]
+    LinkCode,
     /// The system gave no randomness.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
@@ -78,6 +81,12 @@ pub enum ClientError {
         /// What the node shows.
         shown: RoomPolicy,
     },
+    /// None of the account's devices can be written to yet: they have published no keys.
+    #[error("no device of account {account} can be written to yet")]
+    NotReachable {
+        /// Which account.
+        account: AccountId,
+    },
     /// Too much waits to be sent.
     #[error("too much waits to be sent")]
     OutboxFull,
@@ -98,7 +107,7 @@ impl ClientError {
     pub const fn is_transient(&self) -> bool {
         match self {
             Self::Api(error) => error.is_transient(),
-            Self::OutboxFull | Self::NotConnected => true,
+            Self::OutboxFull | Self::NotConnected | Self::NotReachable { .. } => true,
             _ => false,
         }
     }

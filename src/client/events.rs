@@ -141,6 +141,12 @@ pub enum Event {
         /// Why.
         reason: ErrorCode,
     },
+    /// What the node shows of this account does not verify, or is older than what is known: it lies, or was put back. The
+    /// client does not connect again by itself.
+    Distrusted {
+        /// What is wrong.
+        reason: ErrorCode,
+    },
     /// Another program with this device has taken over the connection, or the node does not understand this one. The
     /// client does not connect again by itself.
     Refused,

@@ -63,6 +63,15 @@ impl Client {
         self.ask(move |worker| Box::pin(worker.remove(room, member))).await
     }
 
+    /// Begins new sessions with every device that reads a room: what is written from now on is sealed under keys that
+    /// nothing from before leads to. It is also done by itself, see [`Settings`](super::Settings).
+    ///
+    /// # Errors
+    /// [`ClientError::NotJoined`]; those of the calls.
+    pub async fn rotate_keys(&self, room: RoomId) -> Result<(), ClientError> {
+        self.ask(move |worker| Box::pin(worker.rotate_keys(room))).await
+    }
+
     /// The rooms of this account.
     ///
     /// # Errors

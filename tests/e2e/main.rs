@@ -2,11 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
+mod clocks;
+mod devices;
 mod direct;
+mod front;
+mod killed;
 mod lossy;
+mod lost;
 #[path = "../support/process.rs"]
 mod process;
+mod receipts;
 mod rooms;
+mod sign_in;
 mod user;
 mod vault;
 mod vault_lies;

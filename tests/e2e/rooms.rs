@@ -1,8 +1,8 @@
 //! Rooms: created, joined, spoken in, left.
 
-use conclave::client::{ClientError, Conversation, Event};
+use conclave::client::{ClientError, Conversation, Event, Settings};
 use conclave::ids::RoomId;
-use conclave::wire::{CreateInvitation, RoomPolicy, Signatures};
+use conclave::wire::{CreateInvitation, Presence, RoomPolicy, Signatures, TypingState};
 
 use crate::process::{DataFolder, NodeProcess};
 use crate::user::User;
@@ -79,4 +79,68 @@ async fn what_was_said_while_a_member_was_away_is_read_later_in_order() {
     }
     assert_eq!(grace.kept(place).await, said);
     assert_eq!(grace.client.rooms().await.unwrap()[0].policy, deniable);
+}
+
+#[tokio::test]
+async fn keys_are_rotated_by_hand_and_by_schedule() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let mut ada = User::new(&node.url, "ada").await;
+    let mut grace = User::new(&node.url, "grace").await;
+    let room = ada.client.create_room(RoomPolicy::default()).await.unwrap();
+    admit(&mut ada, room, &grace).await;
+    let place = Conversation::Room(room);
+    let grace_id = grace.id();
+    // Each claim hands out one of Grace's keys, once.
+    let left = || {
+        let database = rusqlite::Connection::open(folder.path().join("conclave.db")).unwrap();
+        let count = "SELECT count(*) FROM one_time_prekeys WHERE account_id = ?";
+        database.query_row(count, [grace_id.as_bytes()], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let speaker = ada.client.clone();
+    let mut say = async |text: &str| {
+        speaker.send(place, text).await.unwrap();
+        assert_eq!(grace.text().await.1, text);
+    };
+    say("one").await;
+    let first = left();
+    say("two").await;
+    assert_eq!(left(), first);
+    ada.client.rotate_keys(room).await.unwrap();
+    assert_eq!(left(), first - 1);
+    say("three").await;
+    say("four").await;
+    assert_eq!(left(), first - 1);
+    ada.client.configure(Settings { key_age_ms_max: 0, ..Settings::default() }).await.unwrap();
+    say("five").await;
+    say("six").await;
+    assert_eq!(left(), first - 3);
+}
+
+#[tokio::test]
+async fn who_writes_and_who_is_there_is_told() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let mut ada = User::new(&node.url, "ada").await;
+    let mut grace = User::new(&node.url, "grace").await;
+    let room = ada.client.create_room(RoomPolicy::default()).await.unwrap();
+    admit(&mut ada, room, &grace).await;
+    let (ada_id, grace_id) = (ada.id(), grace.id());
+    let is_online =
+        |event: &Event| matches!(event, Event::Presence { account, state: Presence::Online, .. } if *account == ada_id);
+    grace.until(|event| is_online(event).then_some(())).await;
+    let is_here = |event: &Event| matches!(event, Event::Presence { account, state: Presence::Online, .. } if *account == grace_id);
+    ada.until(|event| is_here(event).then_some(())).await;
+    ada.client.typing(room, TypingState::Started).await.unwrap();
+    grace
+        .until(|event| {
+            matches!(event, Event::Typing { account, state: TypingState::Started, .. } if *account == ada_id)
+                .then_some(())
+        })
+        .await;
+    grace.close().await;
+    ada.until(|event| {
+        matches!(event, Event::Presence { account, state: Presence::Offline, .. } if *account == grace_id).then_some(())
+    })
+    .await;
 }

@@ -13,7 +13,7 @@ impl Api {
         match list {
             // The node could answer another account's list, which would be verified as what it is.
             Ok(list) if list.account_id == account => Ok(Some(list)),
-            Ok(_) => Err(ApiError::Malformed),
+            Ok(_) => Err(ApiError::Mismatch),
             Err(error) if error.code() == Some(ErrorCode::UnknownAccount) => Ok(None),
             Err(error) => Err(error),
         }
@@ -41,7 +41,7 @@ impl Api {
         let bundle: Result<PrekeyBundle, _> = self.post(&path, &serde_json::json!({})).await;
         match bundle {
             Ok(bundle) if bundle.device == device => Ok(Some(bundle)),
-            Ok(_) => Err(ApiError::Malformed),
+            Ok(_) => Err(ApiError::Mismatch),
             Err(error) => match error.code() {
                 Some(ErrorCode::NoPrekeys | ErrorCode::UnknownDevice) => Ok(None),
                 _ => Err(error),

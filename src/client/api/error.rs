@@ -24,9 +24,12 @@ pub enum ApiError {
         /// The status.
         status: u16,
     },
-    /// The answer is not of the form that was agreed.
+    /// The answer is not of the form that was agreed: somebody else answers, or a newer node.
     #[error("the node's answer is malformed")]
     Malformed,
+    /// The node answers about something else than it was asked.
+    #[error("the node answers about something else")]
+    Mismatch,
 }
 
 impl ApiError {
@@ -35,7 +38,7 @@ impl ApiError {
     pub const fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Refused { code, .. } => Some(*code),
-            Self::Unreachable(_) | Self::Status { .. } | Self::Malformed => None,
+            Self::Unreachable(_) | Self::Status { .. } | Self::Malformed | Self::Mismatch => None,
         }
     }
 
@@ -43,10 +46,12 @@ impl ApiError {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable(_) => true,
-            Self::Refused { code, .. } => matches!(code, ErrorCode::RateLimited | ErrorCode::Unavailable),
-            Self::Status { status } => *status >= 500 || *status == 429,
-            Self::Malformed => false,
+            // What stands in front of a node answers for it while it is gone.
+            Self::Unreachable(_) | Self::Status { .. } | Self::Malformed => true,
+            Self::Refused { code, .. } => {
+                matches!(code, ErrorCode::RateLimited | ErrorCode::Unavailable | ErrorCode::Internal)
+            }
+            Self::Mismatch => false,
         }
     }
 

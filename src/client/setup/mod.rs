@@ -1,8 +1,10 @@
 //! How a device comes to be: the first of an account, which makes the root key, or a further one.
 
+mod link;
 mod new_account;
 mod recovery;
 
+pub use link::Linking;
 pub(super) use new_account::new_account;
 pub(super) use recovery::recover;
 pub use recovery::{RecoveryKit, RecoveryKitError};

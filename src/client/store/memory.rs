@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Batch, LocalStore, MessagePage, Records, StoredMessage, Work};
 
-/// Records and messages in memory; what is deleted or dropped is wiped.
+/// Records and the last messages in memory; what is deleted or dropped is wiped.
 #[derive(Default)]
 pub(super) struct MemoryStore {
     records: Records,
@@ -29,6 +29,11 @@ impl LocalStore for MemoryStore {
         for message in batch.messages {
             self.numbers.insert(message.id.clone(), message.number);
             self.messages.insert(message.number, message);
+        }
+        while self.messages.len() > MESSAGES_MAX
+            && let Some((_, oldest)) = self.messages.pop_first()
+        {
+            self.numbers.remove(&oldest.id);
         }
         Box::pin(async { Ok(()) })
     }
@@ -59,6 +64,10 @@ impl LocalStore for MemoryStore {
         Box::pin(async { Ok(()) })
     }
 }
+
+/// Messages that are kept: an agent that runs for months does not grow without end. What is forgotten is not told
+/// again, since its session has moved past it.
+const MESSAGES_MAX: usize = 10_000;
 
 impl core::fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

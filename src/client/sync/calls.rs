@@ -1,8 +1,9 @@
 //! What the app asks of the worker, where that is more than one step.
 
 use super::answers::Pending;
-use super::{ClientError, Worker};
-use crate::client::content::Receipt;
+use super::letters::{Letter, To};
+use super::{ClientError, Worker, survive};
+use crate::client::content::{Body, Receipt};
 use crate::client::message::{Conversation, Message};
 use crate::client::store::MessagePage;
 use crate::ids::{AccountId, MessageId, RoomId};
@@ -17,6 +18,7 @@ impl Worker {
         }
         self.see_room(&summary)?;
         self.member_joined(summary.room_id, self.machine.device().address().account_id);
+        self.tell_own_devices().await?;
         Ok(summary.room_id)
     }
 
@@ -31,7 +33,19 @@ impl Worker {
         let summary = self.rest(|api| async move { api.room(room_id).await }).await?;
         self.see_room(&summary)?;
         self.readers(room_id).await?;
+        self.tell_own_devices().await?;
         Ok(room_id)
+    }
+
+    /// Has this user's other devices look for rooms.
+    async fn tell_own_devices(&mut self) -> Result<(), ClientError> {
+        let own = self.machine.device().address().account_id;
+        if self.machine.device_list(own).is_none_or(|list| list.devices().len() < 2) {
+            return Ok(());
+        }
+        let (conversation, to) = (Conversation::Direct(own), To::Account(own));
+        let posted = self.post(Letter { conversation, to, message: None, body: Body::Rooms {} }).await;
+        survive(posted).map(|_| ())
     }
 
     pub(in crate::client) async fn leave(&mut self, room: RoomId) -> Result<(), ClientError> {

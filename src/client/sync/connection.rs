@@ -19,9 +19,8 @@ impl Worker {
             match self.register().await {
                 Ok(()) => self.is_registered = true,
                 Err(error) if error.is_fatal() => return Err(error),
-                Err(ClientError::SignedOut) => return Ok(()),
-                Err(_) => {
-                    self.wait_to_connect();
+                Err(error) => {
+                    self.not_registered(&error);
                     return Ok(());
                 }
             }
@@ -29,6 +28,22 @@ impl Worker {
         self.commit().await?;
         self.link = Link::Connecting(tokio::spawn(Socket::connect(self.api.clone())));
         Ok(())
+    }
+
+    /// What it means that the node does not take this device.
+    fn not_registered(&mut self, error: &ClientError) {
+        match error {
+            ClientError::SignedOut => {}
+            ClientError::Machine(error) => self.event(Event::Distrusted { reason: error.code() }),
+            ClientError::Api(error) => match error.code() {
+                // The session is another device's, or this one was taken off its account's list.
+                Some(code @ (ErrorCode::UnknownDevice | ErrorCode::SessionBound | ErrorCode::DeviceProofRefused)) => {
+                    self.sign_out(code);
+                }
+                _ => self.wait_to_connect(),
+            },
+            _ => self.wait_to_connect(),
+        }
     }
 
     /// Has the node know this device: its account's list, whose session it is, and its prekeys.
@@ -144,11 +159,11 @@ impl Worker {
         if let Link::Up { is_welcome, .. } = &mut self.link {
             *is_welcome = true;
         }
-        self.back_off.reset();
         self.retry_at = None;
         self.event(Event::Connected);
         let synced = self.sync_rooms().await;
-        survive(synced).map(|_| ())
+        survive(synced)?;
+        self.open_held().await
     }
 
     /// The node stops, and says when to leave it.

@@ -58,11 +58,12 @@ impl Worker {
     /// An envelope of a log.
     async fn entry(&mut self, entry: Entry, room: Option<RoomId>) -> Result<(), ClientError> {
         let Entry { position, envelope } = entry;
-        self.has_read(room, position);
         // The node shows a device its own too.
         if envelope.sender != self.machine.device().address() {
             self.open(envelope, room).await?;
         }
+        // After it: on the way there may have been a commit, and what is not kept is to be given again.
+        self.has_read(room, position);
         Ok(())
     }
 
@@ -76,7 +77,7 @@ impl Worker {
             Some(room_id) => {
                 if let Some(room) = self.rooms.get_mut(&room_id) {
                     room.read = Some(position);
-                    self.save_room(room_id);
+                    self.save_read(room_id);
                 }
             }
         }
@@ -91,7 +92,10 @@ impl Worker {
                 self.undecryptable(&envelope, room, &error).await
             }
             // A new identity that is to be accepted first, or a list that could not be fetched now.
-            Err(_) => {
+            Err(error) => {
+                if !matches!(error, ClientError::Machine(_)) {
+                    self.retry_later();
+                }
                 self.hold(envelope, room);
                 Ok(())
             }
@@ -134,6 +138,11 @@ impl Worker {
                 Ok(())
             }
             Ok(Body::Receipt { of, state }) => self.receipt(sender.account_id, of, state).await,
+            Ok(Body::Rooms {}) => {
+                // Of our own account alone: others cannot have us ask the node for nothing.
+                self.is_synced &= sender.account_id != self.machine.device().address().account_id;
+                Ok(())
+            }
             Ok(Body::Repair { envelopes }) => self.send_again(sender, envelopes).await,
             Err(UnknownContent) => {
                 self.refuse(&opened, room, ErrorCode::MessageMalformed);
@@ -198,6 +207,8 @@ impl Worker {
                 }
             }
             Log::Mailbox => {
+                // Not before: a node that falls over at each welcome is not asked four times a second.
+                self.back_off.reset();
                 let left = self.rest(|api| async move { api.prekeys_left().await }).await;
                 if let Some(left) = survive(left)? {
                     self.refill(left.one_time_prekeys, left.one_time_kem_prekeys).await?;
@@ -223,7 +234,7 @@ impl Worker {
                 let Some(room) = self.rooms.get_mut(&room_id) else { return };
                 let was_read = room.read.is_some();
                 room.read = position;
-                self.save_room(room_id);
+                self.save_read(room_id);
                 // A room that was never read has asked for everything that there is.
                 if !was_read {
                     return;

@@ -14,6 +14,7 @@ use crate::client::events::Event;
 use crate::client::message::{Conversation, Message};
 use crate::ids::{AccountId, DeviceAddress, MessageId};
 use crate::protocol::machine::{Encrypt, Input, MachineError, Place};
+use crate::protocol::public::{VerifiedDevice, VerifiedDeviceList};
 use crate::wire::{ErrorCode, RoomPolicy};
 
 /// Whom a letter is for.
@@ -123,6 +124,11 @@ impl Worker {
                     stuck.insert(letter.conversation);
                     continue;
                 }
+                Err(ClientError::NotReachable { .. }) => {
+                    stuck.insert(letter.conversation);
+                    self.retry_later();
+                    continue;
+                }
                 Err(error) if error.is_transient() || matches!(error, ClientError::SignedOut) => {
                     self.retry_later();
                     return Ok(());
@@ -144,33 +150,16 @@ impl Worker {
 
     /// Seals a letter for every device that it is for, and puts the envelopes into the outbox.
     async fn seal(&mut self, letter: &Letter) -> Result<(), ClientError> {
-        let own = self.machine.device().address().account_id;
         let (place, policy) = match letter.conversation {
             Conversation::Direct(_) => (Place::Direct, direct_policy()),
             Conversation::Room(room) => (Place::Room(room), self.usable(room)?),
         };
-        let accounts = match (letter.to, letter.conversation) {
-            (To::Account(account), _) => vec![account],
-            (To::Device(device), _) => vec![device.account_id],
-            (To::All, Conversation::Direct(account)) if account == own => vec![own],
-            (To::All, Conversation::Direct(account)) => vec![account, own],
-            (To::All, Conversation::Room(room)) => self.readers(room).await?,
-        };
-        let mut except = Vec::new();
-        let mut known = Vec::new();
-        for account in accounts {
-            if self.learn(account).await? {
-                known.push(account);
-            }
-        }
-        if let To::Device(device) = letter.to {
-            let devices = self.machine.device_list(device.account_id).map(|list| list.devices().to_vec());
-            let others = devices.into_iter().flatten().map(|other| other.address());
-            except.extend(others.filter(|other| *other != device));
-        }
+        let accounts = self.addressees(letter).await?;
+        let mut except = self.others_than(letter.to);
         let plaintext: Zeroizing<Vec<u8>> = letter.body.encode();
         let envelopes = loop {
-            let encrypt = Encrypt { accounts: &known, except: &except, place, policy, plaintext: &plaintext };
+            self.check_reach(letter, &except)?;
+            let encrypt = Encrypt { accounts: &accounts, except: &except, place, policy, plaintext: &plaintext };
             let outputs = self.handle(Input::Encrypt(encrypt))?;
             if outputs.claim.is_empty() {
                 break outputs.send;
@@ -181,16 +170,61 @@ impl Worker {
                 }
             }
         };
+        let (conversation, message) = (letter.conversation, letter.message);
         for envelope in envelopes {
-            let number = self.number();
-            let (conversation, message) = (letter.conversation, letter.message);
             if let Some(message) = message {
                 self.carries(&envelope, message);
             }
+            let number = self.number();
             self.outbox.put(number, Waiting { envelope, policy, conversation, message });
             self.save_waiting(number);
         }
         Ok(())
+    }
+
+    /// The accounts that a letter is for, those that have devices; their lists are known then, and their sessions not too old.
+    async fn addressees(&mut self, letter: &Letter) -> Result<Vec<AccountId>, ClientError> {
+        let own = self.machine.device().address().account_id;
+        let accounts = match (letter.to, letter.conversation) {
+            (To::Account(account), _) => vec![account],
+            (To::Device(device), _) => vec![device.account_id],
+            (To::All, Conversation::Direct(account)) if account == own => vec![own],
+            (To::All, Conversation::Direct(account)) => vec![account, own],
+            (To::All, Conversation::Room(room)) => self.readers(room).await?,
+        };
+        let mut known = Vec::with_capacity(accounts.len());
+        for account in accounts {
+            if self.learn(account).await? {
+                known.push(account);
+            } else if letter.conversation == Conversation::Direct(account) {
+                return Err(MachineError::UnknownAccount { account }.into());
+            }
+        }
+        if letter.to == To::All {
+            self.renew_old(&known).await?;
+        }
+        Ok(known)
+    }
+
+    /// The devices of an account that a letter to one of them is not for.
+    fn others_than(&self, to: To) -> Vec<DeviceAddress> {
+        let To::Device(device) = to else { return Vec::new() };
+        let list = self.machine.device_list(device.account_id);
+        let devices = list.into_iter().flat_map(VerifiedDeviceList::devices).map(VerifiedDevice::address);
+        devices.filter(|other| *other != device).collect()
+    }
+
+    /// Whether a message to an account reaches it at all: this user's other devices alone are not who it is for.
+    fn check_reach(&self, letter: &Letter, except: &[DeviceAddress]) -> Result<(), ClientError> {
+        let own = self.machine.device().address().account_id;
+        let (To::All, Conversation::Direct(account)) = (letter.to, letter.conversation) else { return Ok(()) };
+        let list = self.machine.device_list(account);
+        let mut devices = list.into_iter().flat_map(VerifiedDeviceList::devices).map(VerifiedDevice::address);
+        if account == own || devices.any(|device| !except.contains(&device)) {
+            Ok(())
+        } else {
+            Err(ClientError::NotReachable { account })
+        }
     }
 
     /// Says so, if the node has all of a message.

@@ -20,6 +20,7 @@ mod link;
 mod outbox;
 mod repair;
 mod rooms;
+mod rotation;
 mod socket;
 mod state;
 mod tell;
@@ -37,8 +38,7 @@ use tokio::time::{Instant, sleep_until};
 
 pub(super) use letters::Letter;
 pub(super) use rooms::Room;
-use state::Settings;
-pub(super) use state::{NODE, SECRETS, Saved, TOKENS, encode};
+pub(super) use state::{NODE, SECRETS, SETTINGS, Saved, TOKENS, encode};
 pub use tell::Events;
 
 use super::api::{Api, ApiError};
@@ -46,6 +46,7 @@ use super::clock::Clock;
 use super::entropy;
 use super::error::ClientError;
 use super::events::Event;
+use super::settings::Settings;
 use super::store::{Batch, LocalStore};
 use crate::ids::{AccountId, CollectionName, RoomId};
 use crate::protocol::backup::AccountSecrets;
@@ -74,11 +75,11 @@ pub(super) struct Worker {
     vault_heads: BTreeMap<CollectionName, Head>,
     api: Api,
     session: tokens::Session,
-    settings: Settings,
+    pub(super) settings: Settings,
 
     // What is kept.
     store: Box<dyn LocalStore>,
-    batch: Batch,
+    pub(super) batch: Batch,
     /// To be told once the batch is committed.
     staged: Vec<Event>,
     next_number: u64,
@@ -92,6 +93,8 @@ pub(super) struct Worker {
     held: BTreeMap<u64, repair::Held>,
     carried: repair::CarriedMap,
     repairs: Vec<repair::Repairs>,
+    /// When sessions with an account's devices were begun anew.
+    renewed: rotation::Renewed,
 
     // The node.
     link: Link,
@@ -248,6 +251,11 @@ impl Worker {
     /// Ends after this turn.
     pub(super) fn close(&mut self, closed: oneshot::Sender<()>) {
         self.closing = Some(closed);
+    }
+
+    /// What time it is here.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Tells the app something once this turn is committed.

@@ -26,14 +26,19 @@ pub(super) struct Waiting {
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     waiting: BTreeMap<u64, Waiting>,
+    /// How many envelopes of a message wait.
+    parts: BTreeMap<(Conversation, MessageId), usize>,
     /// Those that were sent and not answered, and those that wait for a time.
     held: BTreeMap<u64, Option<Instant>>,
 }
 
 impl Outbox {
     pub(super) fn load(saved: BTreeMap<u64, Vec<u8>>) -> Result<Self, StoreError> {
-        let waiting = saved.into_iter().map(|(number, bytes)| Ok((number, Waiting::load(&bytes)?)));
-        Ok(Self { waiting: waiting.collect::<Result<_, StoreError>>()?, held: BTreeMap::new() })
+        let mut outbox = Self::default();
+        for (number, bytes) in saved {
+            outbox.put(number, Waiting::load(&bytes)?);
+        }
+        Ok(outbox)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -49,7 +54,23 @@ impl Outbox {
     }
 
     pub(super) fn put(&mut self, number: u64, waiting: Waiting) {
-        self.waiting.insert(number, waiting);
+        if let Some(message) = waiting.message {
+            *self.parts.entry((waiting.conversation, message)).or_default() += 1;
+        }
+        if let Some(replaced) = self.waiting.insert(number, waiting) {
+            self.take_part(&replaced);
+        }
+    }
+
+    fn take_part(&mut self, waiting: &Waiting) {
+        let Some(message) = waiting.message else { return };
+        let key = (waiting.conversation, message);
+        if let Some(count) = self.parts.get_mut(&key) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.parts.remove(&key);
+            }
+        }
     }
 
     pub(super) fn get(&self, number: u64) -> Option<&Waiting> {
@@ -59,12 +80,14 @@ impl Outbox {
     /// The node has it, or it is given up.
     pub(super) fn remove(&mut self, number: u64) -> Option<Waiting> {
         self.held.remove(&number);
-        self.waiting.remove(&number)
+        let removed = self.waiting.remove(&number)?;
+        self.take_part(&removed);
+        Some(removed)
     }
 
     /// Whether more of a message waits.
     pub(super) fn has(&self, conversation: Conversation, message: MessageId) -> bool {
-        self.waiting.values().any(|waiting| waiting.message == Some(message) && waiting.conversation == conversation)
+        self.parts.contains_key(&(conversation, message))
     }
 
     /// Those that may be sent now, in order.

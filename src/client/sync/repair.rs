@@ -9,6 +9,7 @@ use super::{ClientError, Worker, state, survive};
 use crate::client::content::{Body, IDS_MAX, Receipt};
 use crate::client::events::Event;
 use crate::client::message::{Conversation, Message};
+use crate::client::settings::Receipts;
 use crate::client::store::StoreError;
 use crate::ids::{AccountId, DeviceAddress, EnvelopeId, MessageId, RoomId};
 use crate::protocol::machine::Repair;
@@ -49,7 +50,7 @@ impl Worker {
     /// Notes that the writer of a message is to hear that it arrived.
     pub(super) fn owe_receipt(&mut self, message: &Message) {
         let own = self.machine.device().address().account_id;
-        if self.settings.receipts
+        if self.settings.receipts == Receipts::Direct
             && matches!(message.conversation, Conversation::Direct(_))
             && message.sender.account_id != own
         {
@@ -95,7 +96,6 @@ impl Worker {
         let held = Held { room, envelope };
         self.batch.put(format!("{HELD}{number}"), state::encode(&held));
         self.held.insert(number, held);
-        self.retry_later();
     }
 
     /// Tries to open what is held.
@@ -157,7 +157,7 @@ impl Worker {
         let carried = Carried { envelope: envelope.id, recipient, message };
         self.batch.put(format!("{CARRIED}{number}"), state::encode(&carried));
         self.carried.insert(number, carried);
-        while self.carried.len() > CARRIED_MAX
+        while self.carried.len() > self.settings.envelopes_remembered as usize
             && let Some((number, _)) = self.carried.pop_first()
         {
             self.batch.delete(format!("{CARRIED}{number}"));
@@ -216,9 +216,6 @@ pub(super) type CarriedMap = BTreeMap<u64, Carried>;
 
 /// Envelopes that are held at most, some 60 MiB of the largest.
 const HELD_MAX: usize = 512;
-
-/// Envelopes of which it is known what they carried.
-const CARRIED_MAX: usize = 4_096;
 
 /// Repairs with one device in [`REPAIRS_SPAN`].
 const REPAIRS_MAX: u32 = 8;

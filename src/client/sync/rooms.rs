@@ -21,7 +21,8 @@ pub(in crate::client) struct Room {
     pub(in crate::client) policy: RoomPolicy,
     /// As the app was told.
     pub(in crate::client) members: BTreeSet<AccountId>,
-    /// How far the log was read.
+    /// How far the log was read: a record of its own.
+    #[serde(skip)]
     pub(in crate::client) read: Option<Position>,
     pub(in crate::client) is_closed: bool,
     /// What the node has shown in place of the policy.
@@ -50,6 +51,13 @@ impl Room {
 
     pub(in crate::client) fn is_followed(&self) -> bool {
         self.following == Following::Yes
+    }
+
+    /// Whether its log is to be asked for.
+    fn is_wanting(&self) -> bool {
+        let is_ours =
+            matches!(self.policy, RoomPolicy { custody: Custody::Client, protection: Protection::Ratchet, .. });
+        self.following == Following::No && self.shown.is_none() && is_ours
     }
 
     pub(super) fn unfollowed(&mut self) {
@@ -119,7 +127,6 @@ impl Worker {
         if closed_at.is_some() {
             self.room_closed(room_id);
         }
-        self.follow(room_id);
         Ok(())
     }
 
@@ -168,14 +175,19 @@ impl Worker {
         Ok(())
     }
 
-    /// Asks the socket for a room's log.
-    fn follow(&mut self, room_id: RoomId) {
-        let Some(room) = self.rooms.get(&room_id) else { return };
-        let is_ours =
-            matches!(room.policy, RoomPolicy { custody: Custody::Client, protection: Protection::Ratchet, .. });
-        if room.following != Following::No || room.shown.is_some() || !is_ours {
+    /// Asks the socket for the logs of rooms that it does not follow, as far as there are places.
+    pub(super) fn follow_rooms(&mut self) {
+        if self.retry_at.is_some() {
             return;
         }
+        let wanting = self.rooms.iter().filter(|(_, room)| room.is_wanting()).map(|(room_id, _)| *room_id);
+        for room_id in wanting.take(self.free_places()).collect::<Vec<_>>() {
+            self.follow(room_id);
+        }
+    }
+
+    fn follow(&mut self, room_id: RoomId) {
+        let Some(room) = self.rooms.get(&room_id) else { return };
         // What was sealed for this device between its joining and now is in the log: a room that was never read is read
         // from its beginning, which the node does for an epoch that it does not know.
         let after = room.read.or(Some(Position { epoch: LogEpoch::from_bytes([0; 8]), seq: 0 }));
@@ -190,7 +202,6 @@ impl Worker {
         if let Some(room) = self.rooms.get_mut(&room_id) {
             room.following = Following::No;
         }
-        self.follow(room_id);
     }
 
     pub(super) fn joined(&mut self, room_id: RoomId, policy: RoomPolicy, _head: Position, online: Vec<AccountId>) {
@@ -258,6 +269,8 @@ impl Worker {
             Message::E2eeKeyRotation { room_id, key } | Message::E2eeKeyExchange { room_id, key }
                 if self.rooms.contains_key(&room_id) =>
             {
+                // Answered with new sessions, before the next message.
+                self.renew_later(key.user_id);
                 self.event(Event::KeysRotated { room: room_id, account: key.user_id });
             }
             // Calls are the app's; and the rest was taken before.
@@ -267,8 +280,11 @@ impl Worker {
 
     pub(in crate::client) fn member_joined(&mut self, room_id: RoomId, account: AccountId) {
         let Some(room) = self.rooms.get_mut(&room_id) else { return };
-        if room.members.insert(account) {
-            self.save_room(room_id);
+        if !room.members.insert(account) {
+            return;
+        }
+        self.save_room(room_id);
+        if account != self.machine.device().address().account_id {
             self.event(Event::MemberJoined { room: room_id, account });
         }
     }

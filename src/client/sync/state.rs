@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use super::repair::{CARRIED, Carried, HELD, Held, RECEIPTS, REPAIRS};
+use super::rotation::RENEWED;
 use super::tokens::Session;
 use super::vault::VAULT_HEAD;
 use super::{BackOff, Events, Job, Letter, Link, Outbox, Room, Tell, Worker};
@@ -36,16 +37,13 @@ pub(super) const MAILBOX: &str = "mailbox";
 /// What this device is told to behave like.
 pub(in crate::client) const SETTINGS: &str = "settings";
 const ROOM: &str = "room/";
+/// How far a room was read: it changes with each message, and its members do not.
+const READ: &str = "read/";
 const DRAFT: &str = "draft/";
 const OUTBOX: &str = "outbox/";
 
-/// What a device is told to behave like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::client) struct Settings {
-    pub(in crate::client) receipts: bool,
-}
-
 /// A device as its store has it.
+#[derive(Debug)]
 pub(in crate::client) struct Saved {
     pub(in crate::client) store: Box<dyn LocalStore>,
     pub(in crate::client) records: Records,
@@ -108,6 +106,15 @@ impl Saved {
         Ok(all)
     }
 
+    fn rooms(&self) -> Result<BTreeMap<RoomId, Room>, ClientError> {
+        let mut rooms: BTreeMap<RoomId, Room> = self.each(ROOM, decode)?;
+        let mut read: BTreeMap<RoomId, Position> = self.each(READ, decode)?;
+        for (room_id, room) in &mut rooms {
+            room.read = read.remove(room_id);
+        }
+        Ok(rooms)
+    }
+
     /// A worker that goes on from here, the place where the app is told, and the one where it asks.
     pub(in crate::client) async fn start(
         mut self,
@@ -125,45 +132,38 @@ impl Saved {
         api.set_token(tokens.access_token.clone());
         let secrets = self.records.get(SECRETS).map(|bytes| AccountSecrets::decode(own, bytes));
         let secrets = secrets.transpose().map_err(|_| StoreError::Broken)?;
-        let rooms: BTreeMap<_, Room> = self.each(ROOM, decode)?;
+        let rooms = self.rooms()?;
         let drafts: BTreeMap<u64, Letter> = self.each(DRAFT, decode)?;
         let outbox = Outbox::load(self.each(OUTBOX, |bytes| Ok(bytes.to_vec()))?)?;
         let held: BTreeMap<u64, Held> = self.each(HELD, Held::load)?;
         let carried: BTreeMap<u64, Carried> = self.each(CARRIED, Carried::load)?;
-        let owed = self.get(RECEIPTS)?.unwrap_or_default();
-        let repairs = self.get(REPAIRS)?.unwrap_or_default();
         let told: u64 = self.get(TOLD)?.unwrap_or(0);
-        let settings = self.get(SETTINGS)?.unwrap_or(Settings { receipts: true });
-        let next_number = 1 + [self.last_message, outbox.last_number(), last(&drafts), last(&held), last(&carried)]
-            .into_iter()
-            .max()
-            .unwrap_or_default();
+        let numbers = [self.last_message, outbox.last_number(), last(&drafts), last(&held), last(&carried)];
         let (mut tell, events) = Tell::new(told);
         for message in untold(&mut *self.store, told, machine.device().address()).await? {
             tell.push(Event::Message(Box::new(message)));
         }
         let (ask, jobs) = mpsc::channel(JOBS_MAX);
-        let mailbox: Option<Position> = self.get(MAILBOX)?;
         let worker = Worker {
             machine,
             secrets,
             vault_heads: self.each(VAULT_HEAD, |bytes| Head::load(bytes).map_err(|_| StoreError::Broken))?,
             api,
             session: Session { tokens, is_ended: false },
-            settings,
-            store: self.store,
+            settings: self.get(SETTINGS)?.unwrap_or_default(),
             batch: Batch::default(),
             staged: Vec::new(),
-            next_number,
+            next_number: numbers.into_iter().max().unwrap_or_default() + 1,
             tell,
             rooms,
-            mailbox,
+            mailbox: self.get(MAILBOX)?,
             outbox,
             drafts,
-            owed,
+            owed: self.get(RECEIPTS)?.unwrap_or_default(),
             held,
             carried,
-            repairs,
+            repairs: self.get(REPAIRS)?.unwrap_or_default(),
+            renewed: self.each(RENEWED, decode)?,
             link: Link::Down { retry_at: Some(tokio::time::Instant::now()) },
             back_off: BackOff::default(),
             under_way: BTreeMap::new(),
@@ -181,6 +181,7 @@ impl Saved {
             jobs,
             closing: None,
             failed: None,
+            store: self.store,
         };
         Ok((worker, events, ask))
     }
@@ -210,8 +211,18 @@ async fn untold(store: &mut dyn LocalStore, told: u64, device: DeviceAddress) ->
 impl Worker {
     pub(super) fn save_room(&mut self, room_id: RoomId) {
         let name = format!("{ROOM}{room_id}");
-        match self.rooms.get(&room_id) {
-            Some(room) => self.batch.put(name, encode(room)),
+        if let Some(room) = self.rooms.get(&room_id) {
+            self.batch.put(name, encode(room));
+        } else {
+            self.batch.delete(name);
+            self.batch.delete(format!("{READ}{room_id}"));
+        }
+    }
+
+    pub(super) fn save_read(&mut self, room_id: RoomId) {
+        let name = format!("{READ}{room_id}");
+        match self.rooms.get(&room_id).and_then(|room| room.read) {
+            Some(position) => self.batch.put(name, encode(&position)),
             None => self.batch.delete(name),
         }
     }

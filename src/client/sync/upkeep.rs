@@ -19,6 +19,7 @@ impl Worker {
             let synced = self.sync_rooms().await;
             survive(synced)?;
         }
+        self.follow_rooms();
         self.send_receipts().await?;
         self.try_seal_drafts().await?;
         self.restamp_old()?;

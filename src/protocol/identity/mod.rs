@@ -8,8 +8,10 @@ mod account_root;
 mod device_identity;
 mod device_keys;
 mod error;
+mod link_code;
 
 pub use account_root::AccountRoot;
 pub use device_identity::DeviceIdentity;
 pub use device_keys::DeviceKeys;
 pub use error::IdentityError;
+pub use link_code::{LinkCode, LinkCodeError};

@@ -26,6 +26,10 @@ labels! {
     DEVICE_CERTIFICATE = b"conclave/v1/identity/device-certificate";
     /// Signed by the account's root key: the list of devices.
     DEVICE_LIST = b"conclave/v1/identity/device-list";
+    /// HKDF info: the id of a device that is linked by a code.
+    LINKED_DEVICE = b"conclave/v1/identity/linked-device";
+    /// Hashed: the checksum of a link code.
+    LINK_CHECKSUM = b"conclave/v1/identity/link-checksum";
     /// Hashed into a safety number.
     SAFETY_NUMBER = b"conclave/v1/identity/safety-number";
 

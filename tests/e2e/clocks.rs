@@ -1,0 +1,53 @@
+//! Devices whose clocks are wrong, and messages that waited for long.
+
+use conclave::client::{Client, Clock, Store};
+
+use crate::front::Front;
+use crate::process::{DataFolder, NodeProcess};
+use crate::user::{User, sign_in};
+
+const HOUR_MS: i64 = 3_600_000;
+
+#[tokio::test]
+async fn a_device_whose_clock_is_wrong_is_understood() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let mut ada = User::new(&node.url, "ada").await;
+    for (name, ahead_ms) in [("grace", 5 * HOUR_MS), ("joan", -5 * HOUR_MS), ("mary", 40_000), ("edith", -300_000)] {
+        let clock = Clock::system();
+        clock.set_ahead(ahead_ms);
+        let signed_in = sign_in(&node.url, name).await;
+        let (client, events) = Client::set_up_at(Store::in_memory(), signed_in, clock).await.unwrap();
+        let mut user = User { client, events };
+        let id = user.write(&ada, name).await;
+        user.is_sent(id).await;
+        assert_eq!(ada.text().await, (user.id(), name.to_owned()));
+        ada.write(&user, "welcome").await;
+        assert_eq!(user.text().await.1, "welcome");
+        user.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_waited_longer_than_the_node_takes_is_stamped_anew() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let front = Front::before(&node).await;
+    let clock = Clock::system();
+    let signed_in = sign_in(&front.url, "ada").await;
+    let (client, events) = Client::set_up_at(Store::in_memory(), signed_in, clock.clone()).await.unwrap();
+    let mut ada = User { client, events };
+    let mut grace = User::new(&node.url, "grace").await;
+    ada.write(&grace, "first").await;
+    assert_eq!(grace.text().await.1, "first");
+    // Sealed an hour ago, by a clock that was set since.
+    front.close();
+    clock.set_ahead(-HOUR_MS);
+    let id = ada.write(&grace, "an hour ago").await;
+    clock.set_ahead(0);
+    front.lead_to(&node);
+    ada.is_sent(id).await;
+    let message = grace.message().await;
+    assert_eq!(message.content.text(), Some("an hour ago"));
+    assert_eq!(message.id, id);
+}

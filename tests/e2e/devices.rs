@@ -1,0 +1,119 @@
+//! Several devices of one account: linked, recovered, revoked.
+
+use std::collections::BTreeSet;
+
+use conclave::client::{Client, ClientError, Conversation, Event, Linking, RecoveryKit, Store};
+use conclave::protocol::public::VerifiedDevice;
+use conclave::wire::RoomPolicy;
+
+use crate::process::{DataFolder, NodeProcess};
+use crate::rooms::admit;
+use crate::user::{User, sign_in};
+
+/// A second device of somebody, linked from the first.
+async fn link(url: &str, name: &str, first: &User) -> User {
+    let linking = Linking::begin(Store::in_memory(), sign_in(url, name).await).await.unwrap();
+    let id = first.client.link_device(&linking.code()).await.unwrap();
+    let (client, events) = linking.wait().await.unwrap();
+    assert_eq!(client.device().device_id, id);
+    assert_eq!(client.root_key(), first.client.root_key());
+    User { client, events }
+}
+
+#[tokio::test]
+async fn a_linked_device_has_what_is_written_to_and_by_its_user() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let mut ada = User::new(&node.url, "ada").await;
+    let mut grace = User::new(&node.url, "grace").await;
+    ada.write(&grace, "from one device").await;
+    assert_eq!(grace.text().await.1, "from one device");
+
+    let mut tablet = link(&node.url, "ada", &ada).await;
+    assert_eq!(tablet.id(), ada.id());
+    let devices: BTreeSet<_> =
+        grace.client.devices(ada.id()).await.unwrap().iter().map(VerifiedDevice::address).collect();
+    assert_eq!(devices, BTreeSet::from([ada.client.device(), tablet.client.device()]));
+
+    grace.write(&ada, "to both").await;
+    assert_eq!(ada.text().await.1, "to both");
+    assert_eq!(tablet.text().await.1, "to both");
+    tablet.write(&grace, "from the other").await;
+    assert_eq!(grace.text().await, (ada.id(), "from the other".to_owned()));
+    let own = ada.message().await;
+    assert_eq!((own.sender, own.conversation), (tablet.client.device(), Conversation::Direct(grace.id())));
+    let refused = tablet.client.recovery_kit().await;
+    assert!(matches!(refused, Err(ClientError::NoRootKey)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_room_that_one_device_comes_into_is_read_on_the_others() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let mut ada = User::new(&node.url, "ada").await;
+    let mut tablet = link(&node.url, "ada", &ada).await;
+    tablet.is_level().await;
+    let grace = User::new(&node.url, "grace").await;
+    let room = ada.client.create_room(RoomPolicy::default()).await.unwrap();
+    admit(&mut ada, room, &grace).await;
+    grace.client.send(Conversation::Room(room), "to all").await.unwrap();
+    assert_eq!(ada.text().await.1, "to all");
+    assert_eq!(tablet.text().await.1, "to all");
+}
+
+#[tokio::test]
+async fn a_revoked_device_is_signed_out_and_is_not_written_to() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let mut ada = User::new(&node.url, "ada").await;
+    let mut grace = User::new(&node.url, "grace").await;
+    let mut tablet = link(&node.url, "ada", &ada).await;
+    tablet.is_level().await;
+    grace.write(&ada, "to both").await;
+    assert_eq!(ada.text().await.1, "to both");
+    assert_eq!(tablet.text().await.1, "to both");
+
+    ada.client.revoke_device(tablet.client.device().device_id).await.unwrap();
+    tablet.until(|event| matches!(event, Event::SignedOut { .. }).then_some(())).await;
+    let id = grace.write(&ada, "to one").await;
+    grace.is_sent(id).await;
+    assert_eq!(ada.text().await.1, "to one");
+    assert_eq!(tablet.kept(Conversation::Direct(grace.id())).await, ["to both"]);
+    let itself = ada.client.revoke_device(ada.client.device().device_id).await;
+    assert!(matches!(itself, Err(ClientError::DeviceList)), "{itself:?}");
+}
+
+#[tokio::test]
+async fn a_recovery_kit_brings_an_account_back_and_opens_no_other() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let ada = User::new(&node.url, "ada").await;
+    let mut grace = User::new(&node.url, "grace").await;
+    let kit = ada.client.recovery_kit().await.unwrap().to_text();
+    let (id, root_key) = (ada.id(), ada.client.root_key().clone());
+    ada.close().await;
+
+    let kit = RecoveryKit::parse(&kit).unwrap();
+    let refused = Client::recover(Store::in_memory(), sign_in(&node.url, "joan").await, &kit).await;
+    assert!(matches!(refused, Err(ClientError::OtherAccount)), "{:?}", refused.err());
+    let (client, events) = Client::recover(Store::in_memory(), sign_in(&node.url, "ada").await, &kit).await.unwrap();
+    let mut ada = User { client, events };
+    assert_eq!((ada.id(), ada.client.root_key()), (id, &root_key));
+    grace.write(&ada, "welcome back").await;
+    assert_eq!(ada.text().await.1, "welcome back");
+    ada.write(&grace, "thank you").await;
+    assert_eq!(grace.text().await, (id, "thank you".to_owned()));
+    assert!(ada.client.recovery_kit().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_code_that_was_mistyped_or_is_another_accounts_links_nothing() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let ada = User::new(&node.url, "ada").await;
+    let linking = Linking::begin(Store::in_memory(), sign_in(&node.url, "ada").await).await.unwrap();
+    let mistyped = linking.code().replacen(|_: char| true, "", 1);
+    let refused = ada.client.link_device(&mistyped).await;
+    assert!(matches!(refused, Err(ClientError::LinkCode)), "{refused:?}");
+    assert_eq!(ada.client.devices(ada.id()).await.unwrap().len(), 1);
+}

@@ -1,0 +1,139 @@
+//! Receipts, what does not open and its repair, identities that change.
+
+use conclave::client::{Client, ClientError, Conversation, Event, Receipt, Receipts, Settings, Store};
+use conclave::ids::MessageId;
+use conclave::protocol::machine::{MachineError, Repair};
+
+use crate::direct::passphrase;
+use crate::process::{DataFolder, NodeProcess};
+use crate::user::{User, sign_in};
+
+/// Until a message's receipt comes.
+async fn receipt(user: &mut User, wanted: Receipt, message: MessageId) {
+    user.until(|event| match event {
+        Event::Receipt { of, state, .. } if of.contains(&message) && *state == wanted => Some(()),
+        _ => None,
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_writer_hears_that_a_message_arrived_and_was_read() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let mut ada = User::new(&node.url, "ada").await;
+    let mut grace = User::new(&node.url, "grace").await;
+    let first = ada.write(&grace, "have you seen this?").await;
+    let message = grace.message().await;
+    receipt(&mut ada, Receipt::Delivered, first).await;
+    grace.client.mark_read(vec![(ada.id(), message.id)]).await.unwrap();
+    receipt(&mut ada, Receipt::Read, first).await;
+    let history = ada.client.history(Conversation::Direct(grace.id()), None, 10).await.unwrap();
+    assert_eq!(history[0].receipts.get(&grace.id()), Some(&Receipt::Read));
+
+    grace.client.configure(Settings { receipts: Receipts::Off, ..Settings::default() }).await.unwrap();
+    let second = ada.write(&grace, "and this?").await;
+    grace.message().await;
+    let third = grace.write(&ada, "a word that comes after").await;
+    ada.message().await;
+    receipt(&mut grace, Receipt::Delivered, third).await;
+    let history = ada.client.history(Conversation::Direct(grace.id()), None, 10).await.unwrap();
+    let second = history.iter().find(|message| message.id == second).unwrap();
+    assert!(second.receipts.is_empty() && second.is_sent);
+}
+
+/// Puts an old copy of a device's store back, as somebody does who restores a disk: what was agreed since is gone.
+#[tokio::test]
+async fn what_an_old_store_cannot_open_is_told_and_sent_again() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let mut ada = User::new(&node.url, "ada").await;
+    let path = folder.path().join("grace");
+    let mut grace = User::new_in(Store::create(&path, passphrase()).await.unwrap(), &node.url, "grace").await;
+    ada.write(&grace, "one").await;
+    assert_eq!(grace.text().await.1, "one");
+    let place = Conversation::Direct(ada.id());
+    grace.close().await;
+    let copy = folder.path().join("copy");
+    copy_file(&path, &copy);
+
+    let mut grace = User::open(Store::open(&path, passphrase()).await.unwrap()).await;
+    // Both ratchets move on.
+    for n in 0..3 {
+        grace.write(&ada, &format!("question {n}")).await;
+        ada.message().await;
+        ada.write(&grace, &format!("answer {n}")).await;
+        grace.message().await;
+    }
+    grace.close().await;
+    copy_file(&copy, &path);
+    let mut grace = User::open(Store::open(&path, passphrase()).await.unwrap()).await;
+    grace.is_level().await;
+    ada.write(&grace, "do you read me?").await;
+    let repair = grace.until(|event| match event {
+        Event::Undecryptable { repair, .. } => Some(*repair),
+        _ => None,
+    });
+    assert!(matches!(repair.await, Repair::NewSession | Repair::AskAgain));
+    // What the node had not heard to be saved comes again too.
+    while grace.text().await.1 != "do you read me?" {}
+    grace.write(&ada, "loud and clear").await;
+    assert_eq!(ada.text().await.1, "loud and clear");
+    let kept = grace.kept(place).await;
+    assert_eq!(kept.iter().filter(|text| *text == "do you read me?").count(), 1, "{kept:?}");
+}
+
+/// The node's database forgets an account's devices, and with them the root key that it has pinned.
+#[tokio::test]
+async fn a_new_identity_blocks_sending_until_it_is_accepted() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let mut ada = User::new(&node.url, "ada").await;
+    let grace = User::new(&node.url, "grace").await;
+    let id = ada.write(&grace, "hello").await;
+    ada.is_sent(id).await;
+    let (grace_id, old_key) = (grace.id(), grace.client.root_key().clone());
+    grace.close().await;
+    forget_devices(folder.path(), grace_id);
+
+    let (client, events) = Client::set_up(Store::in_memory(), sign_in(&node.url, "grace").await).await.unwrap();
+    let mut grace = User { client, events };
+    assert_eq!(grace.id(), grace_id);
+    grace.write(&ada, "it is me").await;
+    let changed = ada.until(|event| match event {
+        Event::IdentityChanged { account } => Some(*account),
+        Event::Message(message) => panic!("{message:?} was shown"),
+        _ => None,
+    });
+    assert_eq!(changed.await, grace_id);
+    let refused = ada.client.send_direct(grace_id, "a secret").await;
+    let Err(ClientError::Machine(MachineError::IdentityChanged { account })) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(account, grace_id);
+
+    let known = ada.client.known_account(grace_id).await.unwrap().unwrap();
+    assert_eq!((known.root_key, known.changed_to.as_ref()), (old_key, Some(grace.client.root_key())));
+    let theirs = grace.client.safety_number(ada.id()).await.unwrap().unwrap();
+    let ours = ada.client.changed_safety_number(grace_id).await.unwrap().unwrap();
+    assert_eq!(ours.to_string(), theirs.to_string());
+    ada.client.accept_identity(grace_id, known.changed_to.unwrap()).await.unwrap();
+    assert_eq!(ada.text().await, (grace_id, "it is me".to_owned()));
+    ada.client.send_direct(grace_id, "a secret").await.unwrap();
+    assert_eq!(grace.text().await, (ada.id(), "a secret".to_owned()));
+}
+
+fn forget_devices(folder: &std::path::Path, account: conclave::ids::AccountId) {
+    let database = rusqlite::Connection::open(folder.join("conclave.db")).unwrap();
+    database.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+    database.execute_batch("PRAGMA foreign_keys = ON").unwrap();
+    for table in ["sessions", "devices", "device_lists"] {
+        let forget = format!("DELETE FROM {table} WHERE account_id = ?");
+        assert!(database.execute(&forget, [account.as_bytes()]).unwrap() > 0, "{table}");
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a disk is restored")]
+fn copy_file(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::copy(from, to).unwrap();
+}

@@ -1,0 +1,71 @@
+//! Sign-in with a browser, here and elsewhere. The test plays the browser.
+
+use conclave::client::{Client, Http, SignIn, Store};
+use reqwest::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
+use reqwest::redirect::Policy;
+use tokio::sync::oneshot;
+
+use crate::process::{DataFolder, NodeProcess};
+
+fn browser() -> reqwest::Client {
+    reqwest::Client::builder().redirect(Policy::none()).build().unwrap()
+}
+
+/// Sends a form of one field; where it leads.
+async fn submit(url: &str, field: &str, cookie: &str) -> String {
+    let form = browser().post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded").header(COOKIE, cookie);
+    let response = form.body(field.to_owned()).send().await.unwrap();
+    assert_eq!(response.status(), 303);
+    response.headers()[LOCATION].to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_browser_on_this_machine_comes_back_with_the_sign_in() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let (opened, open) = oneshot::channel();
+    let sign_in = SignIn::new(Http::new().unwrap(), &node.url);
+    let waiting = tokio::spawn(sign_in.loopback("development", |url| {
+        opened.send(url.expose().to_owned()).unwrap();
+    }));
+    let mut location = submit(&open.await.unwrap(), "name=ada", "").await;
+    let home = loop {
+        // The node's callback sends the browser on to the port that waits.
+        if !location.starts_with(&node.url) {
+            break location;
+        }
+        let response = browser().get(&location).send().await.unwrap();
+        location = response.headers()[LOCATION].to_str().unwrap().to_owned();
+    };
+    let (port, _) = home.split_once("/signed-in?").unwrap();
+    let stray = browser().get(format!("{port}/favicon.ico")).send().await.unwrap();
+    assert_eq!(stray.status(), 404);
+    let forged = browser().get(format!("{port}/signed-in?code=x&state=y")).send().await.unwrap();
+    assert_eq!(forged.status(), 404);
+    let page = browser().get(&home).send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("You are signed in."), "{page}");
+    let signed_in = waiting.await.unwrap().unwrap();
+    let (client, _events) = Client::set_up(Store::in_memory(), signed_in).await.unwrap();
+    client.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_device_without_a_browser_is_signed_in_by_its_code() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let (shown, show) = oneshot::channel();
+    let sign_in = SignIn::new(Http::new().unwrap(), &node.url);
+    let waiting = tokio::spawn(sign_in.device_flow("development", |code| {
+        shown.send((code.verification_uri.clone(), code.code.expose().to_owned())).unwrap();
+    }));
+    let (page, code) = show.await.unwrap();
+    let response = browser().get(&page).send().await.unwrap();
+    let cookie = response.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let url = submit(&page, &format!("user_code={code}"), &cookie).await;
+    let callback = submit(&url, "name=ada", &cookie).await;
+    let done = browser().get(&callback).header(COOKIE, &cookie).send().await.unwrap();
+    assert!(done.text().await.unwrap().contains("Your device is signed in"));
+    let signed_in = waiting.await.unwrap().unwrap();
+    let (client, _events) = Client::set_up(Store::in_memory(), signed_in).await.unwrap();
+    client.close().await.unwrap();
+}
