@@ -14,7 +14,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::ids::{AccountId, EnvelopeId, MessageId};
-use crate::wire::Timestamp;
+use crate::wire::{SecretText, Timestamp};
 
 /// What a message says: a text, or any other JSON value that an application gives a meaning to.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -87,6 +87,12 @@ pub(super) enum Body {
     },
     /// To this account's other devices: it has come into a room.
     Rooms {},
+    /// To this account's other devices: the vault's key is wanted here.
+    VaultKeyWanted {},
+    /// To a device of this account: the vault's key.
+    VaultKey {
+        key: SecretText,
+    },
     /// These did not open: they are to be sent again.
     Repair {
         envelopes: Vec<EnvelopeId>,
@@ -110,7 +116,7 @@ impl Body {
         let Some((&VERSION, json)) = bytes.split_first() else { return Err(UnknownContent) };
         let body: Self = serde_json::from_slice(json).map_err(|_| UnknownContent)?;
         let is_bounded = match &body {
-            Self::Message { .. } | Self::Rooms {} => true,
+            Self::Message { .. } | Self::Rooms {} | Self::VaultKeyWanted {} | Self::VaultKey { .. } => true,
             Self::Receipt { of, .. } => of.len() <= IDS_MAX,
             Self::Repair { envelopes } => envelopes.len() <= IDS_MAX,
         };
@@ -124,6 +130,8 @@ impl fmt::Debug for Body {
             Self::Message { .. } => "Message(..)",
             Self::Receipt { .. } => "Receipt(..)",
             Self::Rooms {} => "Rooms",
+            Self::VaultKeyWanted {} => "VaultKeyWanted",
+            Self::VaultKey { .. } => "VaultKey(..)",
             Self::Repair { .. } => "Repair(..)",
         })
     }

@@ -135,6 +135,8 @@ pub enum Event {
         /// Which of the two.
         state: TypingState,
     },
+    /// A device that was linked has got the key of the account's vault from another one.
+    VaultOpened,
     /// What was missed has been told; what comes now is new.
     CaughtUp {
         /// Of what.

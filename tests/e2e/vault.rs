@@ -1,7 +1,7 @@
 //! The vault through an honest node: memories and chat histories, versions, two devices, restarts, answers that are lost.
 
 use conclave::client::vault::{ChatHistory, Collection, ItemState, Memory, Turn, VaultError};
-use conclave::client::{ApiError, Client, ClientError, Store};
+use conclave::client::{ApiError, Client, ClientError, Event, Linking, Store};
 use conclave::ids::ItemId;
 use conclave::protocol::public::limits::VAULT_ITEM_BYTES_MAX;
 use conclave::protocol::vault;
@@ -219,4 +219,46 @@ async fn what_does_not_fit_is_refused() {
     let chats = ada.client.vault().collection::<ChatHistory>("memories".parse().unwrap(), "memory".parse().unwrap());
     let other_form = chats.get(item.id).await.unwrap_err();
     assert!(matches!(other_form, VaultError::OtherForm { .. }), "{other_form:?}");
+}
+
+/// A linked device has no secrets of the account; it gets the vault's key from the first one, and keeps it.
+#[tokio::test]
+async fn a_linked_device_gets_the_key_of_the_vault_and_keeps_it() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let ada = User::new(&node.url, "ada").await;
+    let item = ada.client.vault().memories().add(&memory("kept")).await.unwrap();
+    let path = folder.path().join("tablet");
+    let store = Store::create(&path, passphrase()).await.unwrap();
+    let linking = Linking::begin(store, sign_in(&node.url, "ada").await).await.unwrap();
+    ada.client.link_device(&linking.code()).await.unwrap();
+    let (client, events) = linking.wait().await.unwrap();
+    let mut tablet = User { client, events };
+
+    tablet.until(|event| matches!(event, Event::VaultOpened).then_some(())).await;
+    let memories = tablet.client.vault().memories();
+    assert_eq!(query(&memories, item.id).await, Some((1, "kept".to_owned())));
+    assert_eq!(memories.put(item.id, 1, &memory("on")).await.unwrap().version, 2);
+    drop(memories);
+    tablet.close().await;
+    ada.close().await;
+    let tablet = User::open(Store::open(&path, passphrase()).await.unwrap()).await;
+    assert_eq!(query(&tablet.client.vault().memories(), item.id).await, Some((2, "on".to_owned())));
+}
+
+/// The first device is away: the vault stays closed until it answers.
+#[tokio::test]
+async fn a_device_without_the_key_says_so() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let ada = User::new(&node.url, "ada").await;
+    let linking = Linking::begin(Store::in_memory(), sign_in(&node.url, "ada").await).await.unwrap();
+    ada.client.link_device(&linking.code()).await.unwrap();
+    ada.close().await;
+
+    let (client, events) = linking.wait().await.unwrap();
+    let mut tablet = User { client, events };
+    tablet.is_level().await;
+    let refused = tablet.client.vault().memories().list().await.unwrap_err();
+    assert!(matches!(refused, VaultError::Client(ClientError::NoVaultKey)), "{refused:?}");
 }

@@ -53,6 +53,16 @@ fn an_item_is_refused_in_every_other_place() {
 }
 
 #[test]
+fn the_key_is_read_as_it_was_written_and_not_otherwise() {
+    let secrets = secrets();
+    let bytes = secrets.vault_key().encode_secret();
+    assert!(VaultKey::decode(&bytes).unwrap() == *secrets.vault_key());
+    assert_eq!(VaultKey::decode(&bytes[..32]).unwrap_err(), WireError::Truncated);
+    assert_eq!(VaultKey::decode(&[&bytes[..], &[0]].concat()).unwrap_err(), WireError::Trailing);
+    assert_eq!(VaultKey::decode(&[&[2], &bytes[1..]].concat()).unwrap_err(), WireError::UnknownVersion { version: 2 });
+}
+
+#[test]
 fn a_name_has_one_id_in_its_collection() {
     let id = memories().item_id("session 7");
     assert_eq!(memories().item_id("session 7"), id);

@@ -176,6 +176,11 @@ impl Worker {
                 self.is_synced &= sender.account_id != self.machine.device().address().account_id;
                 Ok(())
             }
+            Ok(Body::VaultKeyWanted {}) => self.vault_key_wanted(sender).await,
+            Ok(Body::VaultKey { key }) => {
+                self.take_vault_key(sender, &key);
+                Ok(())
+            }
             Ok(Body::Repair { envelopes }) => self.send_again(sender, envelopes).await,
             Err(UnknownContent) => {
                 self.refuse(&opened, room, ErrorCode::MessageMalformed);
@@ -253,6 +258,7 @@ impl Worker {
                 }
                 // Only now: until what waited is read, it may need keys that are old.
                 self.maintain().await?;
+                self.want_vault_key().await?;
             }
         }
         self.event(Event::CaughtUp { log });

@@ -48,10 +48,9 @@ use super::error::ClientError;
 use super::events::Event;
 use super::settings::Settings;
 use super::store::{Batch, LocalStore};
-use crate::ids::{AccountId, CollectionName, RoomId};
+use crate::ids::{AccountId, RoomId};
 use crate::protocol::backup::AccountSecrets;
 use crate::protocol::machine::{Input, Machine, Outputs};
-use crate::protocol::vault::Head;
 use crate::wire::{Position, Timestamp};
 use answers::Pending;
 use link::{BackOff, Link};
@@ -71,8 +70,7 @@ pub(super) struct Worker {
     // Who.
     pub(super) machine: Machine,
     pub(super) secrets: Option<AccountSecrets>,
-    /// The newest head that was seen of each collection of the vault.
-    vault_heads: BTreeMap<CollectionName, Head>,
+    vault: vault::Known,
     api: Api,
     session: tokens::Session,
     pub(super) settings: Settings,

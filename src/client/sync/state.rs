@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::repair::{CARRIED, Carried, HELD, Held, RECEIPTS, REPAIRS};
 use super::rotation::RENEWED;
 use super::tokens::Session;
-use super::vault::VAULT_HEAD;
+use super::vault::{self, VAULT_HEAD, VAULT_KEY};
 use super::{BackOff, Events, Job, Letter, Link, Outbox, Room, Tell, Worker};
 use crate::client::api::{Api, Http};
 use crate::client::clock::Clock;
@@ -21,7 +21,7 @@ use crate::client::store::{Batch, LocalStore, MACHINE, MessagePage, Records, Sto
 use crate::ids::{DeviceAddress, RoomId};
 use crate::protocol::backup::AccountSecrets;
 use crate::protocol::machine::{Machine, RecordKey};
-use crate::protocol::vault::Head;
+use crate::protocol::vault::{Head, VaultKey};
 use crate::wire::{Position, SessionTokens, Timestamp};
 
 /// Where the node is.
@@ -115,6 +115,15 @@ impl Saved {
         Ok(rooms)
     }
 
+    fn vault(&self) -> Result<vault::Known, ClientError> {
+        let given_key = self.records.get(VAULT_KEY).map(|bytes| VaultKey::decode(bytes));
+        Ok(vault::Known {
+            given_key: given_key.transpose().map_err(|_| StoreError::Broken)?,
+            has_asked: false,
+            heads: self.each(VAULT_HEAD, |bytes| Head::load(bytes).map_err(|_| StoreError::Broken))?,
+        })
+    }
+
     /// A worker that goes on from here, the place where the app is told, and the one where it asks.
     pub(in crate::client) async fn start(
         mut self,
@@ -147,7 +156,7 @@ impl Saved {
         let worker = Worker {
             machine,
             secrets,
-            vault_heads: self.each(VAULT_HEAD, |bytes| Head::load(bytes).map_err(|_| StoreError::Broken))?,
+            vault: self.vault()?,
             api,
             session: Session { tokens, is_ended: false },
             settings: self.get(SETTINGS)?.unwrap_or_default(),

@@ -1,27 +1,98 @@
 //! What the worker has for the vault: the key, the heads that were seen, and calls with a good token. The calls themselves are
 //! made elsewhere, so that a long list keeps no message waiting.
+//!
+//! A device that was linked asks the account's others for the key, and gets it like a message: sealed for it alone. A device that
+//! is revoked later keeps the key; what it lacks then is the ciphertext, which the node gives to signed-in devices.
 
-use super::{Api, ClientError, Worker};
-use crate::ids::CollectionName;
-use crate::protocol::vault::{CollectionKey, Head};
+use std::collections::BTreeMap;
+
+use data_encoding::BASE64URL_NOPAD;
+use zeroize::Zeroizing;
+
+use super::letters::To;
+use super::{Api, ClientError, Letter, Worker, survive};
+use crate::client::content::Body;
+use crate::client::events::Event;
+use crate::client::message::Conversation;
+use crate::ids::{CollectionName, DeviceAddress};
+use crate::protocol::backup::AccountSecrets;
+use crate::protocol::vault::{CollectionKey, Head, VaultKey};
 use crate::wire::SecretText;
 
 /// What the names of the records begin with that hold the newest head seen of each collection.
 pub(super) const VAULT_HEAD: &str = "vault-head/";
 
+/// The record of the key, on a device that has it of another one.
+pub(super) const VAULT_KEY: &str = "vault-key";
+
+/// What is known of the vault here.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// The key, on a device that has it of another one.
+    pub(super) given_key: Option<VaultKey>,
+    /// Whether it was asked for since the start.
+    pub(super) has_asked: bool,
+    /// The newest head that was seen of each collection.
+    pub(super) heads: BTreeMap<CollectionName, Head>,
+}
+
 impl Worker {
+    /// The vault's key: of the account's secrets where they are, else as another device has given it.
+    fn vault_key(&self) -> Option<&VaultKey> {
+        self.secrets.as_ref().map(AccountSecrets::vault_key).or(self.vault.given_key.as_ref())
+    }
+
+    /// Asks this account's other devices for the vault's key, once, if it is not here.
+    pub(super) async fn want_vault_key(&mut self) -> Result<(), ClientError> {
+        if self.vault_key().is_some() || self.vault.has_asked {
+            return Ok(());
+        }
+        self.vault.has_asked = true;
+        let own = self.machine.device().address().account_id;
+        self.tell_own(To::Account(own), Body::VaultKeyWanted {}).await
+    }
+
+    /// A device wants the vault's key. It is given to those of this account, which its root key has certified.
+    pub(super) async fn vault_key_wanted(&mut self, by: DeviceAddress) -> Result<(), ClientError> {
+        let Some(key) = self.vault_key().filter(|_| self.is_own(by)) else { return Ok(()) };
+        let key = SecretText::new(Zeroizing::new(BASE64URL_NOPAD.encode(&key.encode_secret())));
+        self.tell_own(To::Device(by), Body::VaultKey { key }).await
+    }
+
+    /// Another device says what the vault's key is.
+    pub(super) fn take_vault_key(&mut self, from: DeviceAddress, key: &SecretText) {
+        if self.vault_key().is_some() || !self.is_own(from) {
+            return;
+        }
+        let Ok(bytes) = BASE64URL_NOPAD.decode(key.expose().as_bytes()).map(Zeroizing::new) else { return };
+        if let Ok(key) = VaultKey::decode(&bytes) {
+            self.batch.put(VAULT_KEY, bytes);
+            self.vault.given_key = Some(key);
+            self.event(Event::VaultOpened);
+        }
+    }
+
+    fn is_own(&self, device: DeviceAddress) -> bool {
+        device.account_id == self.machine.device().address().account_id
+    }
+
+    async fn tell_own(&mut self, to: To, body: Body) -> Result<(), ClientError> {
+        let conversation = Conversation::Direct(self.machine.device().address().account_id);
+        let posted = self.post(Letter { conversation, to, message: None, body }).await;
+        survive(posted).map(|_| ())
+    }
+
     /// A collection's key, and the newest head that was seen of it.
     pub(in crate::client) fn collection(&self, name: &CollectionName) -> Result<(CollectionKey, Head), ClientError> {
         let account = self.machine.device().address().account_id;
-        let secrets = self.secrets.as_ref().ok_or(ClientError::NoVaultKey)?;
-        let key = secrets.vault_key().collection_key(account, name);
-        Ok((key, self.vault_heads.get(name).cloned().unwrap_or_default()))
+        let key = self.vault_key().ok_or(ClientError::NoVaultKey)?.collection_key(account, name);
+        Ok((key, self.vault.heads.get(name).cloned().unwrap_or_default()))
     }
 
     /// Keeps the newest head that was seen of a collection.
     pub(in crate::client) fn see_vault_head(&mut self, name: CollectionName, head: Head) {
         self.batch.put(format!("{VAULT_HEAD}{name}"), head.save());
-        self.vault_heads.insert(name, head);
+        self.vault.heads.insert(name, head);
     }
 
     /// The node's calls.

@@ -12,7 +12,9 @@ use crate::protocol::public::{labels, limits};
 use crate::protocol::seal::one_use::{self, Purpose};
 use crate::protocol::seal::padding;
 use crate::protocol::secret::symmetric_key;
-use crate::wire::{SealedHeadBytes, VaultContent, VaultEntry, Writer};
+use crate::wire::{Reader, SealedHeadBytes, VaultContent, VaultEntry, WireError, Writer};
+
+const VERSION: u8 = 1;
 
 symmetric_key! {
     /// The secret that every collection of one account's vault is sealed under.
@@ -27,6 +29,24 @@ impl VaultKey {
         let mut key = Self::from_bytes(&[0; Self::LENGTH]);
         rng.fill_bytes(&mut key.0);
         key
+    }
+
+    /// The key in the clear, to be sealed: version 1, key 32. It opens every collection of the account.
+    #[must_use]
+    pub fn encode_secret(&self) -> Zeroizing<Vec<u8>> {
+        Writer::with_capacity(1 + Self::LENGTH).u8(VERSION).bytes(self.as_bytes()).finish_secret()
+    }
+
+    /// Reads what [`encode_secret`](Self::encode_secret) wrote; the caller wipes `bytes`.
+    ///
+    /// # Errors
+    /// [`WireError::UnknownVersion`], [`WireError::Truncated`] or [`WireError::Trailing`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(bytes);
+        reader.version(VERSION)?;
+        let key = Self::from_bytes(reader.array()?);
+        reader.end()?;
+        Ok(key)
     }
 
     /// Derives the key of one collection of `account_id`; the same arguments give the same key.
