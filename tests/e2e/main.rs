@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 mod direct;
+mod load;
 #[path = "../support/process.rs"]
 mod process;
 mod rooms;
