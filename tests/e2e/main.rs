@@ -9,6 +9,7 @@ mod direct;
 mod evil;
 mod front;
 mod killed;
+mod load;
 mod lossy;
 mod lost;
 #[path = "../support/process.rs"]

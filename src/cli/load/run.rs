@@ -1,9 +1,10 @@
 //! A run, seen from the process that was asked for it: it starts the others, puts together what they say, and reports.
 
 use std::error::Error;
+use std::fs;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::{fs, io};
 
 use rand_core::Rng;
 use tokio::signal;
@@ -62,7 +63,7 @@ pub(super) async fn run(args: &LoadArgs) -> Result<ExitCode, Box<dyn Error>> {
             node_counters,
         },
     );
-    print!("{}", report.table());
+    say(&report.table());
     if let Some(folder) = args.report() {
         write(&report, folder)?;
     }
@@ -87,8 +88,13 @@ fn write(report: &Report, folder: &Path) -> Result<(), Box<dyn Error>> {
     fs::write(folder.join("report.json"), report.json()?)?;
     let page = folder.join("report.html");
     fs::write(&page, report.page())?;
-    println!("  {} and report.json\n", page.display());
+    say(&format!("  {} and report.json\n\n", page.display()));
     Ok(())
+}
+
+fn say(text: &str) {
+    // The exit status and the report stand also where nobody reads this.
+    let _ = io::stdout().write_all(text.as_bytes());
 }
 
 /// A run as far as it is made.
