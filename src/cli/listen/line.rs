@@ -19,6 +19,7 @@ With --json each line is an object with `type`:
   not_sent      id, room or direct, reason   the node refuses it for good
   receipt       by, of [ids], state ("delivered" or "read"), room or direct
   undecryptable sender, envelope, reason, repair, room
+  repeated      sender, envelope, room       the node gives again what was read: usual after a lost connection
   member        room, account, state ("joined" or "left")
   presence      room, account, state ("online" or "offline")
   typing        room, account, state ("started" or "stopped")
@@ -27,6 +28,7 @@ With --json each line is an object with `type`:
   policy_changed    room, pinned, shown      the node lies; the room is not used any more
   keys_rotated      room, account
   room_closed       room
+  vault_opened                               a linked device has got the key of the account's memories
   connection    state ("connected", "disconnected", "signed_out", "distrusted", "refused",
                 "stopped"), retry_in_ms, reason
   caught_up     log ("mailbox", or a room's id)
@@ -78,6 +80,9 @@ fn value(event: &Event, names: &Names) -> Value {
             "type": "undecryptable", "room": room, "sender": sender, "envelope": envelope,
             "reason": reason.as_str(), "repair": format!("{repair:?}"),
         }),
+        Event::Repeated { room, sender, envelope } => {
+            json!({"type": "repeated", "room": room, "sender": sender, "envelope": envelope})
+        }
         Event::IdentityChanged { account } => json!({"type": "identity_changed", "account": account}),
         Event::DevicesChanged { account } => json!({"type": "devices_changed", "account": account}),
         Event::MemberJoined { room, account } => in_room("member", *room, *account, "joined"),
@@ -95,6 +100,7 @@ fn value(event: &Event, names: &Names) -> Value {
             };
             in_room("typing", *room, *account, state)
         }
+        Event::VaultOpened => json!({"type": "vault_opened"}),
         Event::CaughtUp { log } => json!({"type": "caught_up", "log": of_log(*log)}),
         Event::Gap { log } => json!({"type": "gap", "log": of_log(*log)}),
     }
@@ -178,6 +184,7 @@ pub(super) fn words(event: &Event, names: &Names) -> Option<String> {
             let (room, shown) = (names.show_room(*room), room::words(*shown));
             format!("! THE NODE SHOWS ANOTHER POLICY OF {room} ({shown}): nothing is sent there")
         }
+        Event::VaultOpened => "* another device has given this one the key of the account's memories".to_owned(),
         Event::Gap { .. } => "! the node has lost messages that were for this device".to_owned(),
         Event::SignedOut { reason } => format!("! signed out: {reason}"),
         Event::Distrusted { reason } => {
@@ -188,6 +195,7 @@ pub(super) fn words(event: &Event, names: &Names) -> Option<String> {
         Event::Connected
         | Event::Sent { .. }
         | Event::Receipt { .. }
+        | Event::Repeated { .. }
         | Event::KeysRotated { .. }
         | Event::Presence { .. }
         | Event::Typing { .. }

@@ -50,6 +50,11 @@ fn every_event() -> Vec<Event> {
             reason,
             repair: Repair::NewSession,
         },
+        Event::Repeated {
+            room: None,
+            sender: DeviceAddress { account_id: GRACE, device_id: DeviceId::from_bytes([4; 16]) },
+            envelope: EnvelopeId::from_bytes([5; 16]),
+        },
         Event::MemberJoined { room, account },
         Event::MemberLeft { room, account },
         Event::Presence { room, account, state: Presence::Online },
@@ -65,6 +70,7 @@ fn every_event() -> Vec<Event> {
         Event::Distrusted { reason },
         Event::Refused,
         Event::Stopped { error: crate::client::ClientError::NotSetUp },
+        Event::VaultOpened,
         Event::CaughtUp { log: Log::Mailbox },
         Event::Gap { log: Log::Room(room) },
     ]
