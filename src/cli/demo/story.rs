@@ -77,9 +77,8 @@ impl Story {
         grace.write(Conversation::Direct(ada.id()), ANSWER).await?;
         scene.people(format!("grace writes: {ANSWER}"));
         ada.has_read(1).await?;
-        let (reader, writer) = (ada.id(), grace.id());
-        grace.until("ada's receipt", |event| matches!(event, Event::Receipt { by, .. } if *by == reader)).await?;
-        ada.until("grace's receipt", |event| matches!(event, Event::Receipt { by, .. } if *by == writer)).await?;
+        grace.is_confirmed(ada.id()).await?;
+        ada.is_confirmed(grace.id()).await?;
         let numbers = [ada.client.safety_number(grace.id()).await?, grace.client.safety_number(ada.id()).await?];
         let [Some(ours), Some(theirs)] = numbers else { return Err("there is no safety number".into()) };
         if ours.to_string() != theirs.to_string() {
