@@ -65,6 +65,5 @@ pub(super) async fn create(create: &Create, client: Client, _events: Events) -> 
 
 /// The kit in a file.
 pub(super) fn read_kit(path: &Path) -> Result<RecoveryKit, Box<dyn Error>> {
-    let text = files::read(path)?.ok_or_else(|| format!("{}: there is no such file", path.display()))?;
-    Ok(RecoveryKit::parse(&text)?)
+    Ok(RecoveryKit::parse(&files::read_named(path)?)?)
 }

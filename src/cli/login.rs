@@ -65,13 +65,16 @@ A second device of an account is linked to the first by `--link`, or set up with
 pub(super) async fn run(login: &Login, passphrase: &Zeroizing<String>) -> Result<(), Box<dyn Error>> {
     let profile = login.profile.profile()?;
     if let Some(path) = &login.authority {
-        let pem = files::read(path)?.ok_or_else(|| format!("{}: there is no such file", path.display()))?;
+        let pem = files::read_named(path)?;
         profile.trust(&pem)?;
     }
     let url = match &login.url {
         Some(url) => url.clone(),
         None => profile.node_url()?.ok_or_else(|| CliError::Usage("which node? --url URL".to_owned()))?,
     };
+    if !url.starts_with("https://") && !url.starts_with("http://") {
+        return Err(CliError::Usage("the node's URL begins with https://, or http://".to_owned()).into());
+    }
     let kit = login.recover.as_deref().map(|path| super::backup::read_kit(path)).transpose()?;
     let http = profile.http()?;
     let signed_in = login.sign_in(http.clone(), &url).await?;
@@ -83,7 +86,7 @@ pub(super) async fn run(login: &Login, passphrase: &Zeroizing<String>) -> Result
         }
         Device::New(store) => {
             let (client, _events) = match &kit {
-                Some(kit) => Client::recover(store, signed_in, kit).await?,
+                Some(kit) => Client::recover(store, signed_in, kit).await.map_err(explained)?,
                 None if login.link => link(store, signed_in).await?,
                 None => Client::set_up(store, signed_in).await.map_err(explained)?,
             };
@@ -218,6 +221,7 @@ fn explained(error: ClientError) -> Box<dyn Error> {
             "the account has a device already: link this one to it by --link, or use the recovery kit by --recover FILE"
                 .into()
         }
+        ClientError::OtherAccount => "the kit is of another account than the one that has signed in".into(),
         ClientError::SignIn(SignInError::Refused) => "the sign-in was refused".into(),
         error => error.into(),
     }

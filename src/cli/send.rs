@@ -2,7 +2,6 @@
 
 use core::time::Duration;
 use std::error::Error;
-use std::io;
 
 use clap::Args;
 use tokio::time::{Instant, interval, timeout_at};
@@ -46,7 +45,7 @@ impl Send {
     /// The message, read before anything else is begun.
     pub(super) fn content(&self) -> Result<Content, Box<dyn Error>> {
         let text = match self.text.as_deref() {
-            None | Some("-") => files::read_text(io::stdin())?.trim_end_matches(['\r', '\n']).to_owned(),
+            None | Some("-") => files::read_input()?.trim_end_matches(['\r', '\n']).to_owned(),
             Some(text) => text.to_owned(),
         };
         if self.json {

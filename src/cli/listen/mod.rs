@@ -117,7 +117,7 @@ async fn hear(listen: &Listen, client: &Client, events: &mut Events) -> Result<(
 }
 
 /// Whoever reads may be gone: a message is told again then.
-fn write(line: &str) -> io::Result<()> {
+pub(super) fn write(line: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{line}")?;
     out.flush()

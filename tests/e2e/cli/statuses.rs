@@ -78,8 +78,20 @@ fn a_session_that_has_ended_goes_on_with_a_new_login() {
 #[test]
 fn every_command_has_help_and_completions_are_written_for_each_shell() {
     let nobody = Person::new();
-    let commands =
-        ["login", "logout", "whoami", "contact", "devices", "room", "send", "listen", "chat", "backup", "completions"];
+    let commands = [
+        "login",
+        "logout",
+        "whoami",
+        "contact",
+        "devices",
+        "room",
+        "send",
+        "listen",
+        "chat",
+        "memory",
+        "backup",
+        "completions",
+    ];
     for command in commands {
         let help = nobody.does(&[command, "--help"]);
         assert!(help.contains("Usage: conclave") && help.len() > 300, "{help}");
