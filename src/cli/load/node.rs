@@ -1,7 +1,12 @@
 //! The node, seen from outside: what its process uses, and what it counts.
 
+use core::time::Duration;
+
 use super::args::LoadArgs;
 use super::usage::{Counters, Process, Usage, counters_in, listener_of};
+
+/// How long the node may take to show what it has counted.
+const METRICS_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// The node that is under load.
 pub(super) struct WatchedNode {
@@ -34,7 +39,7 @@ impl WatchedNode {
     /// If the metrics are not where they were said to be.
     pub(super) async fn counters(&self) -> Result<Counters, reqwest::Error> {
         let Some(Metrics { http, url }) = &self.metrics else { return Ok(Counters::new()) };
-        let page = http.get(url).send().await?.error_for_status()?.text().await?;
+        let page = http.get(url).timeout(METRICS_WAIT_MAX).send().await?.error_for_status()?.text().await?;
         Ok(counters_in(&page))
     }
 }

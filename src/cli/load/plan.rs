@@ -99,9 +99,9 @@ impl Plan {
         self.warm_up() + Duration::from_secs(self.seconds.into())
     }
 
-    /// How long after the start whatever has not arrived is lost.
-    pub(crate) fn deadline(&self) -> Duration {
-        self.sending() + Duration::from_secs(self.drain_seconds.into())
+    /// How long after the last message whatever has not arrived is lost.
+    pub(crate) fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds.into())
     }
 
     /// The times, from the start, at which a client's messages are due.

@@ -2,6 +2,7 @@
 //! twice, swaps two, or alters one.
 
 mod proxy;
+mod trouble;
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -147,7 +148,7 @@ fn a_run_that_cannot_be_made_says_why() {
     let said = String::from_utf8(limited.stderr).unwrap();
     assert!(said.contains("raise the node's limits"), "{said}");
 
-    for wrong in [["--clients", "1"], ["--rate", "0"], ["--processes", "9"]] {
+    for wrong in [["--clients", "1"], ["--rate", "0"], ["--processes", "11"]] {
         assert_eq!(load(&node.url, &wrong).status.code(), Some(2), "{wrong:?}");
     }
 }

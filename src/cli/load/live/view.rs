@@ -25,6 +25,8 @@ pub(super) struct View<'run> {
     plan: &'run Plan,
     seconds: &'run [SecondTally],
     connected: usize,
+    /// How long after the start sending ends, or ended.
+    sending: Duration,
     /// Seconds since the start.
     pub(super) elapsed: usize,
     pub(super) phase: Phase,
@@ -47,8 +49,9 @@ impl<'run> View<'run> {
             plan,
             seconds,
             connected: tally.connected(),
+            sending: tally.sending(plan),
             elapsed,
-            phase: Phase::at(plan, last),
+            phase: tally.phase(plan, last),
             checks: tally.checks(),
             recent,
         })
@@ -67,6 +70,12 @@ impl<'run> View<'run> {
         self.checks.faults().into_iter().filter(|(name, _)| *name != "lost")
     }
 
+    /// How many clients have a socket, while that is not all of them.
+    pub(super) fn few_connected(&self) -> Option<String> {
+        let [connected, clients] = [self.connected, self.plan.clients].map(|number| thousands(count(number)));
+        (self.connected < self.plan.clients).then(|| format!("{connected} of {clients} connected"))
+    }
+
     /// Draws it.
     pub(super) fn draw(&self, frame: &mut Frame<'_>) {
         let [title, bar, _, sent, delivered, latency, cost, _, checks] =
@@ -83,15 +92,16 @@ impl<'run> View<'run> {
     }
 
     fn title(&self) -> Line<'static> {
-        Line::from(vec![
-            "conclave load ".bold(),
-            format!(" {} clients, {} rooms, {}", thousands(count(self.connected)), self.plan.rooms(), self.plan.url)
-                .dim(),
-        ])
+        let plan = self.plan;
+        let clients = match self.few_connected() {
+            Some(few) => few.red().bold(),
+            None => format!("{} clients", thousands(count(plan.clients))).dim(),
+        };
+        Line::from(vec!["conclave load  ".bold(), clients, format!(", {} rooms, {}", plan.rooms(), plan.url).dim()])
     }
 
     fn clock(&self) -> Line<'static> {
-        let total = self.plan.sending().as_secs();
+        let total = self.sending.as_secs();
         let elapsed = count(self.elapsed).min(total);
         let clock = |seconds: u64| format!("{}:{:02}", seconds / 60, seconds % 60);
         Line::from(vec![
@@ -102,7 +112,7 @@ impl<'run> View<'run> {
 
     /// How much of the sending is over.
     fn part(&self) -> f64 {
-        (as_f64(self.elapsed) / self.plan.sending().as_secs_f64()).clamp(0.0, 1.0)
+        (as_f64(self.elapsed) / self.sending.as_secs_f64()).clamp(0.0, 1.0)
     }
 
     fn colour(&self) -> Color {

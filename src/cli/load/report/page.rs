@@ -42,7 +42,11 @@ fn top(report: &Report) -> String {
         rate = rate(plan.rate),
         seconds = plan.seconds,
         url = escaped(&plan.url),
-        class = if report.passed { "good" } else { "bad" },
+        class = match report.checks.are_clean() {
+            true if report.passed => "good",
+            true if report.interrupted_after_seconds.is_some() => "open",
+            _ => "bad",
+        },
         verdict = escaped(&table::verdict(report)),
     )
 }
@@ -134,9 +138,9 @@ fn microseconds(value: f64) -> String {
 
 /// Warm-up and drain, of which the figures do not speak.
 fn shades(report: &Report) -> Vec<Shade> {
-    let index = |seconds: u32| usize::try_from(seconds).unwrap_or(usize::MAX);
-    let warm = index(report.plan.warm_up_seconds);
-    let sent = index(report.plan.warm_up_seconds.saturating_add(report.plan.seconds));
+    let index = |seconds: u64| usize::try_from(seconds).unwrap_or(usize::MAX);
+    let sent = index(report.interrupted_after_seconds.unwrap_or_else(|| report.plan.sending().as_secs()));
+    let warm = index(report.plan.warm_up().as_secs()).min(sent);
     vec![
         Shade { name: "warm-up", seconds: 0..warm },
         Shade { name: "drain", seconds: sent..report.seconds.len().max(sent) },

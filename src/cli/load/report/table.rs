@@ -62,15 +62,19 @@ fn cost(name: &str, cost: &Cost) -> String {
 /// One sentence that says how it went.
 pub(super) fn verdict(report: &Report) -> String {
     let checks = report.checks;
-    if report.passed {
-        return format!("PASSED: each of {} deliveries came once, in order, and opened.", thousands(checks.due));
+    let due = thousands(checks.due);
+    if !checks.are_clean() {
+        let faults = checks.faults().into_iter().filter(|(_, found)| *found > 0);
+        let faults: Vec<String> = faults.map(|(name, found)| format!("{} {name}", thousands(found))).collect();
+        return format!("FAILED: of {due} deliveries: {}.", faults.join(", "));
     }
-    if checks.due == 0 {
-        return "FAILED: nothing was sent.".to_owned();
+    match report.interrupted_after_seconds {
+        Some(after) => {
+            format!("INTERRUPTED after {after} s: until then each of {due} deliveries came once, in order, and opened.")
+        }
+        None if checks.due == 0 => "FAILED: nothing was sent.".to_owned(),
+        None => format!("PASSED: each of {due} deliveries came once, in order, and opened."),
     }
-    let faults = checks.faults().into_iter().filter(|(_, found)| *found > 0);
-    let faults: Vec<String> = faults.map(|(name, found)| format!("{} {name}", thousands(found))).collect();
-    format!("FAILED: of {} deliveries: {}.", thousands(checks.due), faults.join(", "))
 }
 
 fn count(count: usize) -> u64 {
