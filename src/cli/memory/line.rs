@@ -8,7 +8,7 @@ use super::form::Form;
 use crate::cli::text::{clean, clean_lines, day, time_of_day};
 use crate::client::vault::{Kept, Stored, VaultError};
 use crate::ids::{CollectionName, ItemId};
-use crate::wire::CollectionSummary;
+use crate::wire::{CollectionSummary, ErrorCode};
 
 pub(in crate::cli) const HELP: &str = r#"Examples:
   conclave memory put 'what does ada drink?' 'tea, no sugar'
