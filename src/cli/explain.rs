@@ -13,6 +13,9 @@ pub(super) fn explain(error: &(dyn Error + 'static)) -> String {
     if let Some(StoreError::Keystore(KeystoreError::Open)) = error.downcast_ref() {
         return "the passphrase is wrong, or the profile is damaged".to_owned();
     }
+    if let Some(ClientError::NotConnected) = error.downcast_ref() {
+        return "the node is not reached: `conclave whoami` shows where it should be".to_owned();
+    }
     if let Some(code) = refusal(error)
         && let Some(words) = words(code)
     {

@@ -8,6 +8,7 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::names::{self, Named, Names};
+use super::out;
 use super::profile::{Profile, ProfileArgs, files};
 use super::status::CliError;
 use super::text::{clean, time_of_day};
@@ -81,7 +82,7 @@ pub(super) async fn run(login: &Login, passphrase: &Zeroizing<String>) -> Result
     profile.set_node_url(&url)?;
     match known_device(&profile, passphrase, http, &signed_in).await? {
         Device::Known(client) => {
-            println!("Signed in again as {}.", client.account_id());
+            out::line(format_args!("Signed in again as {}.", client.account_id()))?;
             Ok(client.close().await?)
         }
         Device::New(store) => {
@@ -90,12 +91,12 @@ pub(super) async fn run(login: &Login, passphrase: &Zeroizing<String>) -> Result
                 None if login.link => link(store, signed_in).await?,
                 None => Client::set_up(store, signed_in).await.map_err(explained)?,
             };
-            println!("Signed in as {}.", client.account_id());
+            out::line(format_args!("Signed in as {}.", client.account_id()))?;
             if let Some(name) = login.name.as_deref().and_then(|name| names::parse(name).ok()) {
                 let own = Named::Account(client.account_id());
                 Names::load(&client).await?.give(&client, &name, own).await?;
             }
-            println!("This is the id that others write to; `conclave whoami` shows it again.");
+            out::line("This is the id that others write to; `conclave whoami` shows it again.")?;
             if kit.is_none() && !login.link {
                 login.hand_over(&client.recovery_kit().await?)?;
             }
@@ -180,7 +181,7 @@ impl Login {
         let text = kit.to_text();
         if let Some(path) = &self.kit {
             files::write_new(path, &text).map_err(|error| format!("{}: {error}", path.display()))?;
-            println!("The recovery kit is in {}.\n\n{KIT_WORDS}", path.display());
+            out::line(format_args!("The recovery kit is in {}.\n\n{KIT_WORDS}", path.display()))?;
             return Ok(());
         }
         let mut out = io::stdout();
@@ -240,7 +241,7 @@ off the account for good, revoke it from another one: `conclave devices revoke D
 
 pub(super) async fn log_out(client: Client, _events: Events) -> Result<(), Box<dyn Error>> {
     client.sign_out().await?;
-    println!("Signed out. Keys and messages are still in the profile.");
+    out::line("Signed out. Keys and messages are still in the profile.")?;
     Ok(client.close().await?)
 }
 

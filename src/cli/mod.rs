@@ -17,6 +17,7 @@ mod load;
 mod login;
 mod memory;
 mod names;
+mod out;
 mod profile;
 mod room;
 mod send;
@@ -132,7 +133,7 @@ impl Cli {
         match self.command.run() {
             Ok(status) => status,
             // Whoever read has had enough.
-            Err(error) if listen::is_broken_pipe(&*error) => ExitCode::SUCCESS,
+            Err(error) if out::is_broken_pipe(&*error) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("conclave: {}", explain::explain(&*error));
                 ExitCode::from(status::status(&*error))

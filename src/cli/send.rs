@@ -7,6 +7,7 @@ use clap::Args;
 use tokio::time::{Instant, interval, timeout_at};
 
 use super::names::Names;
+use super::out;
 use super::profile::{ProfileArgs, files};
 use super::status::CliError;
 use crate::client::{Client, ClientError, Content, Conversation, Event, Events};
@@ -64,7 +65,7 @@ pub(super) async fn run(
 ) -> Result<(), Box<dyn Error>> {
     let sent = deliver(command, content, &client, &mut events).await;
     client.close().await?;
-    println!("{}", sent?);
+    out::line(sent?)?;
     Ok(())
 }
 

@@ -91,6 +91,7 @@ async fn begin(command: &ChatArgs, client: &Client) -> Result<Chat, Box<dyn Erro
     };
     let mut chat = Chat::new((own, names), (conversation, policy), members);
     chat.recall(&client.history(conversation, None, RECALLED).await?);
+    chat.suggest_name();
     Ok(chat)
 }
 

@@ -161,6 +161,10 @@ impl Chat {
     /// Takes the messages that were kept before.
     pub(super) fn recall(&mut self, messages: &[Message]) {
         self.entries.extend(messages.iter().map(|message| Entry::Said(Said::of(message))));
+    }
+
+    /// Says how somebody here gets a name who has none.
+    pub(super) fn suggest_name(&mut self) {
         if let Some(account) = self.members.keys().find(|account| self.names.of_account(**account).is_none()) {
             let (who, prefix) = (self.names.show(*account), command::prefix(*account));
             self.notice(format!("{who} has no name here. Give one that you alone see: /name {prefix} NAME"));
@@ -202,6 +206,7 @@ impl Chat {
                 self.members.insert(*account, Member::default());
                 let who = self.names.show(*account);
                 self.notice(format!("{who} has come in. What is written from now on is sealed for them too."));
+                self.suggest_name();
             }
             Event::MemberLeft { room, account } if self.is_here(Conversation::Room(*room)) => {
                 self.members.remove(account);

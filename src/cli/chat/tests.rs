@@ -104,6 +104,18 @@ fn a_conversation_is_drawn_with_names_times_days_and_members() {
 }
 
 #[test]
+fn somebody_without_a_name_is_given_one_by_a_line_that_is_no_message() {
+    let mut chat = chat();
+    chat.suggest_name();
+    assert!(screen(&chat, 80, 12).contains("Give one that you alone see: /name BAQEBAQE"));
+    chat.paste("/name BAQEBAQE joan", MORNING);
+    assert_eq!(press(&mut chat, KeyCode::Enter), Some(Deed::Name(JOAN, "joan".to_owned())));
+    chat.paste("/name nobody x", MORNING);
+    assert_eq!(press(&mut chat, KeyCode::Enter), None);
+    assert!(screen(&chat, 80, 12).contains("Nobody else here is shown as nobody"));
+}
+
+#[test]
 fn a_narrow_terminal_leaves_the_members_out_and_still_says_who_can_read() {
     let mut chat = chat();
     say(&mut chat, "a text that is longer than such a narrow line and therefore breaks");

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use tokio::time::{Instant, interval};
 use zeroize::Zeroizing;
 
-use super::listen::write;
+use super::out;
 use super::profile::{ProfileArgs, files};
 use super::status::CliError;
 use crate::client::vault::{ChatHistory, Collection, ItemState, Memory, VaultError};
@@ -135,18 +135,18 @@ async fn carry_out<T: Form>(
             let (id, present) = find(&items, content.name()).await?;
             expect(put.version, present)?;
             let stored = items.put(id, present.version(), &content).await?;
-            write(&line::stored(reader, &stored, content.name()))?;
+            out::line(line::stored(reader, &stored, content.name()))?;
         }
         What::Get { name } => {
             let (id, _) = find(&items, name).await?;
             let kept = items.get(id).await?.ok_or_else(|| absent(name))?;
-            write(&line::kept(reader, &kept))?;
+            out::line(line::kept(reader, &kept))?;
         }
         What::List => {
             for listed in items.list().await? {
                 // None if it was deleted since.
                 if let Some(kept) = items.get(listed.id).await? {
-                    write(&line::listed(reader, &kept))?;
+                    out::line(line::listed(reader, &kept))?;
                 }
             }
         }
@@ -156,12 +156,12 @@ async fn carry_out<T: Form>(
             expect(*version, present)?;
             let version = items.delete(id, there).await?;
             if command.json {
-                write(&line::deleted(id, version))?;
+                out::line(line::deleted(id, version))?;
             }
         }
         What::Collections => {
             for collection in client.vault().summary().await?.collections {
-                write(&line::collection(reader, &collection))?;
+                out::line(line::collection(reader, &collection))?;
             }
         }
         What::Accept => items.accept().await?,
@@ -214,7 +214,7 @@ fn explained(command: &MemoryArgs, error: Box<dyn Error>) -> Box<dyn Error> {
         Some(error) if error.blames_node() => {
             if command.json {
                 // The error goes to standard error all the same.
-                let _ = write(&line::lie(collection, error));
+                let _ = out::line(line::lie(collection, error));
             }
             CliError::Lie { collection: collection.clone(), reason: error.to_string() }.into()
         }
