@@ -118,7 +118,7 @@ async fn nothing_is_reported_of_a_run_that_was_interrupted_before_its_first_mess
     let (status, said) = running.end();
     assert_eq!(status.code(), Some(130), "{said}");
     assert!(said.contains("interrupted: there is no report"), "{said}");
-    assert!(!folder.path().join("report").exists());
+    assert!(!folder.path().join("report/report.json").exists());
 }
 
 #[tokio::test]
