@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::book::{Book, Seat};
+use super::node::root_cause;
 use super::plan::Plan;
 use super::said::{Said, Share};
 use crate::client::{ApiError, Client, ClientError, Conversation, Events, Http, SignIn, SignInError, Store};
@@ -28,13 +29,17 @@ pub(super) struct Member {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectError {
     /// One of them failed.
-    #[error("client {number}: {error}{}", hint(.error))]
+    #[error("client {number}: {}{}", said(.error), hint(.error))]
     Client { number: usize, error: Box<ClientError> },
     /// Its task ended.
     #[error("a client ended before it was ready")]
     Ended,
     /// They are there, but not all have a socket, or not all know each other.
-    #[error("after {} s not every client was connected and knew its room", READY_MAX.as_secs())]
+    #[error(
+        "after {} s not every client was connected and knew its room: are limits.sockets_per_address of the node, and the open \
+         files of both sides (ulimit -n), enough?",
+        READY_MAX.as_secs()
+    )]
     NotReady,
 }
 
@@ -162,12 +167,26 @@ fn failed(number: usize, error: ClientError) -> ConnectError {
     ConnectError::Client { number, error: Box::new(error) }
 }
 
+/// The error, and where the network failed only what it began with: that says more than the steps that led there.
+fn said(error: &ClientError) -> String {
+    match error {
+        ClientError::Api(ApiError::Unreachable(cause))
+        | ClientError::SignIn(SignInError::Api(ApiError::Unreachable(cause))) => {
+            format!("the node is not reached: {}", root_cause(cause))
+        }
+        other => other.to_string(),
+    }
+}
+
 /// What helps against the likeliest failures.
 fn hint(error: &ClientError) -> &'static str {
     let (ClientError::Api(api) | ClientError::SignIn(SignInError::Api(api))) = error else { return "" };
     match api {
         ApiError::Refused { code: ErrorCode::RateLimited, .. } => {
             ": raise the node's limits, as `conclave load --help` says"
+        }
+        ApiError::Refused { code: ErrorCode::UnknownProvider, .. } => {
+            ": the node needs its development provider, which it has on a loopback address alone"
         }
         ApiError::Unreachable(_) => ": is the node running? `conclave serve` starts one",
         _ => "",

@@ -41,6 +41,8 @@ pub(super) async fn run(args: &LoadArgs) -> Result<ExitCode, Box<dyn Error>> {
             return Ok(ExitCode::from(WRONG_USE));
         }
     };
+    // An hour later would be too late to find out that it cannot be made.
+    args.report().map_or(Ok(()), make_folder)?;
     let node = WatchedNode::find(args, &plan.url);
     let counted = node.counters().await?;
     let mut live = Live::begin();
@@ -85,8 +87,12 @@ fn status(tally: &Tally, plan: &Plan) -> ExitCode {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the report goes where the caller asked")]
+fn make_folder(folder: &Path) -> Result<(), String> {
+    fs::create_dir_all(folder).map_err(|error| format!("the folder {} cannot be made: {error}", folder.display()))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the report goes where the caller asked")]
 fn write(report: &Report, folder: &Path) -> Result<(), Box<dyn Error>> {
-    fs::create_dir_all(folder)?;
     fs::write(folder.join("report.json"), report.json()?)?;
     let page = folder.join("report.html");
     fs::write(&page, report.page())?;

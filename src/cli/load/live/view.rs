@@ -12,7 +12,7 @@ use crate::cli::load::latency::Histogram;
 use crate::cli::load::ledger::Checks;
 use crate::cli::load::plan::{Plan, as_f64};
 use crate::cli::load::tally::{Phase, SecondTally, Tally};
-use crate::cli::load::words::{bytes, duration, rate, real, thousands};
+use crate::cli::load::words::{bytes, duration, number_of, rate, real, thousands};
 
 /// Lines that it takes of the terminal.
 pub(super) const LINES: u16 = 9;
@@ -80,9 +80,12 @@ impl<'run> View<'run> {
     pub(super) fn draw(&self, frame: &mut Frame<'_>) {
         let [title, bar, _, sent, delivered, latency, cost, _, checks] =
             Layout::vertical([Constraint::Length(1); LINES as usize]).areas(frame.area());
-        let [left, right] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(28)]).areas(title);
-        frame.render_widget(self.title(), left);
-        frame.render_widget(self.clock().right_aligned(), right);
+        let clock = self.clock();
+        let width = u16::try_from(clock.width()).unwrap_or(u16::MAX);
+        let [left, _, right] =
+            Layout::horizontal([Constraint::Fill(1), Constraint::Length(1), Constraint::Length(width)]).areas(title);
+        frame.render_widget(self.title(left.width), left);
+        frame.render_widget(clock, right);
         frame.render_widget(progress(self.part(), self.colour()), bar);
         self.flow(frame, sent, "sent", self.checks.sent, |second| second.sent, Color::Cyan);
         self.flow(frame, delivered, "delivered", self.checks.delivered, |second| second.delivered, Color::Blue);
@@ -91,13 +94,18 @@ impl<'run> View<'run> {
         frame.render_widget(self.verdict(), checks);
     }
 
-    fn title(&self) -> Line<'static> {
+    /// Without the node's address where there is no place for it.
+    fn title(&self, width: u16) -> Line<'static> {
         let plan = self.plan;
         let clients = match self.few_connected() {
             Some(few) => few.red().bold(),
-            None => format!("{} clients", thousands(count(plan.clients))).dim(),
+            None => number_of(plan.clients, "client").dim(),
         };
-        Line::from(vec!["conclave load  ".bold(), clients, format!(", {} rooms, {}", plan.rooms(), plan.url).dim()])
+        let rooms = format!(", {}", number_of(plan.rooms(), "room")).dim();
+        let short = Line::from(vec!["conclave load  ".bold(), clients, rooms]);
+        let mut whole = short.clone();
+        whole.push_span(format!(", {}", plan.url).dim());
+        if whole.width() > usize::from(width) { short } else { whole }
     }
 
     fn clock(&self) -> Line<'static> {
