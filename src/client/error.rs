@@ -71,6 +71,9 @@ pub enum ClientError {
         /// Which room.
         room: RoomId,
     },
+    /// This device has left so many rooms that it takes no new ones.
+    #[error("too many rooms were left")]
+    TooManyRooms,
     /// The node shows another policy of a room than was asked for, or than it had.
     #[error("the node shows another policy of room {room}")]
     PolicyChanged {

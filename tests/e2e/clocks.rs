@@ -2,8 +2,8 @@
 
 use conclave::client::{Client, Clock, Store};
 
-use crate::front::Front;
 use crate::process::{DataFolder, NodeProcess};
+use crate::proxy::Proxy;
 use crate::user::{User, sign_in};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -32,20 +32,20 @@ async fn a_device_whose_clock_is_wrong_is_understood() {
 async fn what_waited_longer_than_the_node_takes_is_stamped_anew() {
     let folder = DataFolder::new();
     let node = NodeProcess::start(folder.path(), |_| ());
-    let front = Front::before(&node).await;
+    let proxy = Proxy::before(&node).await;
     let clock = Clock::system();
-    let signed_in = sign_in(&front.url, "ada").await;
+    let signed_in = sign_in(&proxy.url, "ada").await;
     let (client, events) = Client::set_up_at(Store::in_memory(), signed_in, clock.clone()).await.unwrap();
     let mut ada = User { client, events };
     let mut grace = User::new(&node.url, "grace").await;
     ada.write(&grace, "first").await;
     assert_eq!(grace.text().await.1, "first");
     // Sealed an hour ago, by a clock that was set since.
-    front.close();
+    proxy.close();
     clock.set_ahead(-HOUR_MS);
     let id = ada.write(&grace, "an hour ago").await;
     clock.set_ahead(0);
-    front.lead_to(&node);
+    proxy.lead_to(&node);
     ada.is_sent(id).await;
     let message = grace.message().await;
     assert_eq!(message.content.text(), Some("an hour ago"));

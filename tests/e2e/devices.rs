@@ -13,6 +13,7 @@ use crate::user::{User, sign_in};
 /// A second device of somebody, linked from the first.
 async fn link(url: &str, name: &str, first: &User) -> User {
     let linking = Linking::begin(Store::in_memory(), sign_in(url, name).await).await.unwrap();
+    assert_eq!(format!("{linking:?}"), format!("Linking({}, ..)", first.id()));
     let id = first.client.link_device(&linking.code()).await.unwrap();
     let (client, events) = linking.wait().await.unwrap();
     assert_eq!(client.device().device_id, id);

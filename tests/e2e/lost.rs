@@ -3,8 +3,8 @@
 use conclave::client::{Conversation, Event, Store};
 
 use crate::direct::passphrase;
-use crate::front::Front;
 use crate::process::{DataFolder, NodeProcess};
+use crate::proxy::Proxy;
 use crate::rooms::admit;
 use crate::user::User;
 use conclave::wire::RoomPolicy;
@@ -13,11 +13,11 @@ use conclave::wire::RoomPolicy;
 async fn what_is_sent_without_a_node_goes_when_it_is_back_and_once() {
     let folder = DataFolder::new();
     let node = NodeProcess::start(folder.path(), |_| ());
-    let front = Front::before(&node).await;
-    let mut ada = User::new(&front.url, "ada").await;
-    let mut grace = User::new(&front.url, "grace").await;
+    let proxy = Proxy::before(&node).await;
+    let mut ada = User::new(&proxy.url, "ada").await;
+    let mut grace = User::new(&proxy.url, "grace").await;
     // Nothing is known of Grace yet: what is written now is sealed later.
-    front.close();
+    proxy.close();
     drop(node);
     ada.until(|event| matches!(event, Event::Disconnected { retry_in: Some(_) }).then_some(())).await;
     let mut ids = Vec::new();
@@ -25,18 +25,18 @@ async fn what_is_sent_without_a_node_goes_when_it_is_back_and_once() {
         ids.push(ada.write(&grace, text).await);
     }
     let node = NodeProcess::start(folder.path(), |_| ());
-    front.lead_to(&node);
+    proxy.lead_to(&node);
     for text in ["one", "two", "three"] {
         assert_eq!(grace.text().await, (ada.id(), text.to_owned()));
     }
     // Nothing is known to be missing: sealed at once, and sent later.
     drop(node);
-    front.close();
+    proxy.close();
     ada.until(|event| matches!(event, Event::Disconnected { .. }).then_some(())).await;
     ada.write(&grace, "four").await;
     grace.write(&ada, "five").await;
     let node = NodeProcess::start(folder.path(), |_| ());
-    front.lead_to(&node);
+    proxy.lead_to(&node);
     assert_eq!(grace.text().await.1, "four");
     assert_eq!(ada.text().await.1, "five");
     ada.write(&grace, "the end").await;
@@ -50,19 +50,19 @@ async fn what_is_sent_without_a_node_goes_when_it_is_back_and_once() {
 async fn a_client_that_ended_sends_what_waited_when_it_is_opened() {
     let folder = DataFolder::new();
     let node = NodeProcess::start(folder.path(), |_| ());
-    let front = Front::before(&node).await;
+    let proxy = Proxy::before(&node).await;
     let path = folder.path().join("ada");
-    let ada = User::new_in(Store::create(&path, passphrase()).await.unwrap(), &front.url, "ada").await;
+    let ada = User::new_in(Store::create(&path, passphrase()).await.unwrap(), &proxy.url, "ada").await;
     let mut grace = User::new(&node.url, "grace").await;
     ada.write(&grace, "first").await;
     assert_eq!(grace.text().await.1, "first");
-    front.close();
+    proxy.close();
     ada.write(&grace, "second").await;
     ada.write(&grace, "third").await;
     ada.close().await;
 
     let ada = User::open(Store::open(&path, passphrase()).await.unwrap()).await;
-    front.lead_to(&node);
+    proxy.lead_to(&node);
     assert_eq!(grace.text().await, (ada.id(), "second".to_owned()));
     assert_eq!(grace.text().await, (ada.id(), "third".to_owned()));
 }
@@ -73,14 +73,14 @@ async fn a_socket_that_is_lost_at_any_byte_loses_repeats_and_reorders_nothing() 
     const STEP: usize = 331;
     let folder = DataFolder::new();
     let node = NodeProcess::start(folder.path(), |_| ());
-    let front = Front::before(&node).await;
-    let mut ada = User::new(&front.url, "ada").await;
-    let mut grace = User::new(&front.url, "grace").await;
+    let proxy = Proxy::before(&node).await;
+    let mut ada = User::new(&proxy.url, "ada").await;
+    let mut grace = User::new(&proxy.url, "grace").await;
     let room = ada.client.create_room(RoomPolicy::default()).await.unwrap();
     admit(&mut ada, room, &grace).await;
     let mut expected = Vec::new();
     for round in 0..24 {
-        front.cut_after(1 + round * STEP);
+        proxy.cut_after(1 + round * STEP);
         let place = if round % 2 == 0 { Conversation::Room(room) } else { Conversation::Direct(grace.id()) };
         for n in 0..3 {
             let text = format!("{round}.{n}");
@@ -92,8 +92,8 @@ async fn a_socket_that_is_lost_at_any_byte_loses_repeats_and_reorders_nothing() 
             }
         }
         // What has not been used up of this round's bytes is not added to the next one's.
-        front.cut();
+        proxy.cut();
     }
-    assert!(front.was_cut());
+    assert!(proxy.was_cut());
     assert_eq!(grace.kept(Conversation::Room(room)).await, expected);
 }

@@ -7,13 +7,12 @@ mod clocks;
 mod devices;
 mod direct;
 mod evil;
-mod front;
 mod killed;
 mod load;
-mod lossy;
 mod lost;
 #[path = "../support/process.rs"]
 mod process;
+mod proxy;
 mod receipts;
 mod rooms;
 mod sessions;

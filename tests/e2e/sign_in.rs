@@ -1,11 +1,13 @@
 //! Sign-in with a browser, here and elsewhere. The test plays the browser.
 
-use conclave::client::{Client, Http, SignIn, Store};
+use conclave::client::{ApiError, Client, Http, SignIn, SignInError, Store};
+use conclave::wire::{FlowStarted, SecretText};
 use reqwest::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
 use tokio::sync::oneshot;
 
 use crate::process::{DataFolder, NodeProcess};
+use crate::proxy::Proxy;
 
 fn browser() -> reqwest::Client {
     reqwest::Client::builder().redirect(Policy::none()).build().unwrap()
@@ -68,4 +70,23 @@ async fn a_device_without_a_browser_is_signed_in_by_its_code() {
     let signed_in = waiting.await.unwrap().unwrap();
     let (client, _events) = Client::set_up(Store::in_memory(), signed_in).await.unwrap();
     client.close().await.unwrap();
+}
+
+/// Whoever has it can come back in the browser's place.
+#[tokio::test]
+async fn an_error_does_not_show_the_address_of_a_sign_in() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let proxy = Proxy::before(&node).await;
+    // A port that nobody listens on: it was given out, and given back.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    proxy.answers(move |asks, answer| {
+        if asks == "POST /api/auth/flows" {
+            let url = format!("http://{nobody}/authorize?state=canary");
+            answer.change(|flow: &mut FlowStarted| flow.authorization_url = SecretText::new(url));
+        }
+    });
+    let error = SignIn::new(Http::new().unwrap(), &proxy.url).development("ada").await.unwrap_err();
+    assert!(matches!(error, SignInError::Api(ApiError::Unreachable(_))), "{error}");
+    assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
 }

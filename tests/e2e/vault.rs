@@ -10,8 +10,8 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::direct::passphrase;
-use crate::lossy::Lossy;
 use crate::process::{DataFolder, NodeProcess};
+use crate::proxy::Proxy;
 use crate::user::{User, sign_in};
 
 pub(crate) fn memory(query: &str) -> Memory {
@@ -33,6 +33,18 @@ pub(crate) async fn second_device(of: &User, url: &str, name: &str) -> User {
     let kit = of.client.recovery_kit().await.unwrap();
     let (client, events) = Client::recover(Store::in_memory(), sign_in(url, name).await, &kit).await.unwrap();
     User { client, events }
+}
+
+/// Loses the answers of the next writes: the node has done them then.
+fn lose_answers(proxy: &Proxy, count: usize) {
+    let mut left = count;
+    proxy.answers(move |asks, answer| {
+        let is_write = asks.starts_with("PUT /api/vault/") || asks.starts_with("DELETE /api/vault/");
+        if is_write && left > 0 {
+            left -= 1;
+            answer.lose();
+        }
+    });
 }
 
 async fn query(memories: &Collection<Memory>, id: ItemId) -> Option<(u64, String)> {
@@ -134,7 +146,7 @@ async fn devices_that_write_at_once_do_not_lose_each_others_writes() {
 async fn a_vault_survives_restarts_of_both_sides() {
     let folder = DataFolder::new();
     let node = NodeProcess::start(folder.path(), |_| ());
-    let proxy = Lossy::before(&node.url).await;
+    let proxy = Proxy::before(&node).await;
     let path = folder.path().join("ada");
     let ada = User::new_in(Store::create(&path, passphrase()).await.unwrap(), &proxy.url, "ada").await;
     let item = ada.client.vault().memories().add(&memory("kept")).await.unwrap();
@@ -142,7 +154,7 @@ async fn a_vault_survives_restarts_of_both_sides() {
     drop(node);
 
     let node = NodeProcess::start(folder.path(), |_| ());
-    proxy.lead_to(&node.url);
+    proxy.lead_to(&node);
     let ada = User::open(Store::open(&path, passphrase()).await.unwrap()).await;
     let memories = ada.client.vault().memories();
     assert_eq!(query(&memories, item.id).await, Some((1, "kept".to_owned())));
@@ -159,20 +171,20 @@ async fn a_vault_survives_restarts_of_both_sides() {
 async fn a_write_whose_answer_is_lost_is_settled_by_sending_it_again() {
     let folder = DataFolder::new();
     let node = NodeProcess::start(folder.path(), |_| ());
-    let proxy = Lossy::before(&node.url).await;
+    let proxy = Proxy::before(&node).await;
     let ada = User::new(&proxy.url, "ada").await;
     let memories = ada.client.vault().memories();
 
-    proxy.lose_answers(1);
+    lose_answers(&proxy, 1);
     let item = memories.add(&memory("once")).await.unwrap();
-    proxy.lose_answers(1);
+    lose_answers(&proxy, 1);
     assert_eq!(memories.put(item.id, 1, &memory("twice")).await.unwrap().version, 2);
     assert_eq!(ada.client.vault().summary().await.unwrap().collections[0].revision, 2);
-    proxy.lose_answers(1);
+    lose_answers(&proxy, 1);
     assert_eq!(memories.delete(item.id, 2).await.unwrap(), 3);
 
     // Lost for good: it is not known, and later it is.
-    proxy.lose_answers(2);
+    lose_answers(&proxy, 2);
     let unknown = memories.put(item.id, 3, &memory("anew")).await.unwrap_err();
     assert!(matches!(unknown, VaultError::Client(ClientError::Api(ApiError::Unreachable(_)))), "{unknown:?}");
     assert_eq!(memories.state(item.id).await.unwrap(), ItemState::Present { version: 4 });

@@ -7,9 +7,10 @@ use crate::wire::ErrorCode;
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// The node is not reached, or the connection broke. Whether it did what was asked is not known.
+    /// The node is not reached, or the connection broke. Whether it did what was asked is not known. The address is left out: a
+    /// sign-in's is secret.
     #[error("the node is not reached: {0}")]
-    Unreachable(#[from] reqwest::Error),
+    Unreachable(#[source] reqwest::Error),
     /// The node refuses.
     #[error("the node refuses: {}", .code.as_str())]
     Refused {
@@ -24,12 +25,18 @@ pub enum ApiError {
         /// The status.
         status: u16,
     },
-    /// The answer is not of the form that was agreed: somebody else answers, or a newer node.
+    /// The answer is not of the form that was agreed: of a newer node, or of one that lies.
     #[error("the node's answer is malformed")]
     Malformed,
     /// The node answers about something else than it was asked.
     #[error("the node answers about something else")]
     Mismatch,
+}
+
+impl From<reqwest::Error> for ApiError {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Unreachable(error.without_url())
+    }
 }
 
 impl ApiError {
@@ -47,11 +54,11 @@ impl ApiError {
     pub const fn is_transient(&self) -> bool {
         match self {
             // What stands in front of a node answers for it while it is gone.
-            Self::Unreachable(_) | Self::Status { .. } | Self::Malformed => true,
+            Self::Unreachable(_) | Self::Status { .. } => true,
             Self::Refused { code, .. } => {
                 matches!(code, ErrorCode::RateLimited | ErrorCode::Unavailable | ErrorCode::Internal)
             }
-            Self::Mismatch => false,
+            Self::Malformed | Self::Mismatch => false,
         }
     }
 

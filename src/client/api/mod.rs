@@ -9,11 +9,12 @@ mod vault;
 use core::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Method, Response};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 
 pub use error::ApiError;
 
@@ -51,11 +52,11 @@ impl Http {
         Ok(Self(settings.redirect(Policy::none()).connect_timeout(CONNECT_TIMEOUT).tcp_nodelay(true).build()?))
     }
 
-    pub(super) fn get(&self, url: String) -> reqwest::RequestBuilder {
+    pub(super) fn get(&self, url: String) -> RequestBuilder {
         self.0.get(url)
     }
 
-    pub(super) fn post(&self, url: &str) -> reqwest::RequestBuilder {
+    pub(super) fn post(&self, url: &str) -> RequestBuilder {
         self.0.post(url).timeout(CALL_TIMEOUT)
     }
 }
@@ -90,6 +91,14 @@ impl Api {
         self.token.as_ref()
     }
 
+    /// A request with the token, if there is one, in a header that libraries keep out of what they show and compress.
+    pub(super) fn with_token(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.token {
+            Some(token) => request.bearer_auth(token.expose()),
+            None => request,
+        }
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ApiError> {
         parse(&self.call(Method::GET, path, NONE).await?)
     }
@@ -119,10 +128,8 @@ impl Api {
         body: Option<&impl Serialize>,
         header: Option<(HeaderName, String)>,
     ) -> Result<Bytes, ApiError> {
-        let mut request = self.http.0.request(method, format!("{}{path}", self.url)).timeout(CALL_TIMEOUT);
-        if let Some(token) = &self.token {
-            request = request.header(AUTHORIZATION, bearer(token));
-        }
+        let mut request =
+            self.with_token(self.http.0.request(method, format!("{}{path}", self.url)).timeout(CALL_TIMEOUT));
         if let Some((name, value)) = header {
             request = request.header(name, value);
         }
@@ -132,11 +139,6 @@ impl Api {
         }
         answer(request.send().await?).await
     }
-}
-
-/// What stands in `Authorization`.
-pub(super) fn bearer(token: &SecretText) -> String {
-    format!("Bearer {}", token.expose())
 }
 
 /// The body of a call that succeeded.
@@ -173,7 +175,11 @@ async fn body(mut response: Response) -> Result<Bytes, ApiError> {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|_| ApiError::Malformed)
+    serde_json::from_slice(body).map_err(|error| match error.classify() {
+        Category::Data => ApiError::Malformed,
+        // A page of whoever stands in front of the node.
+        Category::Syntax | Category::Eof | Category::Io => ApiError::Status { status: StatusCode::OK.as_u16() },
+    })
 }
 
 /// No body.
@@ -187,3 +193,21 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bytes of an answer: a page of a log with the largest envelopes is 23 MiB.
 const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use reqwest::header::AUTHORIZATION;
+
+    use super::*;
+
+    #[test]
+    fn a_request_does_not_show_its_token() {
+        let mut api = Api::new(Http::new().unwrap(), "http://127.0.0.1:1/");
+        api.set_token(SecretText::new("canary".to_owned()));
+        let request = api.with_token(api.http().get("http://127.0.0.1:1/".to_owned())).build().unwrap();
+        assert_eq!(request.headers()[AUTHORIZATION], "Bearer canary");
+        assert!(!format!("{request:?} {api:?}").contains("canary"));
+    }
+}

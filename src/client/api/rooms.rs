@@ -15,7 +15,8 @@ impl Api {
     }
 
     pub(in crate::client) async fn room(&self, room: RoomId) -> Result<RoomSummary, ApiError> {
-        self.get(&format!("/api/rooms/{room}")).await
+        let summary: RoomSummary = self.get(&format!("/api/rooms/{room}")).await?;
+        if summary.room_id == room { Ok(summary) } else { Err(ApiError::Mismatch) }
     }
 
     /// All rooms of the account.
@@ -24,8 +25,11 @@ impl Api {
         let mut path = "/api/rooms".to_owned();
         loop {
             let page: Rooms = self.get(&path).await?;
+            let is_empty = page.rooms.is_empty();
             rooms.extend(page.rooms);
             match page.next {
+                // It would never get anywhere.
+                Some(_) if is_empty => return Err(ApiError::Malformed),
                 Some(next) if rooms.len() < ELEMENTS_MAX => path = format!("/api/rooms?after={next}"),
                 _ => return Ok(rooms),
             }
@@ -38,8 +42,10 @@ impl Api {
         let mut path = format!("/api/rooms/{room}/members");
         loop {
             let page: Members = self.get(&path).await?;
+            let is_empty = page.members.is_empty();
             members.extend(page.members);
             match page.next {
+                Some(_) if is_empty => return Err(ApiError::Malformed),
                 Some(next) if members.len() < ELEMENTS_MAX => {
                     path = format!("/api/rooms/{room}/members?after={next}");
                 }

@@ -1,5 +1,6 @@
 //! A further device of an account, taken in by one that has the root key.
 
+use core::fmt;
 use core::time::Duration;
 
 use tokio::time::sleep;
@@ -23,8 +24,10 @@ use crate::wire::DeviceList;
 const KEYS: &str = "link/keys";
 const CODE: &str = "link/code";
 
-/// A device that waits until another one of its account takes it in.
-#[derive(Debug)]
+/// What is kept only until the device is set up.
+pub(super) const RECORDS: [&str; 2] = [KEYS, CODE];
+
+/// A device that waits until another one of its account takes it in. Secret.
 pub struct Linking {
     saved: Saved,
     signed_in: SignedIn,
@@ -85,10 +88,6 @@ impl Linking {
         let identity = DeviceIdentity::new(keys, certificate.ok_or(ClientError::DeviceList)?)?;
         let http: Http = signed_in.api.http().clone();
         keep_device(&mut saved, &signed_in, identity, &list, None, clock.now()).await?;
-        let mut batch = Batch::default();
-        batch.delete(KEYS);
-        batch.delete(CODE);
-        saved.commit(batch).await?;
         Client::begin(saved, http, clock).await
     }
 
@@ -161,6 +160,13 @@ impl Worker {
         let list = further_device(secrets, known.as_ref(), certificate)?;
         self.publish_devices(list).await?;
         Ok(device_id)
+    }
+}
+
+impl fmt::Debug for Linking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { saved: _, signed_in, clock: _, keys: _, code: _ } = self;
+        write!(f, "Linking({}, ..)", signed_in.account_id())
     }
 }
 

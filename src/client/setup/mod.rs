@@ -60,6 +60,10 @@ async fn keep_device(
     batch.add(outputs.changes);
     batch.put(NODE, encode(&signed_in.api.url()));
     batch.put(TOKENS, encode(&signed_in.tokens));
+    // What another way of setting it up has begun.
+    for name in link::RECORDS {
+        batch.delete(name);
+    }
     if let Some(secrets) = secrets {
         batch.put(SECRETS, secrets.encode_secret());
     }

@@ -3,6 +3,7 @@
 use super::answers::Pending;
 use super::letters::{Letter, To};
 use super::{ClientError, Worker, survive};
+use crate::client::api::ApiError;
 use crate::client::content::{Body, Receipt};
 use crate::client::message::{Conversation, Message};
 use crate::client::store::MessagePage;
@@ -15,6 +16,10 @@ impl Worker {
         if summary.policy != policy {
             let (room, shown) = (summary.room_id, summary.policy);
             return Err(ClientError::PolicyChanged { room, pinned: policy, shown });
+        }
+        // One that others may be in already.
+        if self.is_known_room(summary.room_id) {
+            return Err(ApiError::Mismatch.into());
         }
         self.see_room(&summary)?;
         self.member_joined(summary.room_id, self.machine.device().address().account_id);
@@ -44,7 +49,7 @@ impl Worker {
             return Ok(());
         }
         let (conversation, to) = (Conversation::Direct(own), To::Account(own));
-        let posted = self.post(Letter { conversation, to, message: None, body: Body::Rooms {} }).await;
+        let posted = self.post(Letter::new(conversation, to, None, Body::Rooms {})).await;
         survive(posted).map(|_| ())
     }
 

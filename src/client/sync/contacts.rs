@@ -58,6 +58,18 @@ impl Worker {
         Ok(true)
     }
 
+    /// Forgets an account of which nothing was known, if what it has sent came to nothing: a node could have any number sent.
+    pub(super) fn forget_stranger(&mut self, account: AccountId) -> Result<(), ClientError> {
+        let list = self.machine.device_list(account).into_iter();
+        let has_sessions =
+            list.flat_map(VerifiedDeviceList::devices).any(|device| self.machine.session_count(device.address()) > 0);
+        if !has_sessions {
+            self.handle(Input::ForgetAccount(account))?;
+            self.fresh.remove(&account);
+        }
+        Ok(())
+    }
+
     /// Begins a session with a device. False if the node has no bundle of it.
     pub(super) async fn meet(&mut self, device: DeviceAddress) -> Result<bool, ClientError> {
         let Some(bundle) = self.rest(|api| async move { api.claim(device).await }).await? else { return Ok(false) };

@@ -44,7 +44,8 @@ impl Worker {
                 survive(refreshed)?;
             }
             wire::Message::Reconnect { after_ms, .. } => self.leave_at(Duration::from_millis(after_ms)),
-            wire::Message::DevicesChanged { account_id, .. } => {
+            // Of accounts that are known alone: a node could have this one keep any number.
+            wire::Message::DevicesChanged { account_id, .. } if self.machine.device_list(account_id).is_some() => {
                 let fetched = self.fetch_devices(account_id).await;
                 if survive(fetched)?.is_none() {
                     self.fresh.remove(&account_id);
@@ -60,15 +61,17 @@ impl Worker {
         let Entry { position, envelope } = entry;
         let log = room.map_or(Log::Mailbox, Log::Room);
         self.notice_gap(log, Some(position), 1);
-        if room.is_none() && matches!(envelope.destination, wire::Destination::Room(_)) {
-            // Its room has the use of it: opened here, it would be lost there.
+        let is_ours = envelope.sender == self.machine.device().address();
+        if room.is_none() && (is_ours || matches!(envelope.destination, wire::Destination::Room(_))) {
+            // No device writes to itself: it stands in the place of another. And what is for a room is opened there, or lost
+            // to it.
             let (sender, envelope, repair) = (envelope.sender, envelope.id, Repair::Refuse);
             self.event(Event::Undecryptable { room, sender, envelope, reason: ErrorCode::NotForThisDevice, repair });
             self.has_read(room, position);
             return Ok(());
         }
-        // The node shows a device its own too.
-        if envelope.sender != self.machine.device().address() {
+        // In a room the node shows a device its own too.
+        if !is_ours {
             self.open(envelope, room).await?;
         }
         // After it: on the way there may have been a commit, and what is not kept is to be given again.
@@ -118,11 +121,14 @@ impl Worker {
 
     /// Opens an envelope; what cannot be opened yet is held.
     pub(super) async fn open(&mut self, envelope: Envelope, room: Option<RoomId>) -> Result<(), ClientError> {
+        let account = envelope.sender.account_id;
+        let was_known = self.machine.device_list(account).is_some();
         match self.try_open(&envelope, room).await {
             Ok(opened) => self.opened(opened, room).await,
             Err(error) if error.is_fatal() => Err(error),
             Err(ClientError::Machine(error)) if error.repair() != Repair::AskUser => {
-                self.undecryptable(&envelope, room, &error).await
+                self.undecryptable(&envelope, room, &error).await?;
+                if was_known { Ok(()) } else { self.forget_stranger(account) }
             }
             // A new identity that is to be accepted first, or a list that could not be fetched now.
             Err(error) => {
@@ -213,12 +219,14 @@ impl Worker {
     ) -> Result<(), ClientError> {
         let repair = error.repair();
         let (sender, reason) = (envelope.sender, error.code());
-        // Read before: the node gives some twice.
-        if repair == Repair::Nothing {
-            if reason == ErrorCode::MessageKeyGone {
+        // A room's log has what is for others too, and of both the node gives some twice.
+        match reason {
+            ErrorCode::NotForThisDevice if room.is_some() => return Ok(()),
+            ErrorCode::MessageKeyGone => {
                 self.event(Event::Repeated { room, sender, envelope: envelope.id });
+                return Ok(());
             }
-            return Ok(());
+            _ => {}
         }
         self.event(Event::Undecryptable { room, sender, envelope: envelope.id, reason, repair });
         self.repair(envelope, room, repair).await

@@ -37,6 +37,16 @@ pub(in crate::client) struct Letter {
     /// Which message it is; none of a receipt or a request for repair.
     pub(in crate::client) message: Option<MessageId>,
     pub(in crate::client) body: Body,
+    /// Of one for a room that waits: its members as the app knew them. Who comes later is not among those whom it was
+    /// written to. Empty if none were known.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
+    pub(in crate::client) readers: BTreeSet<AccountId>,
+}
+
+impl Letter {
+    pub(in crate::client) fn new(conversation: Conversation, to: To, message: Option<MessageId>, body: Body) -> Self {
+        Self { conversation, to, message, body, readers: BTreeSet::new() }
+    }
 }
 
 impl core::fmt::Debug for Letter {
@@ -61,9 +71,6 @@ impl Worker {
         conversation: Conversation,
         content: Content,
     ) -> Result<MessageId, ClientError> {
-        if self.outbox.len() + self.drafts.len() >= WAITING_MAX {
-            return Err(ClientError::OutboxFull);
-        }
         let to = match conversation {
             Conversation::Direct(account) => Some(account),
             Conversation::Room(room) => {
@@ -74,7 +81,7 @@ impl Worker {
         let id = MessageId::generate(&mut entropy::generator()?);
         let sent_at = self.clock.now();
         let body = Body::Message { id, to, sent_at, content: content.clone() };
-        let letter = Letter { conversation, to: To::All, message: Some(id), body };
+        let letter = Letter::new(conversation, To::All, Some(id), body);
         self.post(letter).await?;
         let message = Message {
             number: self.number(),
@@ -94,14 +101,20 @@ impl Worker {
     /// Seals a letter now, or has it wait behind those that wait already.
     ///
     /// # Errors
-    /// What waiting does not mend.
-    pub(super) async fn post(&mut self, letter: Letter) -> Result<(), ClientError> {
+    /// What waiting does not mend. [`ClientError::OutboxFull`], also for what others bring about: receipts, repairs.
+    pub(super) async fn post(&mut self, mut letter: Letter) -> Result<(), ClientError> {
+        if self.outbox.len() + self.drafts.len() >= WAITING_MAX {
+            return Err(ClientError::OutboxFull);
+        }
         let must_wait = self.drafts.values().any(|draft| draft.conversation == letter.conversation);
         if !must_wait {
             match self.seal(&letter).await {
                 Err(error) if error.is_transient() || matches!(error, ClientError::SignedOut) => {}
                 done => return done,
             }
+        }
+        if let Conversation::Room(room) = letter.conversation {
+            letter.readers = self.rooms.get(&room).map(|room| room.members.clone()).unwrap_or_default();
         }
         let number = self.number();
         self.drafts.insert(number, letter);
@@ -190,7 +203,11 @@ impl Worker {
             (To::Device(device), _) => vec![device.account_id],
             (To::All, Conversation::Direct(account)) if account == own => vec![own],
             (To::All, Conversation::Direct(account)) => vec![account, own],
-            (To::All, Conversation::Room(room)) => self.readers(room).await?,
+            (To::All, Conversation::Room(room)) => {
+                let mut readers = self.readers(room).await?;
+                readers.retain(|account| letter.readers.is_empty() || letter.readers.contains(account));
+                readers
+            }
         };
         let mut known = Vec::with_capacity(accounts.len());
         for account in accounts {

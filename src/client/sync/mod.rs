@@ -83,6 +83,8 @@ pub(super) struct Worker {
     next_number: u64,
     tell: Tell,
     pub(super) rooms: BTreeMap<RoomId, Room>,
+    /// The policies of rooms that were left.
+    left: rooms::Left,
     mailbox: Option<Position>,
     outbox: Outbox,
     drafts: BTreeMap<u64, Letter>,
@@ -221,6 +223,8 @@ impl Worker {
         let now = Instant::now();
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
+            // First: what is held may fail again, and nothing else is to wait for it.
+            self.pump().await?;
             self.open_held().await?;
         }
         self.outbox.wake(now);

@@ -60,11 +60,13 @@ impl Worker {
 
     /// Notes that a writer is to hear something of a message.
     pub(in crate::client) fn owe(&mut self, place: Conversation, writer: AccountId, state: Receipt, id: MessageId) {
+        let is_full = self.owed.len() >= OWED_MAX;
         let owed = self.owed.iter_mut().find(|(conversation, account, owed, of)| {
             (*conversation, *account, *owed) == (place, writer, state) && of.len() < IDS_MAX
         });
         match owed {
             Some((.., of)) => of.push(id),
+            None if is_full => return,
             None => self.owed.push((place, writer, state, vec![id])),
         }
         self.batch.put(RECEIPTS, state::encode(&self.owed));
@@ -77,7 +79,7 @@ impl Worker {
         }
         for (conversation, writer, state, of) in core::mem::take(&mut self.owed) {
             let body = Body::Receipt { of, state };
-            let letter = Letter { conversation, to: To::Account(writer), message: None, body };
+            let letter = Letter::new(conversation, To::Account(writer), None, body);
             let posted = self.post(letter).await;
             survive(posted)?;
         }
@@ -101,8 +103,9 @@ impl Worker {
     /// Tries to open what is held.
     pub(in crate::client) async fn open_held(&mut self) -> Result<(), ClientError> {
         for (number, Held { room, envelope }) in core::mem::take(&mut self.held) {
-            self.batch.delete(format!("{HELD}{number}"));
             self.open(envelope, room).await?;
+            // After it: on the way there may have been a commit.
+            self.batch.delete(format!("{HELD}{number}"));
         }
         Ok(())
     }
@@ -127,7 +130,7 @@ impl Worker {
         }
         let conversation = room.map_or(Conversation::Direct(device.account_id), Conversation::Room);
         let body = Body::Repair { envelopes: vec![envelope.id] };
-        let letter = Letter { conversation, to: To::Device(device), message: None, body };
+        let letter = Letter::new(conversation, To::Device(device), None, body);
         let posted = self.post(letter).await;
         survive(posted).map(|_| ())
     }
@@ -191,7 +194,7 @@ impl Worker {
             };
             let Message { id, sent_at, content, conversation, .. } = message;
             let body = Body::Message { id, to, sent_at, content };
-            let letter = Letter { conversation, to: To::Device(device), message: Some(id), body };
+            let letter = Letter::new(conversation, To::Device(device), Some(id), body);
             let posted = self.post(letter).await;
             survive(posted)?;
         }
@@ -213,6 +216,9 @@ impl Carried {
 
 /// What a worker remembers for repairs.
 pub(super) type CarriedMap = BTreeMap<u64, Carried>;
+
+/// Receipts that are owed at most, in bundles of [`IDS_MAX`]: one record of a few hundred KiB. They are a courtesy.
+const OWED_MAX: usize = 256;
 
 /// Envelopes that are held at most, some 60 MiB of the largest.
 const HELD_MAX: usize = 512;

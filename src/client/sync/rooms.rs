@@ -3,8 +3,7 @@
 //! Who is a member is the node's word; each change of it is told to the app. What the node cannot do is show a member as
 //! another account, read what is sealed, or have the policy be another than was pinned when the room was first seen.
 
-use std::collections::BTreeSet;
-use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -119,8 +118,13 @@ impl Worker {
     /// Takes a room that this account is in, or checks it against what is known.
     pub(in crate::client) fn see_room(&mut self, summary: &RoomSummary) -> Result<(), ClientError> {
         let RoomSummary { room_id, policy, closed_at, .. } = *summary;
-        if let Entry::Vacant(place) = self.rooms.entry(room_id) {
-            place.insert(Room::new(policy));
+        if !self.rooms.contains_key(&room_id) {
+            if self.left.len() >= ROOMS_LEFT_MAX && !self.left.contains_key(&room_id) {
+                return Err(ClientError::TooManyRooms);
+            }
+            // A room that was left is what it was: the node cannot take it away and give it back as another.
+            let pinned = self.left.remove(&room_id).unwrap_or(policy);
+            self.rooms.insert(room_id, Room::new(pinned));
             self.save_room(room_id);
         }
         self.check_policy(room_id, policy)?;
@@ -128,6 +132,11 @@ impl Worker {
             self.room_closed(room_id);
         }
         Ok(())
+    }
+
+    /// Whether a room is followed here, or was.
+    pub(super) fn is_known_room(&self, room_id: RoomId) -> bool {
+        self.rooms.contains_key(&room_id) || self.left.contains_key(&room_id)
     }
 
     fn check_policy(&mut self, room_id: RoomId, shown: RoomPolicy) -> Result<(), ClientError> {
@@ -161,7 +170,7 @@ impl Worker {
         }
         for summary in &summaries {
             match self.see_room(summary) {
-                Ok(()) | Err(ClientError::PolicyChanged { .. }) => {}
+                Ok(()) | Err(ClientError::PolicyChanged { .. } | ClientError::TooManyRooms) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -241,9 +250,8 @@ impl Worker {
 
     /// This account is no member any more: what waits for the room is given up.
     pub(in crate::client) fn room_left(&mut self, room_id: RoomId) {
-        if self.rooms.remove(&room_id).is_none() {
-            return;
-        }
+        let Some(room) = self.rooms.remove(&room_id) else { return };
+        self.left.insert(room_id, room.policy);
         self.save_room(room_id);
         for number in self.outbox.of_room(room_id) {
             if let Some(waiting) = self.outbox.remove(number) {
@@ -312,3 +320,9 @@ impl Worker {
         }
     }
 }
+
+/// The policies of rooms that were left: a record for each.
+pub(super) type Left = BTreeMap<RoomId, RoomPolicy>;
+
+/// Rooms that were left at most, some 10 MiB. Past that no room is new: a policy that was forgotten could be shown as another.
+const ROOMS_LEFT_MAX: usize = 65_536;

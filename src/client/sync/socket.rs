@@ -9,8 +9,7 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use rand_core::Rng;
 use reqwest::header::{
-    AUTHORIZATION, CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
-    UPGRADE,
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use reqwest::{StatusCode, Upgraded};
 use tokio::sync::mpsc;
@@ -21,7 +20,7 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use crate::client::api::{Api, ApiError, bearer, refusal};
+use crate::client::api::{Api, ApiError, refusal};
 use crate::client::entropy;
 use crate::wire::{Command, Encoding, Message};
 
@@ -88,17 +87,13 @@ async fn upgrade(api: &Api) -> Result<Upgraded, ApiError> {
     let mut key = [0; 16];
     entropy::generator().map_err(|_| ApiError::Malformed)?.fill_bytes(&mut key);
     let key = BASE64.encode(&key);
-    let mut request = api
-        .http()
-        .get(format!("{}/ws", api.url()))
+    let request = api
+        .with_token(api.http().get(format!("{}/ws", api.url())))
         .header(CONNECTION, "upgrade")
         .header(UPGRADE, "websocket")
         .header(SEC_WEBSOCKET_VERSION, "13")
         .header(SEC_WEBSOCKET_KEY, &key)
         .header(SEC_WEBSOCKET_PROTOCOL, ENCODING.subprotocol());
-    if let Some(token) = api.token() {
-        request = request.header(AUTHORIZATION, bearer(token));
-    }
     let response = request.send().await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Err(refusal(response).await);

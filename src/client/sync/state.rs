@@ -39,15 +39,23 @@ pub(in crate::client) const SETTINGS: &str = "settings";
 const ROOM: &str = "room/";
 /// How far a room was read: it changes with each message, and its members do not.
 const READ: &str = "read/";
+/// The policy of a room that was left.
+const LEFT: &str = "left/";
 const DRAFT: &str = "draft/";
 const OUTBOX: &str = "outbox/";
 
-/// A device as its store has it.
-#[derive(Debug)]
+/// A device as its store has it. Secret.
 pub(in crate::client) struct Saved {
     pub(in crate::client) store: Box<dyn LocalStore>,
     pub(in crate::client) records: Records,
     pub(in crate::client) last_message: u64,
+}
+
+impl core::fmt::Debug for Saved {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { store: _, records, last_message: _ } = self;
+        write!(f, "Saved({} records, ..)", records.len())
+    }
 }
 
 impl Saved {
@@ -165,6 +173,7 @@ impl Saved {
             next_number: numbers.into_iter().max().unwrap_or_default() + 1,
             tell,
             rooms,
+            left: self.each(LEFT, decode)?,
             mailbox: self.get(MAILBOX)?,
             outbox,
             drafts,
@@ -219,7 +228,11 @@ async fn untold(store: &mut dyn LocalStore, told: u64, device: DeviceAddress) ->
 
 impl Worker {
     pub(super) fn save_room(&mut self, room_id: RoomId) {
-        let name = format!("{ROOM}{room_id}");
+        let (name, left) = (format!("{ROOM}{room_id}"), format!("{LEFT}{room_id}"));
+        match self.left.get(&room_id) {
+            Some(policy) => self.batch.put(left, encode(policy)),
+            None => self.batch.delete(left),
+        }
         if let Some(room) = self.rooms.get(&room_id) {
             self.batch.put(name, encode(room));
         } else {

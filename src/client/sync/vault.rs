@@ -78,7 +78,7 @@ impl Worker {
 
     async fn tell_own(&mut self, to: To, body: Body) -> Result<(), ClientError> {
         let conversation = Conversation::Direct(self.machine.device().address().account_id);
-        let posted = self.post(Letter { conversation, to, message: None, body }).await;
+        let posted = self.post(Letter::new(conversation, to, None, body)).await;
         survive(posted).map(|_| ())
     }
 

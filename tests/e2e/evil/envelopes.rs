@@ -5,14 +5,15 @@ use conclave::ids::{DeviceId, RoomId};
 use conclave::protocol::machine::Repair;
 use conclave::wire::{Destination, Entry, ErrorCode, Message, Position, RoomPolicy, Signatures};
 
-use super::node::{EvilNode, at, found_room};
+use super::{at, found_room};
 use crate::process::{DataFolder, NodeProcess};
+use crate::proxy::Proxy;
 use crate::rooms::admit;
 use crate::user::User;
 
 /// Ada at the real node, Grace behind an evil one, and two rooms of theirs.
 struct Scene {
-    evil: EvilNode,
+    evil: Proxy,
     ada: User,
     grace: User,
     rooms: [RoomId; 2],
@@ -24,7 +25,7 @@ impl Scene {
     async fn new(policy: RoomPolicy) -> Self {
         let folder = DataFolder::new();
         let node = NodeProcess::start(folder.path(), |_| ());
-        let evil = EvilNode::before(&node).await;
+        let evil = Proxy::before(&node).await;
         let mut ada = User::new(&node.url, "ada").await;
         let mut grace = User::new(&evil.url, "grace").await;
         let mut rooms = Vec::new();
@@ -44,7 +45,7 @@ impl Scene {
     /// Has the next envelope of a log told as something else. The true one is kept back.
     fn relabels(&self, lie: impl Fn(Entry) -> Message + Send + 'static) {
         let mut is_done = false;
-        self.evil.tells(move |message| match message {
+        self.evil.tells(move |_, message| match message {
             Message::Envelope(entry) | Message::Direct(entry) if !is_done => {
                 is_done = true;
                 vec![lie(entry)]
@@ -105,7 +106,7 @@ async fn an_envelope_of_a_room_is_no_direct_message() {
             scene.refusal().await;
             assert!(scene.grace.kept(Conversation::Direct(scene.ada.id())).await.is_empty());
             // Nothing was lost by looking at it.
-            scene.evil.says(Message::Envelope(scene.evil.told().pop().unwrap()));
+            scene.evil.says(&Message::Envelope(scene.evil.told().pop().unwrap()));
             assert_eq!(scene.grace.text().await.1, "said in a room");
         }
     }
@@ -167,12 +168,12 @@ async fn a_message_that_is_told_again_is_heard_once() {
     assert_eq!(scene.grace.text().await.1, "once");
     let entry = scene.evil.told().pop().unwrap();
     let next = |n| Position { seq: entry.position.seq + n, ..entry.position };
-    scene.evil.says(Message::Envelope(entry.clone()));
-    scene.evil.says(Message::Envelope(at(next(1), &entry)));
+    scene.evil.says(&Message::Envelope(entry.clone()));
+    scene.evil.says(&Message::Envelope(at(next(1), &entry)));
     // Under another id, which nothing covers in a room without signatures.
     let mut renamed = at(next(2), &entry);
     renamed.envelope.id = conclave::ids::EnvelopeId::from_bytes([3; 16]);
-    scene.evil.says(Message::Envelope(renamed));
+    scene.evil.says(&Message::Envelope(renamed));
     scene.ada.client.send(Conversation::Room(room), "twice").await.unwrap();
     assert_eq!(scene.grace.text().await.1, "twice");
     assert_eq!(scene.grace.kept(Conversation::Room(room)).await, ["hello", "hello", "once", "twice"]);
@@ -183,7 +184,7 @@ async fn a_message_that_is_told_again_is_heard_once() {
 async fn a_first_message_opens_one_session_once() {
     let folder = DataFolder::new();
     let node = NodeProcess::start(folder.path(), |_| ());
-    let evil = EvilNode::before(&node).await;
+    let evil = Proxy::before(&node).await;
     let mut ada = User::new(&node.url, "ada").await;
     let mut grace = User::new(&evil.url, "grace").await;
     ada.write(&grace, "the first").await;
@@ -198,7 +199,7 @@ async fn a_first_message_opens_one_session_once() {
         assert_eq!(grace.text().await.1, format!("session {n}"));
     }
     let last = evil.told().pop().unwrap().position;
-    evil.says(Message::Direct(at(Position { seq: last.seq + 1, ..last }, &first)));
+    evil.says(&Message::Direct(at(Position { seq: last.seq + 1, ..last }, &first)));
     let refusal = grace.until(|event| match event {
         Event::Undecryptable { reason, repair, .. } => Some((*reason, *repair)),
         Event::Message(message) => panic!("{message:?} was shown"),

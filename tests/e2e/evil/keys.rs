@@ -10,9 +10,8 @@ use conclave::wire::{Command, DeviceCertificate, DeviceList, KemPrekeyUse, Messa
 use data_encoding::BASE64URL_NOPAD;
 
 use super::attacker::Attacker;
-use super::http::Passing;
-use super::node::EvilNode;
 use crate::process::{DataFolder, NodeProcess};
+use crate::proxy::{Passing, Proxy};
 use crate::user::User;
 
 const GREETING: &str = "good morning, Grace";
@@ -23,8 +22,8 @@ const MADE_AT: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
 /// Ada behind an evil node, Grace at the real one. Ada does not know Grace yet.
 struct Scene {
-    _node: NodeProcess,
-    evil: EvilNode,
+    node: NodeProcess,
+    evil: Proxy,
     ada: User,
     grace: User,
     _folder: DataFolder,
@@ -34,11 +33,11 @@ impl Scene {
     async fn new() -> Self {
         let folder = DataFolder::new();
         let node = NodeProcess::start(folder.path(), |_| ());
-        let evil = EvilNode::before(&node).await;
+        let evil = Proxy::before(&node).await;
         let mut ada = User::new(&evil.url, "ada").await;
         ada.is_level().await;
         let grace = User::new(&node.url, "grace").await;
-        Self { _node: node, evil, ada, grace, _folder: folder }
+        Self { node, evil, ada, grace, _folder: folder }
     }
 
     /// As they were before the lie: Ada and Grace have written to each other.
@@ -125,7 +124,7 @@ async fn a_bundle_of_another_device_is_refused() {
     let mut scene = Scene::new().await;
     let bundle = Attacker::posing_as(scene.grace.id()).bundle(MADE_AT);
     scene.bundles(move |shown| *shown = bundle.clone());
-    assert!(matches!(scene.is_refused().await, ClientError::Api(ApiError::Malformed)));
+    assert!(matches!(scene.is_refused().await, ClientError::Api(ApiError::Mismatch)));
     let mut attacker = Attacker::posing_as_device(scene.grace.client.device());
     let bundle = attacker.bundle(MADE_AT);
     scene.bundles(move |shown| *shown = bundle.clone());
@@ -225,7 +224,7 @@ async fn a_device_list_that_is_older_or_forked_does_not_bring_a_device_back() {
 
     // An older one: what is known stands.
     scene.shows(&scene.grace, before);
-    scene.evil.says(Message::DevicesChanged { account_id: scene.grace.id(), version: 2 });
+    scene.evil.says(&Message::DevicesChanged { account_id: scene.grace.id(), version: 2 });
     assert_eq!(scene.ada.client.devices(scene.grace.id()).await.unwrap().len(), 1);
     scene.evil.cut();
     scene.ada.is_level().await;
@@ -253,6 +252,34 @@ async fn neither_root_key_nor_plaintext_leaves() {
         assert!(!scene.evil.has_seen(secret));
     }
     assert!(!scene.evil.has_seen(GREETING.as_bytes()));
+}
+
+/// Nothing that the node makes up of somebody is kept of them.
+#[tokio::test]
+async fn a_stranger_whose_envelope_does_not_hold_is_forgotten() {
+    let mut scene = Scene::new().await;
+    let attacker = Attacker::posing_as(scene.grace.id());
+    scene.shows(&scene.grace, attacker.list(1));
+    let forged = attacker.certificate().address();
+    scene.evil.tells(move |_, message| match message {
+        Message::Direct(mut entry) => {
+            entry.envelope.sender = forged;
+            vec![Message::Direct(entry)]
+        }
+        other => vec![other],
+    });
+    let joan = User::new(&scene.node.url, "joan").await;
+    joan.write(&scene.ada, "from Joan").await;
+    let refused = scene.ada.until(|event| match event {
+        Event::Undecryptable { sender, .. } => Some(*sender),
+        Event::Message(message) => panic!("{message:?} was shown"),
+        _ => None,
+    });
+    assert_eq!(refused.await, forged);
+    scene.evil.tells(|_, message| vec![message]);
+    scene.is_well_again().await;
+    let known = scene.ada.client.known_account(scene.grace.id()).await.unwrap().unwrap();
+    assert_eq!((&known.root_key, known.changed_to), (scene.grace.client.root_key(), None));
 }
 
 /// Whoever is met for the first time is believed; that the attacker then reads shows that these tests would see it.

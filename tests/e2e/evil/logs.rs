@@ -2,19 +2,20 @@
 
 use conclave::client::{Conversation, Event, Receipt};
 use conclave::ids::{LogEpoch, MessageId};
-use conclave::wire::{Command, Delivery, Entry, Log, Message, Outcome, Position, RoomPolicy};
+use conclave::wire::{Command, Delivery, Entry, ErrorCode, Log, Message, Outcome, Position, RoomPolicy};
 
-use super::node::{EvilNode, at, found_room};
+use super::{at, found_room};
 use crate::process::{DataFolder, NodeProcess};
+use crate::proxy::Proxy;
 use crate::rooms::admit;
 use crate::user::User;
 
 /// Two people who have written to each other: one behind an evil node, the other at the real one.
 struct Scene {
-    evil: EvilNode,
+    evil: Proxy,
     victim: User,
     friend: User,
-    _node: NodeProcess,
+    node: NodeProcess,
     _folder: DataFolder,
 }
 
@@ -22,7 +23,7 @@ impl Scene {
     async fn new() -> Self {
         let folder = DataFolder::new();
         let node = NodeProcess::start(folder.path(), |_| ());
-        let evil = EvilNode::before(&node).await;
+        let evil = Proxy::before(&node).await;
         let mut victim = User::new(&evil.url, "victim").await;
         let mut friend = User::new(&node.url, "friend").await;
         friend.write(&victim, "hello").await;
@@ -31,7 +32,7 @@ impl Scene {
         assert_eq!(friend.text().await.1, "hello");
         // Its receipt: nothing else comes by itself after that.
         victim.until(|event| matches!(event, Event::Receipt { .. }).then_some(())).await;
-        Self { evil, victim, friend, _node: node, _folder: folder }
+        Self { evil, victim, friend, node, _folder: folder }
     }
 
     /// Gaps and texts, up to a text.
@@ -64,7 +65,7 @@ fn in_epoch(byte: u8, entry: &Entry) -> Entry {
 async fn messages_in_another_order_are_told_once_each_behind_a_gap() {
     let mut scene = Scene::new().await;
     let mut first = None;
-    scene.evil.tells(move |message| match (message, &mut first) {
+    scene.evil.tells(move |_, message| match (message, &mut first) {
         (Message::Direct(entry), None) => {
             first = Some(entry);
             Vec::new()
@@ -75,7 +76,7 @@ async fn messages_in_another_order_are_told_once_each_behind_a_gap() {
     scene.writes("one").await;
     scene.writes("two").await;
     assert_eq!(scene.told_up_to("one").await, ["a gap", "two", "one"]);
-    scene.evil.tells(|message| vec![message]);
+    scene.evil.tells(|_, message| vec![message]);
     scene.writes("three").await;
     assert_eq!(scene.told_up_to("three").await, ["three"]);
     let kept = scene.victim.kept(Conversation::Direct(scene.friend.id())).await;
@@ -86,7 +87,7 @@ async fn messages_in_another_order_are_told_once_each_behind_a_gap() {
 async fn a_message_that_is_withheld_leaves_a_gap() {
     let mut scene = Scene::new().await;
     let mut is_held = false;
-    scene.evil.tells(move |message| match message {
+    scene.evil.tells(move |_, message| match message {
         Message::Direct(_) if !is_held => {
             is_held = true;
             Vec::new()
@@ -98,16 +99,61 @@ async fn a_message_that_is_withheld_leaves_a_gap() {
     assert_eq!(scene.told_up_to("told").await, ["a gap", "told"]);
 }
 
+/// The log has no hole then. Nobody writes to themselves, and what is for somebody else is in another mailbox.
+#[tokio::test]
+async fn what_stands_in_the_place_of_a_message_is_told() {
+    let mut scene = Scene::new().await;
+    let (own, friend) = (scene.victim.client.device(), scene.friend.client.device());
+    for (sender, recipient) in [(own, own), (friend, friend)] {
+        scene.evil.tells(move |_, message| match message {
+            Message::Direct(mut entry) => {
+                (entry.envelope.sender, entry.envelope.recipient) = (sender, Some(recipient));
+                vec![Message::Direct(entry)]
+            }
+            other => vec![other],
+        });
+        scene.writes("withheld").await;
+        let told = scene.victim.until(|event| match event {
+            Event::Undecryptable { room: None, sender, reason, .. } => Some((*sender, *reason)),
+            _ => None,
+        });
+        assert_eq!(told.await, (sender, ErrorCode::NotForThisDevice));
+    }
+}
+
+/// The devices of one account are not to be had. What it has written waits, and nothing else does.
+#[tokio::test]
+async fn what_cannot_be_opened_yet_keeps_nothing_else_waiting() {
+    let mut scene = Scene::new().await;
+    let stranger = User::new(&scene.node.url, "stranger").await;
+    let path = format!("GET /api/users/{}/devices", stranger.id());
+    scene.evil.answers(move |asks, answer| {
+        if asks == path {
+            answer.become_json(&"no list");
+        }
+    });
+    let id = stranger.write(&scene.victim, "who am I?").await;
+    scene.evil.is_told_of(stranger.client.device()).await;
+    let room = found_room(&mut scene.friend, RoomPolicy::default()).await;
+    admit(&mut scene.friend, room, &scene.victim).await;
+    scene.friend.client.send(Conversation::Room(room), "in the room").await.unwrap();
+    assert_eq!(scene.told_up_to("in the room").await, ["in the room"]);
+    scene.evil.answers(|_, _| ());
+    assert_eq!(scene.told_up_to("who am I?").await, ["who am I?"]);
+    let kept = scene.victim.client.history(Conversation::Direct(stranger.id()), None, 10).await.unwrap();
+    assert_eq!(kept.iter().map(|message| message.id).collect::<Vec<_>>(), [id]);
+}
+
 #[tokio::test]
 async fn the_last_message_withheld_leaves_a_gap_at_the_next_connection() {
     let mut scene = Scene::new().await;
-    scene.evil.tells(|message| if matches!(message, Message::Direct(_)) { Vec::new() } else { vec![message] });
+    scene.evil.tells(|_, message| if matches!(message, Message::Direct(_)) { Vec::new() } else { vec![message] });
     let id = scene.writes("withheld").await;
     scene.friend.is_sent(id).await;
     scene.evil.cut();
     scene.victim.until(|event| matches!(event, Event::Gap { log: Log::Mailbox }).then_some(())).await;
     // Nothing was acknowledged: an honest node has it still.
-    scene.evil.tells(|message| vec![message]);
+    scene.evil.tells(|_, message| vec![message]);
     scene.evil.cut();
     assert_eq!(scene.told_up_to("withheld").await, ["withheld"]);
 }
@@ -115,7 +161,7 @@ async fn the_last_message_withheld_leaves_a_gap_at_the_next_connection() {
 #[tokio::test]
 async fn a_log_in_another_epoch_is_a_gap() {
     let mut scene = Scene::new().await;
-    scene.evil.tells(|message| match message {
+    scene.evil.tells(|_, message| match message {
         Message::Direct(entry) => vec![Message::Direct(in_epoch(5, &entry))],
         other => vec![other],
     });
@@ -124,7 +170,7 @@ async fn a_log_in_another_epoch_is_a_gap() {
     scene.writes("there too").await;
     assert_eq!(scene.told_up_to("there too").await, ["there too"]);
     // The true log is another one again.
-    scene.evil.tells(|message| vec![message]);
+    scene.evil.tells(|_, message| vec![message]);
     scene.evil.cut();
     scene.writes("back").await;
     let told = scene.told_up_to("back").await;
@@ -140,7 +186,7 @@ async fn a_room_in_another_epoch_is_a_gap() {
     let place = Conversation::Room(room);
     scene.friend.client.send(place, "in the room").await.unwrap();
     assert_eq!(scene.told_up_to("in the room").await, ["in the room"]);
-    scene.evil.tells(|message| match message {
+    scene.evil.tells(|_, message| match message {
         Message::Envelope(entry) => vec![Message::Envelope(in_epoch(5, &entry))],
         other => vec![other],
     });

@@ -1,24 +1,25 @@
 //! Rooms that the node shows as others: another policy, and members whom nobody has let in.
 
-use conclave::client::{ClientError, Conversation, Event};
+use conclave::client::{ApiError, ClientError, Conversation, Event};
 use conclave::ids::{AccountId, MessageId, RoomId};
 use conclave::protocol::machine::MachineError;
 use conclave::wire::{
     CreateInvitation, Custody, ErrorCode, MemberSummary, Members, Message, Outcome, Protection, Role, RoomPolicy,
     RoomSummary, Rooms, Signatures,
 };
+use tokio::time::timeout;
 
-use super::http::Passing;
-use super::node::{EvilNode, found_room};
+use super::found_room;
 use crate::process::{DataFolder, NodeProcess};
+use crate::proxy::{Passing, Proxy};
 use crate::rooms::admit;
-use crate::user::User;
+use crate::user::{PATIENCE, User};
 
 const CANARY: &str = "not to be read by the node";
 
 /// Ada behind an evil node, Grace at the real one.
 struct Scene {
-    evil: EvilNode,
+    evil: Proxy,
     ada: User,
     grace: User,
     node: NodeProcess,
@@ -29,7 +30,7 @@ impl Scene {
     async fn new() -> Self {
         let folder = DataFolder::new();
         let node = NodeProcess::start(folder.path(), |_| ());
-        let evil = EvilNode::before(&node).await;
+        let evil = Proxy::before(&node).await;
         let mut ada = User::new(&evil.url, "ada").await;
         ada.is_level().await;
         let grace = User::new(&node.url, "grace").await;
@@ -118,7 +119,7 @@ async fn a_room_that_is_joined_with_another_policy_has_nothing_to_read_or_write(
         let room = scene.grace.client.create_room(RoomPolicy::default()).await.unwrap();
         let invitation = scene.grace.client.invite(room, CreateInvitation::default()).await.unwrap();
         scene.evil.answers(show(lie));
-        scene.evil.tells(move |message| match message {
+        scene.evil.tells(move |_, message| match message {
             Message::Ok(mut answer) => {
                 if let Some(Outcome::Joined { policy, .. }) = &mut answer.result {
                     *policy = lie;
@@ -186,7 +187,7 @@ async fn a_policy_that_the_socket_shows_as_another_ends_the_room() {
     let mut scene = Scene::new().await;
     let room = scene.room().await;
     let lie = lies()[2];
-    scene.evil.tells(move |message| match message {
+    scene.evil.tells(move |_, message| match message {
         Message::Ok(mut answer) => {
             if let Some(Outcome::Joined { policy, .. }) = &mut answer.result {
                 *policy = lie;
@@ -202,6 +203,61 @@ async fn a_policy_that_the_socket_shows_as_another_ends_the_room() {
     assert!(matches!(refused, ClientError::PolicyChanged { .. }), "{refused:?}");
 }
 
+/// Whoever forgot what a room was would take it for what it is shown as next.
+#[tokio::test]
+async fn a_room_that_the_node_takes_away_and_gives_back_is_what_it_was() {
+    let mut scene = Scene::new().await;
+    let (room, lie) = (scene.room().await, lies()[2]);
+    scene.evil.answers(|asks, answer| {
+        if asks == "GET /api/rooms" {
+            answer.change(|rooms: &mut Rooms| rooms.rooms.clear());
+        }
+    });
+    scene.evil.cut();
+    let ada = scene.ada.id();
+    let is_gone = |event: &Event| matches!(event, Event::MemberLeft { account, .. } if *account == ada);
+    scene.ada.until(|event| is_gone(event).then_some(())).await;
+    scene.evil.answers(show(lie));
+    scene.evil.cut();
+    let changed = scene.ada.until(|event| match event {
+        Event::PolicyChanged { room, pinned, shown } => Some((*room, *pinned, *shown)),
+        _ => None,
+    });
+    assert_eq!(changed.await, (room, RoomPolicy::default(), lie));
+    let refused = scene.is_refused(room).await;
+    assert!(matches!(refused, ClientError::PolicyChanged { .. }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_room_that_is_made_is_none_that_others_are_in_already() {
+    let mut scene = Scene::new().await;
+    let room = scene.room().await;
+    scene.evil.answers(move |asks, answer| {
+        if asks == "POST /api/rooms" {
+            answer.change(|made: &mut RoomSummary| made.room_id = room);
+        }
+    });
+    let refused = scene.ada.client.create_room(RoomPolicy::default()).await.unwrap_err();
+    assert!(matches!(refused, ClientError::Api(ApiError::Mismatch)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_list_without_end_comes_to_an_end() {
+    let mut scene = Scene::new().await;
+    let room = scene.room().await;
+    let path = format!("GET /api/rooms/{room}/members?after=");
+    scene.evil.answers(move |asks, answer| {
+        if asks.starts_with(&path) || !asks.contains('?') && path.starts_with(asks) {
+            answer.change(|members: &mut Members| {
+                members.members.clear();
+                members.next = Some(AccountId::from_bytes([1; 16]));
+            });
+        }
+    });
+    let refused = timeout(PATIENCE, scene.ada.client.members(room)).await.unwrap().unwrap_err();
+    assert!(matches!(refused, ClientError::Api(ApiError::Malformed)), "{refused:?}");
+}
+
 /// Who is a member is the node's word. It is told, so that an app can ask before it goes on.
 #[tokio::test]
 async fn a_member_whom_the_node_adds_is_told_before_anything_is_sealed_for_them() {
@@ -211,7 +267,7 @@ async fn a_member_whom_the_node_adds_is_told_before_anything_is_sealed_for_them(
         let room = scene.room().await;
         let (id, device) = (mallory.id(), mallory.client.device());
         if is_by_socket {
-            scene.evil.says(Message::MemberJoined { room_id: room, account_id: id });
+            scene.evil.says(&Message::MemberJoined { room_id: room, account_id: id });
         } else {
             scene.evil.answers(adds(room, id));
             scene.evil.cut();
@@ -238,7 +294,7 @@ async fn what_waits_is_not_sealed_for_a_member_whom_the_node_adds_meanwhile() {
     scene.ada.until(|event| matches!(event, Event::Disconnected { .. }).then_some(())).await;
     let waits = scene.ada.client.send(Conversation::Room(room), CANARY).await.unwrap();
     scene.evil.answers(adds(room, id));
-    scene.evil.open(&scene.node);
+    scene.evil.lead_to(&scene.node);
     assert_eq!(scene.told_before_sent(waits).await, [id]);
     assert_eq!(scene.grace.text().await.1, CANARY);
     let is_for_her = |scene: &Scene| scene.evil.envelopes().iter().any(|envelope| envelope.recipient == Some(device));

@@ -9,8 +9,8 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 use super::read;
-use crate::front::Front;
 use crate::process::{DataFolder, NodeProcess};
+use crate::proxy::Proxy;
 
 /// Six clients in two rooms.
 const SIX: &[&str] = &["--clients", "6", "--room-size", "3", "--rate", "30", "--warm-up", "1"];
@@ -125,13 +125,13 @@ async fn nothing_is_reported_of_a_run_that_was_interrupted_before_its_first_mess
 async fn a_node_that_is_killed_and_comes_back_loses_nothing() {
     let folder = DataFolder::new();
     let node = NodeProcess::start(folder.path(), |_| ());
-    let front = Front::before(&node).await;
-    let running = Running::start(&front.url, folder.path(), &[SIX, &["--seconds", "12"]].concat());
+    let proxy = Proxy::before(&node).await;
+    let running = Running::start(&proxy.url, folder.path(), &[SIX, &["--seconds", "12"]].concat());
     let running = aside(move || running.says(" timed ")).await;
     drop(node);
     let running = aside(move || running.says("0 of 6 connected")).await;
     let node = NodeProcess::start(folder.path(), |_| ());
-    front.lead_to(&node);
+    proxy.lead_to(&node);
     let (status, said) = aside(move || running.end()).await;
     assert_eq!(status.code(), Some(0), "{said}");
     let report = report(folder.path(), &said);

@@ -14,12 +14,14 @@ pub(crate) struct Passing {
     line: String,
     /// Its header lines but `content-length`.
     headers: Vec<String>,
-    pub(crate) body: Vec<u8>,
+    body: Vec<u8>,
+    /// Whether it is kept back, and the connection cut.
+    pub(super) is_lost: bool,
 }
 
 impl Passing {
     /// The next; none if the connection ends.
-    pub(crate) async fn read(from: &mut BufReader<OwnedReadHalf>) -> Option<Self> {
+    pub(super) async fn read(from: &mut BufReader<OwnedReadHalf>) -> Option<Self> {
         let line = next_line(from).await?;
         let (mut headers, mut length) = (Vec::new(), 0);
         loop {
@@ -36,12 +38,12 @@ impl Passing {
         }
         let mut body = vec![0; length];
         from.read_exact(&mut body).await.ok()?;
-        Some(Self { line, headers, body })
+        Some(Self { line, headers, body, is_lost: false })
     }
 
     /// Its bytes. An answer of 101 or 204 has no length.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let Self { line, headers, body } = self;
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let Self { line, headers, body, is_lost: _ } = self;
         let length = format!("content-length: {}", body.len());
         let has_length = !self.is_upgrade() && self.status() != Some(204);
         let head = [line].into_iter().chain(headers).chain(has_length.then_some(&length));
@@ -50,7 +52,7 @@ impl Passing {
     }
 
     /// What is asked: method and path.
-    pub(crate) fn asks(&self) -> &str {
+    pub(super) fn asks(&self) -> &str {
         self.line.rsplit_once(' ').unwrap().0
     }
 
@@ -59,8 +61,13 @@ impl Passing {
         self.line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
     }
 
-    pub(crate) fn is_upgrade(&self) -> bool {
+    pub(super) fn is_upgrade(&self) -> bool {
         self.status() == Some(101)
+    }
+
+    /// Is kept back: the node has done what was asked, and nobody hears of it.
+    pub(crate) fn lose(&mut self) {
+        self.is_lost = true;
     }
 
     /// Makes a success of whatever it is.

@@ -1,0 +1,210 @@
+//! What stands between clients and a node. It passes on what comes until a test says otherwise.
+//!
+//! - It can be led to another node, closed, and cut wherever a test wants.
+//! - It changes or loses the answers to calls, tells something else over sockets, and answers commands itself.
+//! - It keeps what its clients have sent.
+
+mod frame;
+mod http;
+mod kept;
+mod relay;
+
+use std::sync::{Arc, Mutex};
+
+use conclave::ids::DeviceAddress;
+use conclave::wire::{Command, Entry, Envelope, Message};
+use tokio::io::AsyncWriteExt;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+
+pub(crate) use http::Passing;
+use kept::Kept;
+
+use crate::process::NodeProcess;
+use crate::user::PATIENCE;
+
+/// An address that stays while nodes come and go.
+pub(crate) struct Proxy {
+    pub(crate) url: String,
+    shared: Arc<Shared>,
+    accepting: JoinHandle<()>,
+}
+
+/// What all connections go by.
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    has_passed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// Where connections lead; none are taken without it.
+    target: Option<String>,
+    /// Bytes that pass before a connection is cut, once.
+    cut_after: Option<usize>,
+    answers: Option<Answers>,
+    tells: Option<Tells>,
+    hears: Option<Hears>,
+    kept: Kept,
+    connections: JoinSet<()>,
+    /// What is written to the clients of open sockets.
+    sockets: Vec<mpsc::UnboundedSender<Vec<u8>>>,
+}
+
+type Answers = Box<dyn FnMut(&str, &mut Passing) + Send>;
+type Tells = Box<dyn FnMut(Option<DeviceAddress>, Message) -> Vec<Message> + Send>;
+type Hears = Box<dyn FnMut(&Command) -> Option<Message> + Send>;
+
+impl Proxy {
+    pub(crate) async fn before(node: &NodeProcess) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let shared = Arc::new(Shared::default());
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        let proxy = Self { url, shared, accepting };
+        proxy.lead_to(node);
+        proxy
+    }
+
+    /// Where new connections lead.
+    pub(crate) fn lead_to(&self, node: &NodeProcess) {
+        self.change(|state| state.target = Some(node.url.trim_start_matches("http://").to_owned()));
+    }
+
+    /// Cuts what there is and takes nothing new.
+    pub(crate) fn close(&self) {
+        self.change(|state| state.target = None);
+        self.cut();
+    }
+
+    /// Cuts what there is. Clients come again.
+    pub(crate) fn cut(&self) {
+        self.change(|state| state.connections.abort_all());
+    }
+
+    /// Cuts one connection, when so many more bytes have passed on all and in either direction.
+    pub(crate) fn cut_after(&self, bytes: usize) {
+        self.change(|state| state.cut_after = Some(bytes));
+    }
+
+    /// Whether the cut that was asked for has happened.
+    pub(crate) fn was_cut(&self) -> bool {
+        self.change(|state| state.cut_after.is_none())
+    }
+
+    /// Changes the answers to calls, which are known by method and path.
+    pub(crate) fn answers(&self, change: impl FnMut(&str, &mut Passing) + Send + 'static) {
+        self.change(|state| state.answers = Some(Box::new(change)));
+    }
+
+    /// Changes what is told over sockets: each message becomes none, one or several. Whose socket it is, is said as well, once
+    /// the node has.
+    pub(crate) fn tells(&self, change: impl FnMut(Option<DeviceAddress>, Message) -> Vec<Message> + Send + 'static) {
+        self.change(|state| state.tells = Some(Box::new(change)));
+    }
+
+    /// Answers commands itself; the node does not hear of those.
+    pub(crate) fn hears(&self, answer: impl FnMut(&Command) -> Option<Message> + Send + 'static) {
+        self.change(|state| state.hears = Some(Box::new(answer)));
+    }
+
+    /// Says something on the sockets that are open.
+    pub(crate) fn says(&self, message: &Message) {
+        self.change(|state| state.sockets.retain(|socket| socket.send(frame::of(message)).is_ok()));
+    }
+
+    /// The envelopes that its clients have sent, in their order.
+    pub(crate) fn envelopes(&self) -> Vec<Envelope> {
+        self.change(|state| state.kept.envelopes())
+    }
+
+    /// What it has told of logs, as it was before it was changed.
+    pub(crate) fn told(&self) -> Vec<Entry> {
+        self.change(|state| state.kept.told.clone())
+    }
+
+    /// Whether bytes have left a client as they are, or as a part of something in base64url.
+    pub(crate) fn has_seen(&self, secret: &[u8]) -> bool {
+        self.change(|state| state.kept.has(secret))
+    }
+
+    /// Waits for a command.
+    pub(crate) async fn has_heard(&self, is_it: impl Fn(&Command) -> bool) {
+        self.has_kept(|kept| kept.commands.iter().any(&is_it)).await;
+    }
+
+    /// Waits until something of a device was told.
+    pub(crate) async fn is_told_of(&self, sender: DeviceAddress) {
+        self.has_kept(|kept| kept.told.iter().any(|entry| entry.envelope.sender == sender)).await;
+    }
+
+    async fn has_kept(&self, is_it: impl Fn(&Kept) -> bool) {
+        let wait = async {
+            loop {
+                let passes = self.shared.has_passed.notified();
+                if self.change(|state| is_it(&state.kept)) {
+                    return;
+                }
+                passes.await;
+            }
+        };
+        timeout(PATIENCE, wait).await.unwrap();
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.shared.state.lock().unwrap())
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        self.cut();
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    loop {
+        let (client, _) = listener.accept().await.unwrap();
+        let Some(target) = shared.state.lock().unwrap().target.clone() else { continue };
+        let connection = connect(client, target, Arc::clone(&shared));
+        shared.state.lock().unwrap().connections.spawn(connection);
+    }
+}
+
+async fn connect(client: TcpStream, target: String, shared: Arc<Shared>) {
+    let Ok(node) = TcpStream::connect(target).await else { return };
+    for stream in [&client, &node] {
+        stream.set_nodelay(true).unwrap();
+    }
+    relay::relay(client, node, &shared).await;
+}
+
+impl Shared {
+    /// Passes bytes on. False if the connection is at its end.
+    async fn pass(&self, to: &mut OwnedWriteHalf, bytes: &[u8]) -> bool {
+        let (passing, is_cut) = self.state.lock().unwrap().count(bytes.len());
+        to.write_all(&bytes[..passing]).await.is_ok() && !is_cut
+    }
+}
+
+impl State {
+    /// How many of these bytes pass, and whether that is the end.
+    fn count(&mut self, length: usize) -> (usize, bool) {
+        match self.cut_after {
+            Some(left) if left <= length => {
+                self.cut_after = None;
+                (left, true)
+            }
+            Some(left) => {
+                self.cut_after = Some(left - length);
+                (length, false)
+            }
+            None => (length, false),
+        }
+    }
+}
