@@ -8,7 +8,7 @@ use super::form::Form;
 use crate::cli::text::{clean, clean_lines, day, time_of_day};
 use crate::client::vault::{Kept, Stored, VaultError};
 use crate::ids::{CollectionName, ItemId};
-use crate::wire::CollectionSummary;
+use crate::wire::{CollectionSummary, ErrorCode};
 
 pub(in crate::cli) const HELP: &str = r#"Examples:
   conclave memory put 'what does ada drink?' 'tea, no sugar'
@@ -90,7 +90,7 @@ pub(super) fn collection(reader: For, summary: &CollectionSummary) -> String {
 /// That the node is not believed.
 pub(super) fn lie(collection: &CollectionName, error: &VaultError) -> String {
     let item = if let VaultError::Withheld { item } = error { Some(item) } else { None };
-    let (code, reason) = (error.code().map(|code| code.as_str()), error.to_string());
+    let (code, reason) = (error.code().map(ErrorCode::as_str), error.to_string());
     json!({"type": "lie", "collection": collection, "code": code, "reason": reason, "item": item}).to_string()
 }
 
