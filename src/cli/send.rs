@@ -127,6 +127,9 @@ pub(super) async fn is_sent(
             if messages.iter().any(|message| message.id == id && message.is_sent) {
                 return Ok(());
             }
+            if !client.has_session().await? {
+                return Err(ClientError::SignedOut.into());
+            }
         }
     };
     match timeout_at(deadline, kept).await {

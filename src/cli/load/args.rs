@@ -81,7 +81,7 @@ A quick look, then a long run:
   conclave load --clients 1000 --rate 50 --seconds 300 --processes 2 --report report
 
 Exit status:
-  0    each delivery came once, in order, and opened
+  0    all was sent, and each delivery came once, in order, and opened
   1    the run could not be made: the node is not reached, or refuses a client
   2    the command line is wrong
   3    something was lost
@@ -89,7 +89,10 @@ Exit status:
   5    .. or came out of order
   6    .. or did not open
   7    .. or was never sent
-  130  interrupted: no report is written";
+  130  interrupted, and nothing was wrong until then
+
+Ctrl-C breaks sending off: what is under way may arrive, and the report is of what was until then. A second one ends at once,
+without a report, as does one before the first message.";
 
 impl LoadArgs {
     /// What they ask for.

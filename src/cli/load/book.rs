@@ -109,6 +109,7 @@ impl Book {
             Event::Disconnected { .. } => {
                 let mut pages = self.pages();
                 pages.connected = pages.connected.saturating_sub(1);
+                pages.tick.disconnected += u64::from(pages.started.is_some());
             }
             Event::Message(message) => self.receive(seat, message),
             // An opening that is given again has no key to read it with any more.

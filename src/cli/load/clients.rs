@@ -8,11 +8,12 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::book::{Book, Seat};
+use super::node::root_cause;
 use super::plan::Plan;
 use super::said::{Said, Share};
 use crate::client::{ApiError, Client, ClientError, Conversation, Events, Http, SignIn, SignInError, Store};
 use crate::ids::RoomId;
-use crate::wire::{CreateInvitation, ErrorCode, RoomPolicy};
+use crate::wire::{CreateInvitation, ErrorCode, RoomPolicy, SecretText};
 
 /// A client in its room.
 #[derive(Clone, Debug)]
@@ -28,13 +29,17 @@ pub(super) struct Member {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectError {
     /// One of them failed.
-    #[error("client {number}: {error}{}", hint(.error))]
+    #[error("client {number}: {}{}", said(.error), hint(.error))]
     Client { number: usize, error: Box<ClientError> },
     /// Its task ended.
     #[error("a client ended before it was ready")]
     Ended,
     /// They are there, but not all have a socket, or not all know each other.
-    #[error("after {} s not every client was connected and knew its room", READY_MAX.as_secs())]
+    #[error(
+        "after {} s not every client was connected and knew its room: are limits.sockets_per_address of the node, and the open \
+         files of both sides (ulimit -n), enough?",
+        READY_MAX.as_secs()
+    )]
     NotReady,
 }
 
@@ -101,30 +106,43 @@ fn sit_down((client, mut events): (Client, Events), book: &Arc<Book>, seat: Seat
     client
 }
 
-/// Has the first client of each room make it, and let the others in.
-async fn enter(clients: Vec<(usize, Seat, Client)>, book: &Book) -> Result<Vec<Member>, ConnectError> {
-    let mut members: Vec<Member> = Vec::with_capacity(clients.len());
+/// Has the first client of each room make it, and the others come in; several rooms at a time.
+async fn enter(clients: Vec<(usize, Seat, Client)>, book: &Arc<Book>) -> Result<Vec<Member>, ConnectError> {
+    let mut rooms = JoinSet::new();
+    let places = Arc::new(Semaphore::new(SET_UP_AT_ONCE));
     for of_room in clients.chunk_by(|(_, one, _), (_, other, _)| one.room == other.room) {
-        let Some((number, seat, owner)) = of_room.first() else { continue };
-        let room = found(owner, of_room).await.map_err(|error| failed(*number, error))?;
-        book.open_room(seat.room, room);
-        for (number, seat, client) in of_room {
-            let (client, place) = (client.clone(), Conversation::Room(room));
-            members.push(Member { number: *number, seat: *seat, client, place });
-        }
+        let (of_room, book, places) = (of_room.to_vec(), Arc::clone(book), Arc::clone(&places));
+        rooms.spawn(async move {
+            // It is never closed.
+            let _place = places.acquire().await;
+            found(of_room, &book).await
+        });
+    }
+    let mut members = Vec::with_capacity(clients.len());
+    while let Some(done) = rooms.join_next().await {
+        members.extend(done.map_err(|_| ConnectError::Ended)??);
     }
     Ok(members)
 }
 
 /// Makes a room, and has everybody join it.
-async fn found(owner: &Client, members: &[(usize, Seat, Client)]) -> Result<RoomId, ClientError> {
-    let room = owner.create_room(RoomPolicy::default()).await?;
-    let uses = u32::try_from(members.len()).unwrap_or(u32::MAX);
-    let invitation = owner.invite(room, CreateInvitation { uses: Some(uses), ..CreateInvitation::default() }).await?;
-    for (_, _, guest) in members.iter().skip(1) {
-        guest.join(invitation.token.clone()).await?;
+async fn found(of_room: Vec<(usize, Seat, Client)>, book: &Book) -> Result<Vec<Member>, ConnectError> {
+    let Some((number, seat, owner)) = of_room.first() else { return Ok(Vec::new()) };
+    let (room, token) = invite(owner, of_room.len()).await.map_err(|error| failed(*number, error))?;
+    book.open_room(seat.room, room);
+    for (number, _, guest) in of_room.iter().skip(1) {
+        guest.join(token.clone()).await.map_err(|error| failed(*number, error))?;
     }
-    Ok(room)
+    let place = Conversation::Room(room);
+    Ok(of_room.into_iter().map(|(number, seat, client)| Member { number, seat, client, place }).collect())
+}
+
+/// A room, and an invitation for everybody.
+async fn invite(owner: &Client, members: usize) -> Result<(RoomId, SecretText), ClientError> {
+    let room = owner.create_room(RoomPolicy::default()).await?;
+    let uses = u32::try_from(members).unwrap_or(u32::MAX);
+    let invitation = owner.invite(room, CreateInvitation { uses: Some(uses), ..CreateInvitation::default() }).await?;
+    Ok((room, invitation.token))
 }
 
 /// Waits until everybody has a socket and knows everybody in their room.
@@ -149,12 +167,26 @@ fn failed(number: usize, error: ClientError) -> ConnectError {
     ConnectError::Client { number, error: Box::new(error) }
 }
 
+/// The error, and where the network failed only what it began with: that says more than the steps that led there.
+fn said(error: &ClientError) -> String {
+    match error {
+        ClientError::Api(ApiError::Unreachable(cause))
+        | ClientError::SignIn(SignInError::Api(ApiError::Unreachable(cause))) => {
+            format!("the node is not reached: {}", root_cause(cause))
+        }
+        other => other.to_string(),
+    }
+}
+
 /// What helps against the likeliest failures.
 fn hint(error: &ClientError) -> &'static str {
     let (ClientError::Api(api) | ClientError::SignIn(SignInError::Api(api))) = error else { return "" };
     match api {
         ApiError::Refused { code: ErrorCode::RateLimited, .. } => {
             ": raise the node's limits, as `conclave load --help` says"
+        }
+        ApiError::Refused { code: ErrorCode::UnknownProvider, .. } => {
+            ": the node needs its development provider, which it has on a loopback address alone"
         }
         ApiError::Unreachable(_) => ": is the node running? `conclave serve` starts one",
         _ => "",

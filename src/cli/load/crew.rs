@@ -4,19 +4,17 @@
 use std::process::Stdio;
 use std::{env, io};
 
+use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, Command};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, watch};
 
 use super::plan::Plan;
-use super::said::{Said, Share};
+use super::said::{Order, Said, Share};
 use super::worker;
 
 /// The hidden command that a child is started with.
 pub(in super::super) const CHILD: &str = "load-process";
-
-/// What the parent says when a child is to begin.
-const GO: &str = "go";
 
 /// What was said and not heard yet: a second of every process, many times over.
 const SAID_MAX: usize = 1_024;
@@ -24,14 +22,14 @@ const SAID_MAX: usize = 1_024;
 /// The processes of a run.
 pub(super) struct Crew {
     said: mpsc::Receiver<(usize, Said)>,
-    starts: Vec<Start>,
+    ears: Vec<Ear>,
     /// They end with this.
     children: Vec<Child>,
 }
 
-/// How a process is told to begin.
-enum Start {
-    Here(oneshot::Sender<()>),
+/// How a process is told something.
+enum Ear {
+    Here(watch::Sender<Order>),
     Child(ChildStdin),
 }
 
@@ -43,14 +41,14 @@ impl Crew {
     pub(super) async fn start(plan: &Plan, run: u64) -> io::Result<Self> {
         let (say, said) = mpsc::channel(SAID_MAX);
         let share = |process| Share { run, plan: plan.clone(), process };
-        let mut crew = Self { said, starts: Vec::new(), children: Vec::new() };
+        let mut crew = Self { said, ears: Vec::new(), children: Vec::new() };
         if plan.processes == 1 {
-            crew.starts.push(here(share(0), say));
+            crew.ears.push(here(share(0), say));
             return Ok(crew);
         }
         for process in 0..plan.processes {
             let (child, input) = child(&share(process), say.clone()).await?;
-            crew.starts.push(Start::Child(input));
+            crew.ears.push(Ear::Child(input));
             crew.children.push(child);
         }
         Ok(crew)
@@ -61,27 +59,21 @@ impl Crew {
         self.said.recv().await
     }
 
-    /// Tells all of them to begin.
-    ///
-    /// # Errors
-    /// If one has ended.
-    pub(super) async fn go(&mut self) -> io::Result<()> {
-        for start in core::mem::take(&mut self.starts) {
-            match start {
-                Start::Here(start) => start.send(()).map_err(|()| io::Error::from(io::ErrorKind::BrokenPipe))?,
-                Start::Child(mut input) => {
-                    write_line(&mut input, GO).await?;
-                    self.starts.push(Start::Child(input));
-                }
+    /// Tells all of them what to do now.
+    pub(super) async fn order(&mut self, order: Order) {
+        for ear in &mut self.ears {
+            match ear {
+                Ear::Here(orders) => drop(orders.send_replace(order)),
+                // One that has ended has said so, or says why.
+                Ear::Child(input) => drop(say_line(input, &order).await),
             }
         }
-        Ok(())
     }
 }
 
 /// A share that is done in this process.
-fn here(share: Share, say: mpsc::Sender<(usize, Said)>) -> Start {
-    let (start, started) = oneshot::channel();
+fn here(share: Share, say: mpsc::Sender<(usize, Said)>) -> Ear {
+    let (orders, ordered) = watch::channel(Order::Wait);
     tokio::spawn(async move {
         let (own, mut saying) = mpsc::channel(SAID_MAX);
         let forward = async {
@@ -91,9 +83,9 @@ fn here(share: Share, say: mpsc::Sender<(usize, Said)>) -> Start {
                 }
             }
         };
-        tokio::join!(worker::work(&share, own, async { started.await.is_ok() }), forward);
+        tokio::join!(worker::work(&share, own, ordered), forward);
     });
-    Start::Here(start)
+    Ear::Here(orders)
 }
 
 /// A share that is done in a process of its own.
@@ -102,12 +94,14 @@ async fn child(share: &Share, say: mpsc::Sender<(usize, Said)>) -> io::Result<(C
         .arg(CHILD)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        // Ctrl-C is for this process, which orders the others to stop.
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()?;
     let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(io::ErrorKind::BrokenPipe.into());
     };
-    write_line(&mut input, &serde_json::to_string(share)?).await?;
+    say_line(&mut input, share).await?;
     let process = share.process;
     tokio::spawn(async move {
         let mut lines = BufReader::new(output).lines();
@@ -135,37 +129,34 @@ pub(super) async fn be_child() -> io::Result<()> {
     let share = input.next_line().await?.ok_or(io::ErrorKind::UnexpectedEof)?;
     let share: Share = serde_json::from_str(&share)?;
     let (say, mut saying) = mpsc::channel(SAID_MAX);
-    let (start, started) = oneshot::channel();
+    let (orders, ordered) = watch::channel(Order::Wait);
     let print = async {
         let mut output = tokio::io::stdout();
         while let Some(said) = saying.recv().await {
-            write_line(&mut output, &serde_json::to_string(&said)?).await?;
+            say_line(&mut output, &said).await?;
         }
         Ok(())
     };
     let work = async {
-        let ((), printed) = tokio::join!(worker::work(&share, say, async { started.await.is_ok() }), print);
+        let ((), printed) = tokio::join!(worker::work(&share, say, ordered), print);
         printed
     };
     tokio::select! {
         done = work => done,
-        () = listen(input, start) => Err(io::ErrorKind::BrokenPipe.into()),
+        () = listen(input, orders) => Err(io::ErrorKind::BrokenPipe.into()),
     }
 }
 
-/// Passes the word to begin on, and returns when the parent is gone.
-async fn listen(mut input: Lines<impl AsyncRead + Unpin + AsyncBufReadExt>, start: oneshot::Sender<()>) {
-    let mut start = Some(start);
+/// Passes orders on, and returns when the parent is gone.
+async fn listen(mut input: Lines<impl AsyncRead + Unpin + AsyncBufReadExt>, orders: watch::Sender<Order>) {
     while let Ok(Some(line)) = input.next_line().await {
-        if line == GO
-            && let Some(start) = start.take()
-        {
-            let _ = start.send(());
+        if let Ok(order) = serde_json::from_str(&line) {
+            orders.send_replace(order);
         }
     }
 }
 
-async fn write_line(output: &mut (impl AsyncWriteExt + Unpin), line: &str) -> io::Result<()> {
-    output.write_all(format!("{line}\n").as_bytes()).await?;
+async fn say_line(output: &mut (impl AsyncWriteExt + Unpin), said: &impl Serialize) -> io::Result<()> {
+    output.write_all(format!("{}\n", serde_json::to_string(said)?).as_bytes()).await?;
     output.flush().await
 }

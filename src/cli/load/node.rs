@@ -1,7 +1,13 @@
 //! The node, seen from outside: what its process uses, and what it counts.
 
+use core::error::Error;
+use core::time::Duration;
+
 use super::args::LoadArgs;
 use super::usage::{Counters, Process, Usage, counters_in, listener_of};
+
+/// How long the node may take to show what it has counted.
+const METRICS_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// The node that is under load.
 pub(super) struct WatchedNode {
@@ -13,6 +19,20 @@ pub(super) struct WatchedNode {
 struct Metrics {
     http: reqwest::Client,
     url: String,
+}
+
+/// The metrics are not where they were said to be.
+#[derive(Debug, thiserror::Error)]
+#[error("no metrics at --metrics-url: {cause}")]
+pub(super) struct NoMetrics {
+    cause: String,
+}
+
+impl Metrics {
+    async fn page(&self) -> Result<String, reqwest::Error> {
+        let answer = self.http.get(&self.url).timeout(METRICS_WAIT_MAX).send().await?;
+        answer.error_for_status()?.text().await
+    }
 }
 
 impl WatchedNode {
@@ -32,11 +52,20 @@ impl WatchedNode {
     ///
     /// # Errors
     /// If the metrics are not where they were said to be.
-    pub(super) async fn counters(&self) -> Result<Counters, reqwest::Error> {
-        let Some(Metrics { http, url }) = &self.metrics else { return Ok(Counters::new()) };
-        let page = http.get(url).send().await?.error_for_status()?.text().await?;
+    pub(super) async fn counters(&self) -> Result<Counters, NoMetrics> {
+        let Some(metrics) = &self.metrics else { return Ok(Counters::new()) };
+        let page = metrics.page().await.map_err(|error| NoMetrics { cause: root_cause(&error) })?;
         Ok(counters_in(&page))
     }
+}
+
+/// What an error began with: libraries say first what they were about, and last what stood against it.
+pub(super) fn root_cause(error: &(dyn Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
 }
 
 /// How much counters have grown. What did not grow is left out, as are numbers that say how things stand.

@@ -11,6 +11,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
+use super::words::number_of;
+
 /// What is to be done. All processes of a run have the same plan, each with its own share of the rooms.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,17 +49,24 @@ pub(crate) enum PlanError {
     #[error("{clients} clients in rooms of {room_size} leave one alone")]
     LeftOver { clients: usize, room_size: usize },
     /// A room is in one process, so that its ledger is whole.
-    #[error("{processes} processes for {rooms} rooms: each process needs a room")]
+    #[error("{processes} processes for {}: each process needs a room", number_of(*.rooms, "room"))]
     TooManyProcesses { processes: usize, rooms: usize },
     /// A rate is a positive number.
     #[error("--rate must be a number above 0")]
     Rate,
+    /// A node is found by an address with a host.
+    #[error("--url must be an address as http://127.0.0.1:7400 or https://node.example")]
+    Url,
 }
 
 impl Plan {
     /// The plan, if it makes sense.
     pub(crate) fn checked(self) -> Result<Self, PlanError> {
         let Self { clients, room_size, rate, processes, .. } = self;
+        let is_of_node = |url: reqwest::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+        if !reqwest::Url::parse(&self.url).is_ok_and(is_of_node) {
+            return Err(PlanError::Url);
+        }
         if room_size < 2 || clients < 2 {
             return Err(PlanError::Alone);
         }
@@ -99,9 +108,9 @@ impl Plan {
         self.warm_up() + Duration::from_secs(self.seconds.into())
     }
 
-    /// How long after the start whatever has not arrived is lost.
-    pub(crate) fn deadline(&self) -> Duration {
-        self.sending() + Duration::from_secs(self.drain_seconds.into())
+    /// How long after the last message whatever has not arrived is lost.
+    pub(crate) fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds.into())
     }
 
     /// The times, from the start, at which a client's messages are due.
@@ -211,6 +220,9 @@ mod tests {
         assert_eq!(plan(10, 5, 0).checked(), Err(PlanError::TooManyProcesses { processes: 0, rooms: 2 }));
         for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             assert_eq!(Plan { rate, ..plan(10, 5, 1) }.checked(), Err(PlanError::Rate));
+        }
+        for url in ["", "nonsense", "127.0.0.1:7400", "ftp://127.0.0.1"] {
+            assert_eq!(Plan { url: url.to_owned(), ..plan(10, 5, 1) }.checked(), Err(PlanError::Url), "{url}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! A run, seen from the process that was asked for it: it starts the others, puts together what they say, and reports.
 
+use core::pin::pin;
 use std::error::Error;
 use std::fs;
 use std::io::{self, Write};
@@ -11,12 +12,11 @@ use tokio::signal;
 
 use super::args::LoadArgs;
 use super::crew::Crew;
-use super::ledger::Checks;
 use super::live::Live;
 use super::node::{WatchedNode, growth};
 use super::plan::Plan;
 use super::report::{Circumstances, Report};
-use super::said::Said;
+use super::said::{Order, Said};
 use super::tally::{Footprint, Tally};
 use super::usage::{Machine, Usage};
 use crate::node::clock::Clock;
@@ -41,17 +41,18 @@ pub(super) async fn run(args: &LoadArgs) -> Result<ExitCode, Box<dyn Error>> {
             return Ok(ExitCode::from(WRONG_USE));
         }
     };
+    // An hour later would be too late to find out that it cannot be made.
+    args.report().map_or(Ok(()), make_folder)?;
     let node = WatchedNode::find(args, &plan.url);
     let counted = node.counters().await?;
     let mut live = Live::begin();
-    let outcome = tokio::select! {
-        outcome = Run::make(&plan, &node, &mut live) => Some(outcome),
-        _ = signal::ctrl_c() => None,
-    };
+    let outcome = Run::make(&plan, &node, &mut live).await;
     live.end();
-    let Some(outcome) = outcome else { return Ok(ExitCode::from(INTERRUPTED)) };
-    let Run { tally, load, before, connected, started_at, .. } = outcome?;
-    let node_counters = growth(&counted, &node.counters().await?);
+    let Some(Run { tally, load, before, connected, started_at, .. }) = outcome? else {
+        eprintln!("conclave: interrupted: there is no report");
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
+    let status = status(&tally, &plan);
     let report = Report::of(
         &tally,
         Circumstances {
@@ -60,31 +61,38 @@ pub(super) async fn run(args: &LoadArgs) -> Result<ExitCode, Box<dyn Error>> {
             started_at,
             load: load.into_iter().flatten().fold(Footprint::default(), Footprint::plus),
             node: before.zip(connected).map(|(before, connected)| Footprint { before, connected }),
-            node_counters,
+            // A node that is gone by now does not take the report with it.
+            node_counters: node.counters().await.ok().map(|now| growth(&counted, &now)),
         },
     );
     say(&report.table());
     if let Some(folder) = args.report() {
         write(&report, folder)?;
     }
-    Ok(status(tally.checks()))
+    Ok(status)
 }
 
 /// The exit status of a run that was made, as the help says.
-fn status(checks: Checks) -> ExitCode {
-    match checks {
-        _ if checks.missing() > 0 || checks.due == 0 => ExitCode::from(3),
-        _ if checks.repeated > 0 => ExitCode::from(4),
-        _ if checks.misordered > 0 => ExitCode::from(5),
-        _ if checks.undecryptable > 0 => ExitCode::from(6),
-        _ if checks.invented > 0 => ExitCode::from(7),
+fn status(tally: &Tally, plan: &Plan) -> ExitCode {
+    match tally.checks() {
+        checks if checks.missing() > 0 => ExitCode::from(3),
+        checks if checks.repeated > 0 => ExitCode::from(4),
+        checks if checks.misordered > 0 => ExitCode::from(5),
+        checks if checks.undecryptable > 0 => ExitCode::from(6),
+        checks if checks.invented > 0 => ExitCode::from(7),
+        _ if tally.interrupted(plan).is_some() => ExitCode::from(INTERRUPTED),
+        checks if checks.due == 0 => ExitCode::from(3),
         _ => ExitCode::SUCCESS,
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the report goes where the caller asked")]
+fn make_folder(folder: &Path) -> Result<(), String> {
+    fs::create_dir_all(folder).map_err(|error| format!("the folder {} cannot be made: {error}", folder.display()))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the report goes where the caller asked")]
 fn write(report: &Report, folder: &Path) -> Result<(), Box<dyn Error>> {
-    fs::create_dir_all(folder)?;
     fs::write(folder.join("report.json"), report.json()?)?;
     let page = folder.join("report.html");
     fs::write(&page, report.page())?;
@@ -115,8 +123,9 @@ struct Run<'run> {
 }
 
 impl<'run> Run<'run> {
-    /// All of it, from the first client to the last delivery.
-    async fn make(plan: &'run Plan, node: &'run WatchedNode, live: &mut Live) -> Result<Self, Box<dyn Error>> {
+    /// All of it, from the first client to the last delivery. Ctrl-C breaks sending off: what is under way may arrive, and is
+    /// reported. None if it came before the first message, or once more.
+    async fn make(plan: &'run Plan, node: &'run WatchedNode, live: &mut Live) -> Result<Option<Self>, Box<dyn Error>> {
         let mut run = Self {
             plan,
             node,
@@ -129,15 +138,30 @@ impl<'run> Run<'run> {
             started_at: Timestamp::from_millis(0),
         };
         let mut crew = Crew::start(plan, entropy::generator()?.next_u64()).await?;
+        let mut state = Order::Wait;
+        let mut interrupt = pin!(signal::ctrl_c());
         while run.over < plan.processes {
-            let (process, said) = crew.next().await.ok_or(io::Error::from(io::ErrorKind::BrokenPipe))?;
+            let (process, said) = tokio::select! {
+                said = crew.next() => said.ok_or(io::Error::from(io::ErrorKind::BrokenPipe))?,
+                _ = &mut interrupt => {
+                    if state != Order::Send {
+                        return Ok(None);
+                    }
+                    state = Order::Stop;
+                    run.tally.interrupt();
+                    crew.order(state).await;
+                    interrupt.set(signal::ctrl_c());
+                    continue;
+                }
+            };
             if run.hear(process, said, live)? == Heard::AllReady {
                 run.connected = node.usage();
                 run.started_at = Clock::system().now();
-                crew.go().await?;
+                state = Order::Send;
+                crew.order(state).await;
             }
         }
-        Ok(run)
+        Ok(Some(run))
     }
 
     fn hear(&mut self, process: usize, said: Said, live: &mut Live) -> Result<Heard, Box<dyn Error>> {

@@ -1,5 +1,5 @@
-//! What processes of a run say to each other, as lines of JSON: the parent first what is to be done and later `"go"`, a child the
-//! rest.
+//! What processes of a run say to each other, as lines of JSON: the parent first what is to be done and later its orders, a child
+//! the rest.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,18 @@ pub(super) struct Share {
     pub(super) plan: Plan,
     /// Which of its processes this is.
     pub(super) process: usize,
+}
+
+/// What a process is told to do now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Order {
+    /// Connect, and wait.
+    Wait,
+    /// Send what is due.
+    Send,
+    /// Send no more; what is under way may arrive.
+    Stop,
 }
 
 /// What a process says.

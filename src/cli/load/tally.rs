@@ -29,6 +29,8 @@ pub(super) struct Tick {
     pub(super) usage: Usage,
     /// Clients with a socket.
     pub(super) connected: usize,
+    /// Sockets that clients lost in it.
+    pub(super) disconnected: u64,
 }
 
 /// Memory before the first client and when all are connected.
@@ -55,6 +57,10 @@ pub(super) struct Tally {
     latest: Vec<Latest>,
     latency: Histogram,
     delay: Histogram,
+    /// Sockets that clients lost.
+    disconnected: u64,
+    /// After which second sending was broken off.
+    interrupted: Option<usize>,
 }
 
 /// What is known of one second.
@@ -70,6 +76,8 @@ pub(super) struct SecondTally {
     pub(super) load: Usage,
     /// What the node had used at its end, where that is known.
     pub(super) node: Option<Usage>,
+    /// Clients that had a socket at its end.
+    pub(super) connected: usize,
     /// How many processes have spoken of it.
     pub(super) processes: usize,
 }
@@ -89,21 +97,25 @@ impl Tally {
             latest: vec![Latest::default(); processes],
             latency: Histogram::default(),
             delay: Histogram::default(),
+            disconnected: 0,
+            interrupted: None,
         }
     }
 
     /// Takes in what a process says of a second.
     pub(super) fn add(&mut self, process: usize, tick: &Tick) {
-        let Tick { second, sent, delivered, latency, delay, checks, usage, connected } = tick;
+        let Tick { second, sent, delivered, latency, delay, checks, usage, connected, disconnected } = tick;
         let Some(latest) = self.latest.get_mut(process) else { return };
         *latest = Latest { checks: *checks, connected: *connected };
         self.latency.merge(latency);
         self.delay.merge(delay);
+        self.disconnected += disconnected;
         let tally = self.second(*second);
         tally.sent += sent;
         tally.delivered += delivered;
         tally.latency.merge(latency);
         tally.load = tally.load.plus(*usage);
+        tally.connected += connected;
         tally.processes += 1;
     }
 
@@ -117,6 +129,31 @@ impl Tally {
             self.seconds.resize_with(second + 1, SecondTally::default);
         }
         &mut self.seconds[second]
+    }
+
+    /// Sending is broken off: from here on it is drained.
+    pub(super) fn interrupt(&mut self) {
+        self.interrupted = self.interrupted.or(Some(self.seconds().len()));
+    }
+
+    /// After which second sending was broken off; none if it was not, or there was nothing left to send.
+    pub(super) fn interrupted(&self, plan: &Plan) -> Option<Duration> {
+        let after = Duration::from_secs(u64::try_from(self.interrupted?).unwrap_or(u64::MAX));
+        (after < plan.sending()).then_some(after)
+    }
+
+    /// How long after the start sending ended, or will.
+    pub(super) fn sending(&self, plan: &Plan) -> Duration {
+        self.interrupted(plan).unwrap_or_else(|| plan.sending())
+    }
+
+    /// Which part of the run a moment after the start is in.
+    pub(super) fn phase(&self, plan: &Plan, elapsed: Duration) -> Phase {
+        match elapsed {
+            _ if elapsed >= self.sending(plan) => Phase::Drain,
+            _ if elapsed < plan.warm_up() => Phase::WarmUp,
+            _ => Phase::Timed,
+        }
     }
 
     /// The seconds of which every process has spoken.
@@ -136,6 +173,11 @@ impl Tally {
     /// Clients with a socket.
     pub(super) fn connected(&self) -> usize {
         self.latest.iter().map(|latest| latest.connected).sum()
+    }
+
+    /// Sockets that clients lost since the start.
+    pub(super) fn disconnected(&self) -> u64 {
+        self.disconnected
     }
 
     /// From due to decrypted, of the whole run after its warm-up.
@@ -161,15 +203,6 @@ pub(super) enum Phase {
 }
 
 impl Phase {
-    /// Of a moment after the start.
-    pub(super) fn at(plan: &Plan, elapsed: Duration) -> Self {
-        match elapsed {
-            _ if elapsed < plan.warm_up() => Self::WarmUp,
-            _ if elapsed < plan.sending() => Self::Timed,
-            _ => Self::Drain,
-        }
-    }
-
     /// Its name.
     pub(super) fn name(self) -> &'static str {
         match self {

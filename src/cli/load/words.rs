@@ -15,6 +15,30 @@ pub(super) fn thousands(count: u64) -> String {
     text
 }
 
+/// So many of something: `1 room`, `1,200 rooms`.
+pub(super) fn number_of(count: usize, thing: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", thousands(u64::try_from(count).unwrap_or(u64::MAX)))
+}
+
+/// Words in lines of so many letters at most; each line but the first begins with these.
+pub(super) fn wrapped(text: &str, letters: usize, indent: &str) -> String {
+    let (mut lines, mut length) = (String::new(), 0);
+    for word in text.split(' ') {
+        let next = word.chars().count();
+        if length > 0 && length + 1 + next > letters {
+            lines = lines + "\n" + indent;
+            length = indent.chars().count();
+        } else if length > 0 {
+            lines.push(' ');
+            length += 1;
+        }
+        lines.push_str(word);
+        length += next;
+    }
+    lines
+}
+
 /// Three digits and a unit: `870 µs`, `4.21 ms`, `1.20 s`.
 pub(super) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
@@ -70,13 +94,25 @@ pub(super) fn real(count: u64) -> f64 {
 mod tests {
     use core::time::Duration;
 
-    use super::{bytes, duration, rate, short, thousands};
+    use super::{bytes, duration, number_of, rate, short, thousands, wrapped};
 
     #[test]
     fn numbers_have_commas() {
         let read = [0, 999, 1_000, 1_234_567].map(thousands);
         assert_eq!(read, ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([7.5, 42.0, 123.4, 1_234.5].map(rate), ["7.50", "42.0", "123", "1,235"]);
+    }
+
+    #[test]
+    fn one_thing_is_not_several() {
+        assert_eq!([0, 1, 1_200].map(|count| number_of(count, "room")), ["0 rooms", "1 room", "1,200 rooms"]);
+    }
+
+    #[test]
+    fn no_line_is_longer_than_it_may_be_but_for_a_long_word() {
+        assert_eq!(wrapped("the node was gone at last", 12, "  "), "the node was\n  gone at\n  last");
+        assert_eq!(wrapped("http://127.0.0.1:7400 is gone", 8, ""), "http://127.0.0.1:7400\nis gone");
+        assert_eq!(wrapped("", 8, "  "), "");
     }
 
     #[test]

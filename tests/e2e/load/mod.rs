@@ -2,6 +2,7 @@
 //! twice, swaps two, or alters one.
 
 mod proxy;
+mod trouble;
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -136,7 +137,7 @@ fn a_run_that_cannot_be_made_says_why() {
     let unreachable = load(&format!("http://127.0.0.1:{port}"), SHORT);
     assert_eq!(unreachable.status.code(), Some(1));
     let said = String::from_utf8(unreachable.stderr).unwrap();
-    assert!(said.contains("is the node running?"), "{said}");
+    assert!(said.contains("Connection refused") && said.contains("is the node running?"), "{said}");
 
     let folder = DataFolder::new();
     let node = NodeProcess::start(folder.path(), |command| {
@@ -147,7 +148,13 @@ fn a_run_that_cannot_be_made_says_why() {
     let said = String::from_utf8(limited.stderr).unwrap();
     assert!(said.contains("raise the node's limits"), "{said}");
 
-    for wrong in [["--clients", "1"], ["--rate", "0"], ["--processes", "9"]] {
+    let no_folder = load(&node.url, &["--report", "/dev/null/report"]);
+    assert_eq!(no_folder.status.code(), Some(1));
+    let said = String::from_utf8(no_folder.stderr).unwrap();
+    assert!(said.contains("/dev/null/report cannot be made"), "{said}");
+
+    for wrong in [["--clients", "1"], ["--rate", "0"], ["--processes", "11"]] {
         assert_eq!(load(&node.url, &wrong).status.code(), Some(2), "{wrong:?}");
     }
+    assert_eq!(load("127.0.0.1:7400", SHORT).status.code(), Some(2));
 }

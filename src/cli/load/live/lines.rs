@@ -17,7 +17,7 @@ pub(super) fn line(view: &View<'_>) -> String {
         .map(|(name, found)| format!("{} {name}", thousands(found)))
         .collect();
     format!(
-        "{:>4} s {:<8} sent {}/s  delivered {}/s  p50 {}  p99 {}  under way {}  {}",
+        "{:>4} s {:<8} sent {}/s  delivered {}/s  p50 {}  p99 {}  under way {}{}  {}",
         view.elapsed,
         view.phase.name(),
         rate(view.sent_per_second()),
@@ -25,6 +25,7 @@ pub(super) fn line(view: &View<'_>) -> String {
         latency(view, 500),
         latency(view, 990),
         thousands(view.checks.missing()),
+        view.few_connected().map_or(String::new(), |few| format!("  {few}")),
         if faults.is_empty() { "no faults".to_owned() } else { faults.join(", ") },
     )
 }

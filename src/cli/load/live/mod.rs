@@ -65,6 +65,9 @@ impl Live {
     /// Gives the terminal back; what was shown last stays.
     pub(super) fn end(self) {
         if let Self::Screen(mut screen) = self {
+            // What is said next stands below the picture.
+            let last = screen.get_frame().area().bottom().saturating_sub(1);
+            let _ = screen.set_cursor_position((0, last));
             let _ = screen.show_cursor();
             say("");
         }

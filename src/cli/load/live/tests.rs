@@ -1,5 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use core::ops::Range;
 use core::time::Duration;
 
 use ratatui::Terminal;
@@ -30,7 +31,13 @@ fn plan() -> Plan {
 /// So many seconds of a run; the last has found these.
 fn tally(seconds: usize, found: Checks) -> Tally {
     let mut tally = Tally::new(1);
-    for second in 0..seconds {
+    go_on(&mut tally, 0..seconds, found);
+    tally
+}
+
+/// Further seconds of it. From the eighth on not all clients are connected.
+fn go_on(tally: &mut Tally, seconds: Range<usize>, found: Checks) {
+    for second in seconds {
         let number = u64::try_from(second).unwrap() + 1;
         let sent = 10 * number.min(5);
         let mut latency = Histogram::default();
@@ -38,12 +45,20 @@ fn tally(seconds: usize, found: Checks) -> Tally {
             latency.record(Duration::from_millis(ms));
         }
         let usage = Usage { cpu_ms: 250 * number, resident_bytes: 200 << 20 };
-        let delay = Histogram::default();
-        let checks = found;
-        tally.add(0, &Tick { second, sent, delivered: 9 * sent, latency, delay, checks, usage, connected: 100 });
+        let tick = Tick {
+            second,
+            sent,
+            delivered: 9 * sent,
+            latency,
+            delay: Histogram::default(),
+            checks: found,
+            usage,
+            connected: if second < 7 { 100 } else { 37 },
+            disconnected: if second == 7 { 63 } else { 0 },
+        };
+        tally.add(0, &tick);
         tally.add_node(second, Some(Usage { cpu_ms: 100 * number, resident_bytes: 40 << 20 }));
     }
-    tally
 }
 
 fn drawn(draw: impl FnOnce(&mut ratatui::Frame<'_>)) -> String {
@@ -68,6 +83,26 @@ fn what_is_under_way_is_not_yet_lost() {
     let (plan, tally) = (plan(), tally(1, found));
     let line = lines::line(&View::of(&plan, &tally).unwrap());
     assert!(line.contains("under way 90") && line.contains("no faults"), "{line}");
+}
+
+#[test]
+fn clients_without_a_socket_are_missed() {
+    let (plan, tally) = (plan(), tally(8, Checks::default()));
+    let view = View::of(&plan, &tally).unwrap();
+    assert!(lines::line(&view).contains("  37 of 100 connected  "), "{}", lines::line(&view));
+    let screen = drawn(|frame| view.draw(frame));
+    assert!(screen.contains("conclave load  37 of 100 connected, 10 rooms"), "{screen}");
+}
+
+#[test]
+fn an_interrupted_run_is_drained() {
+    let (plan, mut tally) = (plan(), tally(4, Checks::default()));
+    tally.interrupt();
+    go_on(&mut tally, 4..6, Checks::default());
+    tally.interrupt();
+    assert_eq!(tally.interrupted(&plan), Some(Duration::from_secs(4)));
+    let line = lines::line(&View::of(&plan, &tally).unwrap());
+    assert!(line.starts_with("   6 s drain "), "{line}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::cli::load::latency::Histogram;
 use crate::cli::load::ledger::Checks;
 use crate::cli::load::plan::{Plan, as_f64};
 use crate::cli::load::tally::{Phase, SecondTally, Tally};
-use crate::cli::load::words::{bytes, duration, rate, real, thousands};
+use crate::cli::load::words::{bytes, duration, number_of, rate, real, thousands};
 
 /// Lines that it takes of the terminal.
 pub(super) const LINES: u16 = 9;
@@ -25,6 +25,8 @@ pub(super) struct View<'run> {
     plan: &'run Plan,
     seconds: &'run [SecondTally],
     connected: usize,
+    /// How long after the start sending ends, or ended.
+    sending: Duration,
     /// Seconds since the start.
     pub(super) elapsed: usize,
     pub(super) phase: Phase,
@@ -47,8 +49,9 @@ impl<'run> View<'run> {
             plan,
             seconds,
             connected: tally.connected(),
+            sending: tally.sending(plan),
             elapsed,
-            phase: Phase::at(plan, last),
+            phase: tally.phase(plan, last),
             checks: tally.checks(),
             recent,
         })
@@ -67,13 +70,22 @@ impl<'run> View<'run> {
         self.checks.faults().into_iter().filter(|(name, _)| *name != "lost")
     }
 
+    /// How many clients have a socket, while that is not all of them.
+    pub(super) fn few_connected(&self) -> Option<String> {
+        let [connected, clients] = [self.connected, self.plan.clients].map(|number| thousands(count(number)));
+        (self.connected < self.plan.clients).then(|| format!("{connected} of {clients} connected"))
+    }
+
     /// Draws it.
     pub(super) fn draw(&self, frame: &mut Frame<'_>) {
         let [title, bar, _, sent, delivered, latency, cost, _, checks] =
             Layout::vertical([Constraint::Length(1); LINES as usize]).areas(frame.area());
-        let [left, right] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(28)]).areas(title);
-        frame.render_widget(self.title(), left);
-        frame.render_widget(self.clock().right_aligned(), right);
+        let clock = self.clock();
+        let width = u16::try_from(clock.width()).unwrap_or(u16::MAX);
+        let [left, _, right] =
+            Layout::horizontal([Constraint::Fill(1), Constraint::Length(1), Constraint::Length(width)]).areas(title);
+        frame.render_widget(self.title(left.width), left);
+        frame.render_widget(clock, right);
         frame.render_widget(progress(self.part(), self.colour()), bar);
         self.flow(frame, sent, "sent", self.checks.sent, |second| second.sent, Color::Cyan);
         self.flow(frame, delivered, "delivered", self.checks.delivered, |second| second.delivered, Color::Blue);
@@ -82,16 +94,22 @@ impl<'run> View<'run> {
         frame.render_widget(self.verdict(), checks);
     }
 
-    fn title(&self) -> Line<'static> {
-        Line::from(vec![
-            "conclave load ".bold(),
-            format!(" {} clients, {} rooms, {}", thousands(count(self.connected)), self.plan.rooms(), self.plan.url)
-                .dim(),
-        ])
+    /// Without the node's address where there is no place for it.
+    fn title(&self, width: u16) -> Line<'static> {
+        let plan = self.plan;
+        let clients = match self.few_connected() {
+            Some(few) => few.red().bold(),
+            None => number_of(plan.clients, "client").dim(),
+        };
+        let rooms = format!(", {}", number_of(plan.rooms(), "room")).dim();
+        let short = Line::from(vec!["conclave load  ".bold(), clients, rooms]);
+        let mut whole = short.clone();
+        whole.push_span(format!(", {}", plan.url).dim());
+        if whole.width() > usize::from(width) { short } else { whole }
     }
 
     fn clock(&self) -> Line<'static> {
-        let total = self.plan.sending().as_secs();
+        let total = self.sending.as_secs();
         let elapsed = count(self.elapsed).min(total);
         let clock = |seconds: u64| format!("{}:{:02}", seconds / 60, seconds % 60);
         Line::from(vec![
@@ -102,7 +120,7 @@ impl<'run> View<'run> {
 
     /// How much of the sending is over.
     fn part(&self) -> f64 {
-        (as_f64(self.elapsed) / self.plan.sending().as_secs_f64()).clamp(0.0, 1.0)
+        (as_f64(self.elapsed) / self.sending.as_secs_f64()).clamp(0.0, 1.0)
     }
 
     fn colour(&self) -> Color {

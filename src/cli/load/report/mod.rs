@@ -18,7 +18,7 @@ use super::ledger::Checks;
 use super::plan::Plan;
 use super::tally::{Footprint, SecondTally, Tally};
 use super::usage::{Counters, Machine, Usage};
-use super::words::real;
+use super::words::{real, thousands};
 use crate::wire::Timestamp;
 
 /// Of the form of `report.json`.
@@ -40,8 +40,10 @@ pub(super) struct Report {
     rooms: usize,
     /// Where the load ran.
     machine: Machine,
-    /// Whether nothing was lost, repeated, misordered, undecryptable or invented.
+    /// Whether all of it was sent, and nothing was lost, repeated, misordered, undecryptable or invented.
     passed: bool,
+    /// After how many seconds sending was broken off by whoever ran it; the drain followed then.
+    interrupted_after_seconds: Option<u64>,
     /// What was found.
     checks: Checks,
     /// How much went through.
@@ -50,6 +52,8 @@ pub(super) struct Report {
     latency: Timing,
     /// From when a message was due until it was handed to the client: how late the load itself was. It is part of `latency`.
     delay: Timing,
+    /// How often a client lost its socket.
+    connections_lost: u64,
     /// What it cost.
     cost: Costs,
     /// Second by second, warm-up and drain included.
@@ -128,6 +132,8 @@ struct Second {
     sent: u64,
     /// Deliveries that were made.
     delivered: u64,
+    /// Clients that had a socket at its end.
+    connected: usize,
     /// Of the deliveries that were made, as far as they are timed; zero if none is.
     p50_us: u64,
     p90_us: u64,
@@ -148,7 +154,8 @@ pub(super) struct Circumstances {
     pub(super) started_at: Timestamp,
     pub(super) load: Footprint,
     pub(super) node: Option<Footprint>,
-    pub(super) node_counters: Counters,
+    /// None if they could not be read.
+    pub(super) node_counters: Option<Counters>,
 }
 
 /// Of a message's way, how much the load itself may be late before the report says so: then it measures itself.
@@ -160,7 +167,8 @@ impl Report {
         let Circumstances { plan, machine, started_at, load, node, node_counters } = circumstances;
         let seconds = tally.seconds();
         let checks = tally.checks();
-        let timed = Timed::of(seconds, &plan);
+        let interrupted = tally.interrupted(&plan);
+        let timed = Timed::of(seconds, &plan, tally.sending(&plan));
         let used = |second: &SecondTally| Some(second.load);
         let cost_of = |footprint: Footprint, used: &dyn Fn(&SecondTally) -> Option<Usage>| {
             timed.cost(footprint, plan.clients, seconds, used)
@@ -172,15 +180,17 @@ impl Report {
             started_at,
             rooms: plan.rooms(),
             machine,
-            passed: checks.are_clean() && checks.due > 0,
+            passed: checks.are_clean() && checks.due > 0 && interrupted.is_none(),
+            interrupted_after_seconds: interrupted.map(|after| after.as_secs()),
             checks,
             throughput: timed.throughput(),
             latency: Timing::of(tally.latency()),
             delay: Timing::of(tally.delay()),
+            connections_lost: tally.disconnected(),
             cost: costs,
             seconds: lines(seconds, load.connected, node.map(|node| node.connected)),
-            node_counters,
-            notes: notes(tally, &plan, node.is_some()),
+            notes: notes(tally, &plan, node.is_some(), node_counters.is_some()),
+            node_counters: node_counters.unwrap_or_default(),
             plan,
         }
     }
@@ -243,9 +253,9 @@ struct Timed {
 }
 
 impl Timed {
-    fn of(seconds: &[SecondTally], plan: &Plan) -> Self {
-        let index = |count: u32| usize::try_from(count).unwrap_or(usize::MAX).min(seconds.len());
-        let (from, to) = (index(plan.warm_up_seconds), index(plan.warm_up_seconds.saturating_add(plan.seconds)));
+    fn of(seconds: &[SecondTally], plan: &Plan, sending: Duration) -> Self {
+        let index = |span: Duration| usize::try_from(span.as_secs()).unwrap_or(usize::MAX).min(seconds.len());
+        let (from, to) = (index(plan.warm_up().min(sending)), index(sending));
         let within = seconds.get(from..to).unwrap_or_default();
         Self {
             from,
@@ -298,6 +308,7 @@ fn lines(seconds: &[SecondTally], load_at_start: Usage, node_at_start: Option<Us
         let line = Second {
             sent: second.sent,
             delivered: second.delivered,
+            connected: second.connected,
             p50_us: micros(latency.per_mille(500)),
             p90_us: micros(latency.per_mille(900)),
             p99_us: micros(latency.per_mille(990)),
@@ -314,31 +325,46 @@ fn lines(seconds: &[SecondTally], load_at_start: Usage, node_at_start: Option<Us
 }
 
 /// What whoever reads the figures should know.
-fn notes(tally: &Tally, plan: &Plan, knows_node: bool) -> Vec<String> {
-    let mut notes = Vec::new();
-    if tally.delay().per_mille(990) > DELAY_MAX {
-        notes.push(
-            "The load was late itself: one message in a hundred was handed to its client more than 50 ms after it was due. \
-             The percentiles show the load's limits more than the node's. Use more processes, or another machine."
-                .to_owned(),
-        );
+fn notes(tally: &Tally, plan: &Plan, knows_node: bool, knows_counters: bool) -> Vec<String> {
+    let planned = plan.sending().as_secs();
+    let notes = [
+        tally.interrupted(plan).map(|after| {
+            format!("Interrupted after {} s of {planned}: the figures are of what was until then.", after.as_secs())
+        }),
+        (tally.disconnected() > 0).then(|| lost_connections(tally, plan)),
+        (tally.delay().per_mille(990) > DELAY_MAX).then(|| LATE.to_owned()),
+        (tally.checks().refused > 0).then(|| REFUSED.to_owned()),
+        (tally.checks().due == 0).then(|| "Nothing was sent: a run without a message proves nothing.".to_owned()),
+        (!knows_node).then(|| NODE_UNKNOWN.to_owned()),
+        (!knows_counters).then(|| COUNTERS_UNKNOWN.to_owned()),
+    ];
+    notes.into_iter().flatten().collect()
+}
+
+fn lost_connections(tally: &Tally, plan: &Plan) -> String {
+    let lost = match tally.disconnected() {
+        1 => "A client lost its connection once.".to_owned(),
+        times => format!("Clients lost their connections {} times.", thousands(times)),
+    };
+    match plan.clients.saturating_sub(tally.connected()) {
+        0 => format!("{lost} At the end all were connected."),
+        without if without == plan.clients => {
+            format!("{lost} At the end none was connected: the node was gone, or refused them.")
+        }
+        without => format!("{lost} At the end {without} of {} were not connected.", plan.clients),
     }
-    if tally.checks().refused > 0 {
-        notes.push("Some messages were refused by the client: they count neither as sent nor as lost.".to_owned());
-    }
-    if tally.checks().due == 0 {
-        notes.push(format!("Nothing was sent in {} seconds: a run without a message proves nothing.", plan.seconds));
-    }
-    if !knows_node {
-        notes.push(
-            "What the node used is not known: it runs elsewhere, or --node-pid was not given and nobody was found who \
-             listens on its port."
-                .to_owned(),
-        );
-    }
-    notes
 }
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
+
+const LATE: &str = "The load was late itself: one message in a hundred was handed to its client more than 50 ms after it was due. \
+    The percentiles show the load's limits more than the node's. Use more processes, or another machine.";
+
+const REFUSED: &str = "Some messages were refused by the client: they count neither as sent nor as lost.";
+
+const NODE_UNKNOWN: &str = "What the node used is not known: it runs elsewhere, or --node-pid was not given and nobody was found \
+    who listens on its port.";
+
+const COUNTERS_UNKNOWN: &str = "What the node counted is not known: its metrics could not be read at the end.";

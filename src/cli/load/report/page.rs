@@ -4,13 +4,13 @@ use core::time::Duration;
 
 use super::plot::{Line, Scale, Shade, TimePlot, Width, escaped, histogram};
 use super::{Cost, Report, Second, Timing, table};
-use crate::cli::load::words::{bytes, duration, rate, real, thousands};
+use crate::cli::load::words::{bytes, duration, number_of, rate, real, thousands};
 
 /// The page's style.
 const STYLE: &str = include_str!("page.css");
 
 pub(super) fn of(report: &Report) -> String {
-    let title = format!("Conclave under load: {} clients", report.plan.clients);
+    let title = format!("Conclave under load: {}", number_of(report.plan.clients, "client"));
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -32,17 +32,21 @@ fn top(report: &Report) -> String {
     let notes = if notes.is_empty() { notes } else { format!("<div class=\"notes\">{notes}</div>\n") };
     format!(
         "<header><h1>Conclave under load</h1><p class=\"soft\">{program} · {machine}</p></header>\n\
-         <p class=\"what\">{clients} clients in {rooms} rooms sent {rate} messages a second for {seconds} s \
+         <p class=\"what\">{clients} in {rooms} sent {rate} messages a second for {seconds} s \
          to <code>{url}</code>. Every message was sealed by its sender for each receiver, and opened by each.</p>\n\
          <p class=\"verdict {class}\">{verdict}</p>\n{notes}",
         program = escaped(&report.program),
         machine = escaped(&machine(report)),
-        clients = thousands(count(plan.clients)),
-        rooms = thousands(count(report.rooms)),
+        clients = number_of(plan.clients, "client"),
+        rooms = number_of(report.rooms, "room"),
         rate = rate(plan.rate),
         seconds = plan.seconds,
         url = escaped(&plan.url),
-        class = if report.passed { "good" } else { "bad" },
+        class = match report.checks.are_clean() {
+            true if report.passed => "good",
+            true if report.interrupted_after_seconds.is_some() => "open",
+            _ => "bad",
+        },
         verdict = escaped(&table::verdict(report)),
     )
 }
@@ -134,9 +138,9 @@ fn microseconds(value: f64) -> String {
 
 /// Warm-up and drain, of which the figures do not speak.
 fn shades(report: &Report) -> Vec<Shade> {
-    let index = |seconds: u32| usize::try_from(seconds).unwrap_or(usize::MAX);
-    let warm = index(report.plan.warm_up_seconds);
-    let sent = index(report.plan.warm_up_seconds.saturating_add(report.plan.seconds));
+    let index = |seconds: u64| usize::try_from(seconds).unwrap_or(usize::MAX);
+    let sent = index(report.interrupted_after_seconds.unwrap_or_else(|| report.plan.sending().as_secs()));
+    let warm = index(report.plan.warm_up().as_secs()).min(sent);
     vec![
         Shade { name: "warm-up", seconds: 0..warm },
         Shade { name: "drain", seconds: sent..report.seconds.len().max(sent) },
@@ -268,10 +272,6 @@ fn foot(report: &Report) -> String {
 
 fn micros(us: u64) -> String {
     duration(Duration::from_micros(us))
-}
-
-fn count(count: usize) -> u64 {
-    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// What is written of each, one after the other.

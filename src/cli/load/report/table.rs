@@ -4,7 +4,7 @@ use core::fmt::Write as _;
 use core::time::Duration;
 
 use super::{Cost, Report, Timing};
-use crate::cli::load::words::{bytes, duration, rate, thousands};
+use crate::cli::load::words::{bytes, duration, number_of, rate, thousands, wrapped};
 
 pub(super) fn of(report: &Report) -> String {
     let Report { plan, rooms, checks, throughput, .. } = report;
@@ -12,18 +12,20 @@ pub(super) fn of(report: &Report) -> String {
     // Writing to a `String` does not fail.
     let _ = writeln!(
         text,
-        "\n  {} clients in {} rooms, {} messages a second for {} s, {} at {}\n",
-        thousands(count(plan.clients)),
-        thousands(count(*rooms)),
+        "\n  {}\n  {} in {}, {} messages a second for {} s\n  at {}\n",
+        report.program,
+        number_of(plan.clients, "client"),
+        number_of(*rooms, "room"),
         rate(plan.rate),
         plan.seconds,
-        report.program,
         plan.url,
     );
     let _ =
         writeln!(text, "  sent       {:>12}   {} a second", thousands(checks.sent), rate(throughput.sent_per_second));
     let each = rate(throughput.delivered_per_second);
     let _ = writeln!(text, "  delivered  {:>12}   {each} a second\n", thousands(checks.delivered));
+    let names = report.latency.percentiles().map(|(name, _)| format!("{name:>10}"));
+    let _ = writeln!(text, "  {:<12}{}", "", names.concat());
     text.push_str(&timing("latency", &report.latency));
     text.push_str(&timing("of it late", &report.delay));
     text.push_str("\n             of a processor   a delivery       memory     at most   a connection\n");
@@ -36,16 +38,15 @@ pub(super) fn of(report: &Report) -> String {
         let _ = writeln!(text, "  {} {name:<14} {:>11}", if found == 0 { "✓" } else { "✗" }, thousands(found));
     }
     for note in &report.notes {
-        let _ = writeln!(text, "\n  Note: {note}");
+        let _ = writeln!(text, "\n  {}", wrapped(&format!("Note: {note}"), LETTERS, "  "));
     }
-    let _ = writeln!(text, "\n  {}\n", verdict(report));
+    let _ = writeln!(text, "\n  {}\n", wrapped(&verdict(report), LETTERS, "  "));
     text
 }
 
 fn timing(name: &str, timing: &Timing) -> String {
-    let percentiles =
-        timing.percentiles().map(|(name, us)| format!("{name} {:<9}", duration(Duration::from_micros(us))));
-    format!("  {name:<12} {}\n", percentiles.join("  ").trim_end())
+    let percentiles = timing.percentiles().map(|(_, us)| format!("{:>10}", duration(Duration::from_micros(us))));
+    format!("  {name:<12}{}\n", percentiles.concat())
 }
 
 fn cost(name: &str, cost: &Cost) -> String {
@@ -62,17 +63,20 @@ fn cost(name: &str, cost: &Cost) -> String {
 /// One sentence that says how it went.
 pub(super) fn verdict(report: &Report) -> String {
     let checks = report.checks;
-    if report.passed {
-        return format!("PASSED: each of {} deliveries came once, in order, and opened.", thousands(checks.due));
+    let due = thousands(checks.due);
+    if !checks.are_clean() {
+        let faults = checks.faults().into_iter().filter(|(_, found)| *found > 0);
+        let faults: Vec<String> = faults.map(|(name, found)| format!("{} {name}", thousands(found))).collect();
+        return format!("FAILED: of {due} deliveries: {}.", faults.join(", "));
     }
-    if checks.due == 0 {
-        return "FAILED: nothing was sent.".to_owned();
+    match report.interrupted_after_seconds {
+        Some(after) => {
+            format!("INTERRUPTED after {after} s: until then each of {due} deliveries came once, in order, and opened.")
+        }
+        None if checks.due == 0 => "FAILED: nothing was sent.".to_owned(),
+        None => format!("PASSED: each of {due} deliveries came once, in order, and opened."),
     }
-    let faults = checks.faults().into_iter().filter(|(_, found)| *found > 0);
-    let faults: Vec<String> = faults.map(|(name, found)| format!("{} {name}", thousands(found))).collect();
-    format!("FAILED: of {} deliveries: {}.", thousands(checks.due), faults.join(", "))
 }
 
-fn count(count: usize) -> u64 {
-    u64::try_from(count).unwrap_or(u64::MAX)
-}
+/// Of a line of prose: a terminal has 80, and the table is indented.
+const LETTERS: usize = 76;

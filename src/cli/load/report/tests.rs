@@ -1,5 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use core::ops::Range;
 use core::time::Duration;
 
 use super::{Circumstances, Report};
@@ -52,6 +53,7 @@ fn tick(second: usize, checks: Checks) -> Tick {
         checks,
         usage: used(number),
         connected: 5,
+        disconnected: 0,
     }
 }
 
@@ -59,17 +61,26 @@ fn clean() -> Checks {
     Checks { sent: 40, due: 160, delivered: 160, ..Checks::default() }
 }
 
-fn report(last: Checks, node: Option<Footprint>) -> Report {
-    let mut tally = Tally::new(2);
-    for second in 0..5 {
+/// Seconds of both processes.
+fn go_on(tally: &mut Tally, seconds: Range<usize>, last: Checks) {
+    for second in seconds {
         tally.add(0, &tick(second, clean()));
         tally.add(1, &tick(second, last));
-        tally.add_node(second, node.map(|_| used(u64::try_from(second).unwrap() + 1)));
+        tally.add_node(second, Some(used(u64::try_from(second).unwrap() + 1)));
     }
+}
+
+fn report(last: Checks, node: Option<Footprint>) -> Report {
+    let mut tally = Tally::new(2);
+    go_on(&mut tally, 0..5, last);
     // One process has said more than the other: that second is not whole.
     tally.add(0, &tick(5, clean()));
+    report_of(&tally, node)
+}
+
+fn report_of(tally: &Tally, node: Option<Footprint>) -> Report {
     Report::of(
-        &tally,
+        tally,
         Circumstances {
             plan: plan(),
             machine: Machine {
@@ -80,7 +91,7 @@ fn report(last: Checks, node: Option<Footprint>) -> Report {
             started_at: Timestamp::from_millis(1_800_000_000_000),
             load: footprint().plus(footprint()),
             node,
-            node_counters: Counters::from([("conclave_envelopes_stored_total".to_owned(), 160.0)]),
+            node_counters: Some(Counters::from([("conclave_envelopes_stored_total".to_owned(), 160.0)])),
         },
     )
 }
@@ -128,11 +139,45 @@ fn a_run_in_which_nothing_was_sent_fails() {
             started_at: Timestamp::from_millis(0),
             load: Footprint::default(),
             node: None,
-            node_counters: Counters::new(),
+            node_counters: None,
         },
     );
     assert!(!empty.passed);
     assert!(empty.page().contains("FAILED: nothing was sent."));
+}
+
+#[test]
+fn an_interrupted_run_is_reported_as_far_as_it_came() {
+    let mut tally = Tally::new(2);
+    go_on(&mut tally, 0..2, clean());
+    tally.interrupt();
+    go_on(&mut tally, 2..4, clean());
+    let report = report_of(&tally, None);
+    assert_eq!((report.passed, report.interrupted_after_seconds), (false, Some(2)));
+    // Of the two seconds that were sent in, the first was the warm-up.
+    assert!((report.throughput.delivered_per_second - 80.0).abs() < 1e-9);
+    assert!(report.table().contains("INTERRUPTED after 2 s: until then each of 320 deliveries came once"));
+    assert!(report.page().contains("class=\"verdict open\""));
+
+    let mut faulty = Tally::new(2);
+    faulty.interrupt();
+    go_on(&mut faulty, 0..2, Checks { repeated: 1, ..clean() });
+    assert!(report_of(&faulty, None).table().contains("FAILED: of 320 deliveries: 1 repeated."));
+}
+
+#[test]
+fn lost_connections_are_noted() {
+    let noted = |without: usize| {
+        let mut tally = Tally::new(2);
+        go_on(&mut tally, 0..4, clean());
+        let last = tick(4, clean());
+        tally.add(0, &Tick { connected: 5 - without, disconnected: 3, ..last.clone() });
+        tally.add(1, &Tick { connected: if without == 5 { 0 } else { 5 }, ..last });
+        report_of(&tally, None).notes.first().unwrap().clone()
+    };
+    assert_eq!(noted(0), "Clients lost their connections 3 times. At the end all were connected.");
+    assert_eq!(noted(2), "Clients lost their connections 3 times. At the end 2 of 10 were not connected.");
+    assert!(noted(5).ends_with("At the end none was connected: the node was gone, or refused them."), "{}", noted(5));
 }
 
 #[test]

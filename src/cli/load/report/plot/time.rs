@@ -10,6 +10,9 @@ use crate::cli::load::plan::as_f64;
 /// Columns that answer to the pointer, at most: what a page bears.
 const COLUMNS_MAX: usize = 240;
 
+/// How wide a letter is, about: a name that is wider than its stretch is left out.
+const LETTER: f64 = 6.5;
+
 /// A plot of something over time.
 #[derive(Debug)]
 pub(in super::super) struct TimePlot<'run> {
@@ -120,15 +123,17 @@ impl Shade {
         if to <= from {
             return String::new();
         }
-        format!(
-            "<rect class=\"shade\" x=\"{from:.1}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{:.1}\"/>\
-             <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\">{}</text>\n",
+        let mut svg = format!(
+            "<rect class=\"shade\" x=\"{from:.1}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{:.1}\"/>\n",
             to - from,
             BOTTOM - TOP,
-            from + 5.0,
-            TOP + 13.0,
-            escaped(self.name),
-        )
+        );
+        if to - from > LETTER * as_f64(self.name.len()) + 10.0 {
+            let (x, y, name) = (from + 5.0, TOP + 13.0, escaped(self.name));
+            // Writing to a `String` does not fail.
+            let _ = writeln!(svg, "<text class=\"tick\" x=\"{x:.1}\" y=\"{y:.1}\">{name}</text>");
+        }
+        svg
     }
 }
 
