@@ -30,7 +30,7 @@ fn to_try(url: &str) -> String {
         "Talk, as two people with a terminal each (in the second one, grace in place of ada):\n  \
          export CONCLAVE_PROFILE=~/conclave-ada\n  \
          conclave login --url {url} --name ada\n  \
-         conclave room create garden      in the second: what `conclave room invite garden` prints in the first\n  \
+         conclave room create garden        grace types what `conclave room invite garden` prints\n  \
          conclave chat garden\n\n\
          Or call it, each line with what the one before answered:\n  \
          curl -s --json '{{\"provider\":\"development\"}}' {url}/api/auth/flows\n  \

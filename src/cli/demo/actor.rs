@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::cli::close;
 use crate::client::{Client, Conversation, Event, Events, Http, Linking, Message, SignIn, Store};
-use crate::ids::{AccountId, MessageId};
+use crate::ids::{AccountId, DeviceAddress, MessageId};
 use crate::protocol::keystore::Passphrase;
 use crate::wire::Log;
 
@@ -24,6 +24,8 @@ pub(super) struct Actor {
     pub(super) read: Vec<(AccountId, String)>,
     /// Who has said that a message came to them. A receipt may be told before an answer or after it.
     receipts: BTreeSet<AccountId>,
+    /// Devices that are believed no more: what they have sent at the last moment does not open, and is not to.
+    pub(super) revoked: BTreeSet<DeviceAddress>,
 }
 
 /// Somebody whose device is off.
@@ -46,8 +48,8 @@ impl Actor {
     pub(super) async fn new(stage: &Stage, name: &'static str, subject: &str) -> Result<Self, Box<dyn Error>> {
         let store = stage.people.join(format!("{name}.store"));
         let signed_in = SignIn::new(stage.http.clone(), &stage.url).development(subject).await?;
-        let (client, events) = Client::set_up(Store::create(&store, passphrase()?).await?, signed_in).await?;
-        Ok(Self { name, client, events, store, http: stage.http.clone(), read: Vec::new(), receipts: BTreeSet::new() })
+        let device = Client::set_up(Store::create(&store, passphrase()?).await?, signed_in).await?;
+        Ok(Self::begin(name, device, store, stage.http.clone()))
     }
 
     /// A second device of somebody, which the first one takes in.
@@ -61,8 +63,13 @@ impl Actor {
         let signed_in = SignIn::new(stage.http.clone(), &stage.url).development(subject).await?;
         let linking = Linking::begin(Store::create(&store, passphrase()?).await?, signed_in).await?;
         first.client.link_device(&linking.code()).await?;
-        let (client, events) = linking.wait().await?;
-        Ok(Self { name, client, events, store, http: stage.http.clone(), read: Vec::new(), receipts: BTreeSet::new() })
+        let device = linking.wait().await?;
+        Ok(Self::begin(name, device, store, stage.http.clone()))
+    }
+
+    fn begin(name: &'static str, (client, events): (Client, Events), store: PathBuf, http: Http) -> Self {
+        let (read, receipts, revoked) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        Self { name, client, events, store, http, read, receipts, revoked }
     }
 
     pub(super) fn id(&self) -> AccountId {
@@ -140,7 +147,7 @@ impl Actor {
             match &event {
                 Event::Message(message) => self.read.push(text(message)),
                 Event::Receipt { by, .. } => drop(self.receipts.insert(*by)),
-                Event::Undecryptable { reason, .. } => {
+                Event::Undecryptable { sender, reason, .. } if !self.revoked.contains(sender) => {
                     return Err(format!("a message to {} does not open: {reason}", self.name).into());
                 }
                 Event::NotSent { reason, .. } => return Err(format!("{} may not send: {reason}", self.name).into()),
@@ -165,8 +172,8 @@ impl Offline {
     /// Switches the device on again.
     pub(super) async fn on(self) -> Result<Actor, Box<dyn Error>> {
         let Self { name, store, http, read } = self;
-        let (client, events) = Client::open(Store::open(&store, passphrase()?).await?, http.clone()).await?;
-        Ok(Actor { name, client, events, store, http, read, receipts: BTreeSet::new() })
+        let device = Client::open(Store::open(&store, passphrase()?).await?, http.clone()).await?;
+        Ok(Actor { read, ..Actor::begin(name, device, store, http) })
     }
 }
 

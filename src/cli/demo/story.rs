@@ -186,7 +186,10 @@ impl Story {
         ada.has_read(count + 1).await?;
         phone.has_read(ours + 1).await?;
         scene.people("the phone is stolen; ada revokes it");
-        ada.client.revoke_device(phone.client.device().device_id).await?;
+        let stolen = phone.client.device();
+        ada.revoked.insert(stolen);
+        grace.revoked.insert(stolen);
+        ada.client.revoke_device(stolen.device_id).await?;
         phone.until("that it is signed out", |event| matches!(event, Event::SignedOut { .. })).await?;
         self.rows(&mut scene).await?;
         grace.write(to, TO_ONE).await?;
