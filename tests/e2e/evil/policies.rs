@@ -245,9 +245,9 @@ async fn a_room_that_is_made_is_none_that_others_are_in_already() {
 async fn a_list_without_end_comes_to_an_end() {
     let mut scene = Scene::new().await;
     let room = scene.room().await;
-    let path = format!("GET /api/rooms/{room}/members?after=");
+    let path = format!("GET /api/rooms/{room}/members");
     scene.evil.answers(move |asks, answer| {
-        if asks.starts_with(&path) || !asks.contains('?') && path.starts_with(asks) {
+        if asks.starts_with(&path) {
             answer.change(|members: &mut Members| {
                 members.members.clear();
                 members.next = Some(AccountId::from_bytes([1; 16]));

@@ -29,7 +29,7 @@ impl Frame {
         from.read_exact(&mut bytes[2..]).await.ok()?;
         let length = match length_bytes {
             0 => usize::from(bytes[1] & !MASKED),
-            _ => bytes[2..2 + length_bytes].iter().fold(0, |length, byte| length << 8 | usize::from(*byte)),
+            _ => bytes[2..2 + length_bytes].iter().fold(0, |length, byte| (length << 8) | usize::from(*byte)),
         };
         let head = bytes.len();
         bytes.resize(head + length, 0);
@@ -51,7 +51,7 @@ pub(super) fn of(message: &Message) -> Vec<u8> {
     let head = match (u8::try_from(length), u16::try_from(length)) {
         (Ok(short @ ..126), _) => vec![BINARY, short],
         (_, Ok(length)) => [&[BINARY, 126], length.to_be_bytes().as_slice()].concat(),
-        _ => [&[BINARY, 127], (length as u64).to_be_bytes().as_slice()].concat(),
+        _ => [&[BINARY, 127], u64::try_from(length).unwrap().to_be_bytes().as_slice()].concat(),
     };
     [head, payload].concat()
 }
