@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::login::{KIT_WORDS, Login};
+use super::out;
 use super::profile::{ProfileArgs, files};
 use crate::client::{Client, Events, RecoveryKit};
 
@@ -56,7 +57,7 @@ pub(super) async fn create(create: &Create, client: Client, _events: Events) -> 
     match &create.file {
         Some(path) => {
             files::write_new(path, &text).map_err(|error| format!("{}: {error}", path.display()))?;
-            println!("The recovery kit is in {}.\n\n{KIT_WORDS}", path.display());
+            out::line(format_args!("The recovery kit is in {}.\n\n{KIT_WORDS}", path.display()))?;
         }
         None => writeln!(io::stdout(), "{}\n{KIT_WORDS}", text.as_str())?,
     }
@@ -65,6 +66,5 @@ pub(super) async fn create(create: &Create, client: Client, _events: Events) -> 
 
 /// The kit in a file.
 pub(super) fn read_kit(path: &Path) -> Result<RecoveryKit, Box<dyn Error>> {
-    let text = files::read(path)?.ok_or_else(|| format!("{}: there is no such file", path.display()))?;
-    Ok(RecoveryKit::parse(&text)?)
+    Ok(RecoveryKit::parse(&files::read_named(path)?)?)
 }

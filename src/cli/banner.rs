@@ -24,10 +24,15 @@ pub(super) fn banner(node: &Node) -> String {
     if providers.contains(&"development") { format!("{facts}\n{}", to_try(url)) } else { facts }
 }
 
-/// The two calls of a sign-in, and one with its token.
+/// What to type in another terminal; and for those who write programs the two calls of a sign-in, and one with its token.
 fn to_try(url: &str) -> String {
     format!(
-        "Try it, each line with what the one before answered:\n  \
+        "Talk, as two people with a terminal each (in the second one, grace in place of ada):\n  \
+         export CONCLAVE_PROFILE=~/conclave-ada\n  \
+         conclave login --url {url} --name ada\n  \
+         conclave room create garden      in the second: what `conclave room invite garden` prints in the first\n  \
+         conclave chat garden\n\n\
+         Or call it, each line with what the one before answered:\n  \
          curl -s --json '{{\"provider\":\"development\"}}' {url}/api/auth/flows\n  \
          curl -s -d name=ada -w '%{{redirect_url}}\\n' 'AUTHORIZATION_URL'\n  \
          curl -s --json '{{\"code\":\"CODE\",\"state\":\"STATE\"}}' {url}/api/auth/flows/complete\n  \

@@ -3,15 +3,14 @@
 use std::error::Error;
 use std::io::{self, Write};
 
-use super::ConfigFile;
+use super::{ConfigFile, out};
 
 pub(super) fn check(file: &ConfigFile) -> Result<(), Box<dyn Error>> {
     file.settings()?;
-    println!("The settings are good.");
+    out::line("The settings are good.")?;
     Ok(())
 }
 
 pub(super) fn print(file: &ConfigFile) -> Result<(), Box<dyn Error>> {
-    // Not `println`, which panics when the reader has gone.
     Ok(io::stdout().write_all(file.settings()?.to_toml().as_bytes())?)
 }

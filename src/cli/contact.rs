@@ -5,6 +5,7 @@ use std::error::Error;
 use clap::{Args, Subcommand};
 
 use super::names::{Named, Names};
+use super::out;
 use super::profile::ProfileArgs;
 use crate::client::{Client, Events};
 
@@ -65,12 +66,12 @@ async fn carry_out(what: &What, client: &Client) -> Result<(), Box<dyn Error>> {
         What::Add { name, account } => {
             let account = names.account(account)?;
             names.give(client, name, Named::Account(account)).await?;
-            println!("{account} is {name} from now on.");
+            out::line(format_args!("{account} is {name} from now on."))?;
         }
         What::List => {
             for (name, account) in names.accounts() {
                 let is_own = if account == client.account_id() { "  (you)" } else { "" };
-                println!("{account}  {name}{is_own}");
+                out::line(format_args!("{account}  {name}{is_own}"))?;
             }
         }
         What::Remove { name } => {
@@ -83,7 +84,7 @@ async fn carry_out(what: &What, client: &Client) -> Result<(), Box<dyn Error>> {
             let known = client.known_account(account).await?.and_then(|known| known.changed_to);
             let root_key = known.ok_or("their identity has not changed")?;
             client.accept_identity(account, root_key).await?;
-            println!("The new identity of {} is taken.", names.show(account));
+            out::line(format_args!("The new identity of {} is taken.", names.show(account)))?;
         }
     }
     Ok(())
@@ -92,13 +93,13 @@ async fn carry_out(what: &What, client: &Client) -> Result<(), Box<dyn Error>> {
 async fn safety(client: &Client, names: &Names, user: &str) -> Result<(), Box<dyn Error>> {
     let account = names.account(user)?;
     let number = client.safety_number(account).await?.ok_or("they have no device yet")?;
-    println!("The safety number with {}:\n\n{}\n", names.show(account), in_rows(&number.to_string()));
+    out::line(format_args!("The safety number with {}:\n\n{}\n", names.show(account), in_rows(&number.to_string())))?;
     if let Some(changed) = client.changed_safety_number(account).await? {
-        println!("The node shows another identity of theirs, which would have this one:\n");
-        println!("{}\n", in_rows(&changed.to_string()));
-        println!("Compare it with them. If it is theirs: conclave contact accept {user}");
+        out::line("The node shows another identity of theirs, which would have this one:\n")?;
+        out::line(format_args!("{}\n", in_rows(&changed.to_string())))?;
+        out::line(format_args!("Compare it with them. If it is theirs: conclave contact accept {user}"))?;
     } else {
-        println!("They see it by `conclave contact safety` too. If it is the same, nobody stands between you.");
+        out::line("They see it by `conclave contact safety` too. If it is the same, nobody stands between you.")?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::error::Error;
 use clap::{Args, Subcommand};
 
 use super::login::Login;
+use super::out;
 use super::profile::ProfileArgs;
 use super::status::CliError;
 use super::text::day;
@@ -66,14 +67,14 @@ async fn list(client: &Client) -> Result<(), Box<dyn Error>> {
     for device in client.devices(own.account_id).await? {
         let (id, since) = (device.address().device_id, day(device.certificate().created_at));
         let is_this = if device.address() == own { "  (this one)" } else { "" };
-        println!("{id}  since {since}{is_this}");
+        out::line(format_args!("{id}  since {since}{is_this}"))?;
     }
     Ok(())
 }
 
 async fn approve(client: &Client, code: &str) -> Result<(), Box<dyn Error>> {
     let device = client.link_device(code).await?;
-    println!("{device} is a device of this account from now on.");
+    out::line(format_args!("{device} is a device of this account from now on."))?;
     Ok(())
 }
 
@@ -81,6 +82,6 @@ async fn revoke(client: &Client, device: &str) -> Result<(), Box<dyn Error>> {
     let device =
         device.parse().map_err(|_| CliError::Usage("that is no device's id: see `conclave devices`".into()))?;
     client.revoke_device(device).await?;
-    println!("{device} is no device of this account any more.");
+    out::line(format_args!("{device} is no device of this account any more."))?;
     Ok(())
 }

@@ -8,6 +8,7 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::names::{self, Named, Names};
+use super::out;
 use super::profile::{Profile, ProfileArgs, files};
 use super::status::CliError;
 use super::text::{clean, time_of_day};
@@ -65,34 +66,37 @@ A second device of an account is linked to the first by `--link`, or set up with
 pub(super) async fn run(login: &Login, passphrase: &Zeroizing<String>) -> Result<(), Box<dyn Error>> {
     let profile = login.profile.profile()?;
     if let Some(path) = &login.authority {
-        let pem = files::read(path)?.ok_or_else(|| format!("{}: there is no such file", path.display()))?;
+        let pem = files::read_named(path)?;
         profile.trust(&pem)?;
     }
     let url = match &login.url {
         Some(url) => url.clone(),
         None => profile.node_url()?.ok_or_else(|| CliError::Usage("which node? --url URL".to_owned()))?,
     };
+    if !url.starts_with("https://") && !url.starts_with("http://") {
+        return Err(CliError::Usage("the node's URL begins with https://, or http://".to_owned()).into());
+    }
     let kit = login.recover.as_deref().map(|path| super::backup::read_kit(path)).transpose()?;
     let http = profile.http()?;
     let signed_in = login.sign_in(http.clone(), &url).await?;
     profile.set_node_url(&url)?;
     match known_device(&profile, passphrase, http, &signed_in).await? {
         Device::Known(client) => {
-            println!("Signed in again as {}.", client.account_id());
+            out::line(format_args!("Signed in again as {}.", client.account_id()))?;
             Ok(client.close().await?)
         }
         Device::New(store) => {
             let (client, _events) = match &kit {
-                Some(kit) => Client::recover(store, signed_in, kit).await?,
+                Some(kit) => Client::recover(store, signed_in, kit).await.map_err(explained)?,
                 None if login.link => link(store, signed_in).await?,
                 None => Client::set_up(store, signed_in).await.map_err(explained)?,
             };
-            println!("Signed in as {}.", client.account_id());
+            out::line(format_args!("Signed in as {}.", client.account_id()))?;
             if let Some(name) = login.name.as_deref().and_then(|name| names::parse(name).ok()) {
                 let own = Named::Account(client.account_id());
                 Names::load(&client).await?.give(&client, &name, own).await?;
             }
-            println!("This is the id that others write to; `conclave whoami` shows it again.");
+            out::line("This is the id that others write to; `conclave whoami` shows it again.")?;
             if kit.is_none() && !login.link {
                 login.hand_over(&client.recovery_kit().await?)?;
             }
@@ -177,7 +181,7 @@ impl Login {
         let text = kit.to_text();
         if let Some(path) = &self.kit {
             files::write_new(path, &text).map_err(|error| format!("{}: {error}", path.display()))?;
-            println!("The recovery kit is in {}.\n\n{KIT_WORDS}", path.display());
+            out::line(format_args!("The recovery kit is in {}.\n\n{KIT_WORDS}", path.display()))?;
             return Ok(());
         }
         let mut out = io::stdout();
@@ -218,6 +222,7 @@ fn explained(error: ClientError) -> Box<dyn Error> {
             "the account has a device already: link this one to it by --link, or use the recovery kit by --recover FILE"
                 .into()
         }
+        ClientError::OtherAccount => "the kit is of another account than the one that has signed in".into(),
         ClientError::SignIn(SignInError::Refused) => "the sign-in was refused".into(),
         error => error.into(),
     }
@@ -236,7 +241,7 @@ off the account for good, revoke it from another one: `conclave devices revoke D
 
 pub(super) async fn log_out(client: Client, _events: Events) -> Result<(), Box<dyn Error>> {
     client.sign_out().await?;
-    println!("Signed out. Keys and messages are still in the profile.");
+    out::line("Signed out. Keys and messages are still in the profile.")?;
     Ok(client.close().await?)
 }
 

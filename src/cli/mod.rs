@@ -11,10 +11,13 @@ mod config;
 mod contact;
 mod demo;
 mod devices;
+mod explain;
 mod listen;
 mod load;
 mod login;
+mod memory;
 mod names;
+mod out;
 mod profile;
 mod room;
 mod send;
@@ -79,6 +82,9 @@ enum Command {
     /// Talks in a room, on the whole terminal.
     #[command(after_help = chat::HELP, after_long_help = long(chat::HELP))]
     Chat(chat::ChatArgs),
+    /// Keeps what you want to remember: sealed, on the node, for all your devices.
+    #[command(after_help = memory::HELP, after_long_help = long(memory::HELP))]
+    Memory(memory::MemoryArgs),
     /// The recovery kit, which brings the account back.
     #[command(subcommand, after_help = backup::HELP, after_long_help = long(backup::HELP))]
     Backup(backup::Backup),
@@ -127,9 +133,9 @@ impl Cli {
         match self.command.run() {
             Ok(status) => status,
             // Whoever read has had enough.
-            Err(error) if listen::is_broken_pipe(&*error) => ExitCode::SUCCESS,
+            Err(error) if out::is_broken_pipe(&*error) => ExitCode::SUCCESS,
             Err(error) => {
-                eprintln!("conclave: {error}");
+                eprintln!("conclave: {}", explain::explain(&*error));
                 ExitCode::from(status::status(&*error))
             }
         }
@@ -166,6 +172,12 @@ impl Command {
             }
             Self::Chat(command) => {
                 with_device(&command.profile, async |client, events| chat::run(&command, client, events).await)
+            }
+            Self::Memory(command) => {
+                let content = command.content()?;
+                with_device(&command.profile, async |client, events| {
+                    memory::run(&command, content, client, events).await
+                })
             }
             Self::Backup(backup::Backup::Create(command)) => {
                 with_device(&command.profile, async |client, events| backup::create(&command, client, events).await)

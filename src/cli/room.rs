@@ -7,6 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::names::{self, Named, Names};
+use super::out;
 use super::profile::ProfileArgs;
 use super::status::CliError;
 use crate::client::{Client, Events, RoomInfo};
@@ -130,7 +131,7 @@ async fn carry_out(what: &What, client: &Client, events: &mut Events) -> Result<
             let invitation =
                 client.invite(room, CreateInvitation { for_account, seconds, ..Default::default() }).await?;
             let name = names.of_room(room).map(|name| format!(" --name {name}")).unwrap_or_default();
-            println!("conclave room join {}{name}", invitation.token.expose());
+            out::line(format_args!("conclave room join {}{name}", invitation.token.expose()))?;
             let whom = for_account.map_or("whoever has it".to_owned(), |account| names.show(account));
             eprintln!("It lets {whom} in, once, for {hours} hours. Send it by a way that you trust.");
         }
@@ -161,9 +162,9 @@ async fn list(client: &Client, events: &mut Events, names: &Names, json: bool) -
                 "room": room_id, "name": name, "policy": policy, "members": members, "closed": is_closed,
                 "policy_shown": shown,
             });
-            println!("{line}");
+            out::line(line)?;
         } else {
-            println!("{}", line(names, &room));
+            out::line(line(names, &room))?;
         }
     }
     Ok(())
@@ -172,7 +173,7 @@ async fn list(client: &Client, events: &mut Events, names: &Names, json: bool) -
 async fn show(client: &Client, names: &Names, room: RoomId) -> Result<(), Box<dyn Error>> {
     let rooms = client.rooms().await?;
     if let Some(room) = rooms.iter().find(|info| info.room_id == room) {
-        println!("{}", line(names, room));
+        out::line(line(names, room))?;
     }
     Ok(())
 }
@@ -180,7 +181,12 @@ async fn show(client: &Client, names: &Names, room: RoomId) -> Result<(), Box<dy
 async fn members(client: &Client, names: &Names, room: RoomId) -> Result<(), Box<dyn Error>> {
     show(client, names, room).await?;
     for member in client.members(room).await? {
-        println!("  {}  {:9}  {}", member.account_id, member.role.as_str(), names.show(member.account_id));
+        out::line(format_args!(
+            "  {}  {:9}  {}",
+            member.account_id,
+            member.role.as_str(),
+            names.show(member.account_id)
+        ))?;
     }
     Ok(())
 }

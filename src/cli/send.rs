@@ -2,12 +2,12 @@
 
 use core::time::Duration;
 use std::error::Error;
-use std::io;
 
 use clap::Args;
 use tokio::time::{Instant, interval, timeout_at};
 
 use super::names::Names;
+use super::out;
 use super::profile::{ProfileArgs, files};
 use super::status::CliError;
 use crate::client::{Client, ClientError, Content, Conversation, Event, Events};
@@ -46,7 +46,7 @@ impl Send {
     /// The message, read before anything else is begun.
     pub(super) fn content(&self) -> Result<Content, Box<dyn Error>> {
         let text = match self.text.as_deref() {
-            None | Some("-") => files::read_text(io::stdin())?.trim_end_matches(['\r', '\n']).to_owned(),
+            None | Some("-") => files::read_input()?.trim_end_matches(['\r', '\n']).to_owned(),
             Some(text) => text.to_owned(),
         };
         if self.json {
@@ -65,7 +65,7 @@ pub(super) async fn run(
 ) -> Result<(), Box<dyn Error>> {
     let sent = deliver(command, content, &client, &mut events).await;
     client.close().await?;
-    println!("{}", sent?);
+    out::line(sent?)?;
     Ok(())
 }
 
@@ -126,6 +126,9 @@ pub(super) async fn is_sent(
             let messages = client.history(conversation, None, LOOKED_AT).await?;
             if messages.iter().any(|message| message.id == id && message.is_sent) {
                 return Ok(());
+            }
+            if !client.has_session().await? {
+                return Err(ClientError::SignedOut.into());
             }
         }
     };

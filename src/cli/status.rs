@@ -2,7 +2,9 @@
 
 use std::error::Error;
 
+use crate::client::vault::VaultError;
 use crate::client::{ApiError, ClientError, SignInError, StoreError};
+use crate::ids::CollectionName;
 use crate::protocol::machine::MachineError;
 
 /// What stands under `--help` of the commands that talk.
@@ -12,7 +14,8 @@ pub(super) const STATUSES: &str = "Exit statuses:
   2  the command line is wrong
   3  no device is set up in the profile, or its session has ended: `conclave login`
   4  the node is not reached; what was to be sent is kept, and goes with the next command
-  5  somebody's identity or a room's policy has changed: look before you go on";
+  5  somebody's identity, a room's policy or the vault is not as it was: look before you go on
+  6  no such memory, or another version of it than was said: nothing has changed";
 
 /// Ends a command with a status of its own.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +29,29 @@ pub(super) enum CliError {
     /// A message that the node has not confirmed.
     #[error("the node is not reached: the message is kept, and goes with the next command")]
     Waiting,
+    /// Nothing is kept under a name.
+    #[error("nothing is kept under {name}: see `conclave memory list`")]
+    Absent {
+        /// The name.
+        name: String,
+    },
+    /// Somebody has written an item of the vault in between.
+    #[error("{}: somebody has written it since. Nothing was changed; read it, and decide", there(*present))]
+    Overtaken {
+        /// Its version; 0 if there is none.
+        present: u64,
+    },
+    /// The node does not show the vault as this account's devices have left it.
+    #[error(
+        "THE NODE LIES ABOUT {collection}, or has lost some of it: {reason}. Nothing of it was taken. If you know that it was \
+         restored from a backup: conclave memory accept --collection {collection}"
+    )]
+    Lie {
+        /// Of what.
+        collection: CollectionName,
+        /// What is wrong.
+        reason: String,
+    },
     /// A wrong value on the command line that only the profile can tell.
     #[error("{0}")]
     Usage(String),
@@ -37,10 +63,15 @@ pub(super) fn status(error: &(dyn Error + 'static)) -> u8 {
         return match error {
             CliError::NoDevice { .. } => SIGN_IN,
             CliError::Waiting => UNREACHABLE,
+            CliError::Absent { .. } | CliError::Overtaken { .. } => OTHER_VERSION,
+            CliError::Lie { .. } => CHANGED,
             CliError::Usage(_) => USAGE,
         };
     }
     if let Some(error) = error.downcast_ref::<ClientError>() {
+        return of_client(error);
+    }
+    if let Some(VaultError::Client(error)) = error.downcast_ref() {
         return of_client(error);
     }
     match (error.downcast_ref::<SignInError>(), error.downcast_ref::<StoreError>()) {
@@ -75,6 +106,11 @@ const USAGE: u8 = 2;
 const SIGN_IN: u8 = 3;
 const UNREACHABLE: u8 = 4;
 const CHANGED: u8 = 5;
+const OTHER_VERSION: u8 = 6;
+
+fn there(version: u64) -> String {
+    if version == 0 { "nothing is there now".to_owned() } else { format!("version {version} is there") }
+}
 
 #[cfg(test)]
 mod tests {
@@ -88,13 +124,16 @@ mod tests {
             status(&ClientError::SignedOut),
             status(&ClientError::NotConnected),
             status(&ClientError::OtherRootKey),
+            status(&CliError::Overtaken { present: 3 }),
+            status(&CliError::Lie { collection: CollectionName::memories(), reason: String::new() }),
+            status(&VaultError::Client(ClientError::NotConnected)),
             status(&ClientError::Stopped),
             status(&SignInError::Api(ApiError::Status { status: 503 })),
             status(&ApiError::Status { status: 404 }),
             status(&std::io::Error::other("a disk")),
         ];
-        assert_eq!(statuses, [3, 4, 3, 4, 5, 1, 4, 1, 1]);
-        for status in ["  1  ", "  3  ", "  4  ", "  5  "] {
+        assert_eq!(statuses, [3, 4, 3, 4, 5, 6, 5, 4, 1, 4, 1, 1]);
+        for status in ["  1  ", "  3  ", "  4  ", "  5  ", "  6  "] {
             assert!(STATUSES.contains(status));
         }
     }

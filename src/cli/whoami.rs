@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::names::Names;
+use super::out;
 use super::profile::ProfileArgs;
 use crate::client::{Client, Event, Events};
 
@@ -33,13 +34,13 @@ pub(super) async fn run(whoami: &Whoami, client: Client, mut events: Events) -> 
         let answer = json!({
             "account": account, "device": device, "name": name, "node": node, "connection": connection,
         });
-        println!("{answer}");
+        out::line(answer)?;
     } else {
         if let Some(name) = name {
-            println!("name     {name}");
+            out::line(format_args!("name     {name}"))?;
         }
-        println!("account  {account}\ndevice   {device}");
-        println!("node     {}, {connection}", node.as_deref().unwrap_or("unknown"));
+        out::line(format_args!("account  {account}\ndevice   {device}"))?;
+        out::line(format_args!("node     {}, {connection}", node.as_deref().unwrap_or("unknown")))?;
     }
     Ok(client.close().await?)
 }

@@ -151,6 +151,14 @@ impl Client {
         self.ask(move |worker| Box::pin(worker.mark_read(messages))).await
     }
 
+    /// Whether the node still took this device's session when it was last asked.
+    ///
+    /// # Errors
+    /// [`ClientError::Stopped`].
+    pub async fn has_session(&self) -> Result<bool, ClientError> {
+        self.tell(|worker| Ok(worker.has_session())).await
+    }
+
     /// Goes on with a new session, when the last one has ended.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::store::Room;
-use crate::ids::{AccountId, DeviceAddress, KeyId, RoomId};
+use crate::ids::{AccountId, DeviceAddress, DeviceId, KeyId, RoomId};
 use crate::wire::{DecryptedMessage, Envelope, ErrorCode, RoomKey, RoomKeyType, RoomKeys};
 
 /// No keys are held.
@@ -53,6 +53,10 @@ impl Custody {
     }
 
     pub async fn forget(&self, _: RoomId, _: AccountId) {
+        match *self {}
+    }
+
+    pub async fn forget_unlisted(&self, _: RoomId, _: AccountId, _: Vec<DeviceId>) {
         match *self {}
     }
 

@@ -189,6 +189,7 @@ async fn development_provider_is_refused_where_others_could_reach_it() {
     let mut settings = Settings::default();
     settings.store.folder = folder.path().to_owned();
     settings.server.address = SocketAddr::from(([0, 0, 0, 0], 0));
+    settings.metrics.address.set_port(0);
 
     let refused = Node::start(settings.clone(), Clock::system()).await;
     assert!(matches!(refused, Err(StartError::Config(_))), "{refused:?}");

@@ -10,7 +10,7 @@ use conclave::protocol::machine::{Encrypt, Input, Outputs, Place};
 use conclave::wire::{
     ByteString, Command, Credential, Delivery, Encoding, Entry, Envelope, ErrorCode, InvitationCreated, Joined, Log,
     Message, Outcome, Position, PrekeyBundle, Presence, RoomPolicy, RoomSummary, SessionTokens, SignalKind, Signatures,
-    SocketTicket, TypingState,
+    SocketTicket, Timestamp, TypingState,
 };
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message as Frame;
@@ -361,8 +361,13 @@ async fn a_delivery_is_refused_by_itself() {
     let mut altered = good.clone();
     altered.payload.0[0] ^= 1;
     let in_room = pair.ada_writes("in the room").await;
+    let on_time = pair.ada.device.now;
+    pair.ada.device.now = on_time.plus(Duration::from_secs(31));
+    let early = pair.ada_writes_direct("early").await;
+    pair.ada.device.now = Timestamp::from_millis(on_time.as_millis() - 271_000);
+    let late = pair.ada_writes_direct("late").await;
 
-    let deliveries = ada.deliver(vec![altered, in_room, good]).await;
+    let deliveries = ada.deliver(vec![altered, in_room, early, late, good]).await;
 
     assert!(
         matches!(
@@ -370,6 +375,8 @@ async fn a_delivery_is_refused_by_itself() {
             [
                 Delivery::Refused(ErrorCode::SignatureInvalid),
                 Delivery::Refused(ErrorCode::EnvelopeMalformed),
+                Delivery::Refused(ErrorCode::TimestampTooFarAhead),
+                Delivery::Refused(ErrorCode::TimestampTooOld),
                 Delivery::Stored(Position { seq: 1, .. })
             ]
         ),

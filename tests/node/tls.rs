@@ -131,6 +131,7 @@ async fn files_that_cannot_be_used_are_named() {
         let folder = DataFolder::new();
         let mut settings = Settings::default();
         settings.server.address.set_port(0);
+        settings.metrics.address.set_port(0);
         settings.store.folder = folder.path().to_owned();
         files.name_in(&mut settings);
         change(&mut settings);

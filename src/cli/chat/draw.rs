@@ -293,17 +293,20 @@ fn draw_input(chat: &Chat, frame: &mut Frame<'_>, area: Rect) {
 
 fn keys_line(chat: &Chat, columns: u16) -> Line<'static> {
     let keys: &[&str] = match &chat.view {
-        View::Talk => &["Enter send", "↑↓ sent before", "PgUp PgDn scroll", "F2 safety numbers", "F1 help", "^C leave"],
+        View::Talk => &["Enter send", "F1 help", "F2 safety numbers", "PgUp PgDn scroll", "↑↓ sent before", "^C leave"],
         View::Help | View::Safety(_) => &["any key: back"],
     };
+    // The last says how to leave: it is always there.
+    let (Some((last, others)), columns) = (keys.split_last(), usize::from(columns)) else { return Line::default() };
     let mut line = String::new();
-    for key in keys {
-        // The last says how to leave: it is always there.
-        let next = if line.is_empty() { format!(" {key}") } else { format!("{line} · {key}") };
-        if width(&next) <= usize::from(columns) {
-            line = next;
+    for key in others {
+        let next = format!("{line} {key} ·");
+        if width(&next) + 1 + width(last) > columns {
+            break;
         }
+        line = next;
     }
+    line = format!("{line} {last}");
     Line::styled(line, DIM)
 }
 
@@ -321,13 +324,14 @@ fn help() -> Vec<Line<'static>> {
     };
     vec![
         key("Enter", "sends the line"),
-        key("Alt-Enter", "begins another line in the same message"),
+        key("Alt-Enter", "another line, same message"),
         key("↑ ↓", "what was sent before"),
         key("Ctrl-A Ctrl-E", "to the beginning, to the end"),
-        key("Ctrl-W Ctrl-U", "cuts a word, cuts all before the cursor"),
+        key("Ctrl-W Ctrl-U", "cut a word, cut the line"),
         key("PgUp PgDn Esc", "scroll; back to the end"),
-        key("F2", "safety numbers: compare them to see that nobody stands between"),
-        key("Ctrl-C", "leaves; the room goes on, and messages wait for you"),
+        key("F2", "safety numbers, to compare"),
+        key("/name WHO NAME", "calls somebody by a name"),
+        key("Ctrl-C", "leaves; messages wait for you"),
         Line::default(),
         Line::raw("… waiting       kept here, not on the node yet"),
         Line::raw("✓ on the node   stored there, sealed"),
@@ -353,8 +357,11 @@ fn safety(chat: &Chat, numbers: Option<&[Safety]>) -> Vec<Line<'static>> {
         }
         lines.push(Line::default());
     }
-    lines.push(Line::styled("Read them to each other, by voice or in person. If they are the same", DIM));
-    lines.push(Line::styled("on both screens, nobody stands between you, the node neither.", DIM));
+    lines.push(Line::styled(
+        "Read them to each other, by voice or in person. If they are the same on both screens, nobody stands between you, the \
+         node neither.",
+        DIM,
+    ));
     lines
 }
 

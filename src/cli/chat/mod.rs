@@ -3,6 +3,7 @@
 //! [`state`] knows what is shown and what a key does, [`draw`] puts it on the screen; here keys, events and the clock
 //! come together, and what the chat asks for is done.
 
+mod command;
 mod draw;
 mod input;
 mod state;
@@ -21,7 +22,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::close;
-use super::names::Names;
+use super::names::{Named, Names};
 use super::profile::ProfileArgs;
 use super::status::CliError;
 use super::text;
@@ -49,13 +50,15 @@ pub(super) const HELP: &str = "Examples:
   conclave chat garden
   conclave chat --to grace
 
-F1 shows the keys, F2 the safety numbers, Ctrl-C leaves.";
+F1 shows the keys, F2 the safety numbers, Ctrl-C leaves. `/name WHO NAME` gives somebody a name that
+you alone see; what begins with anything else is a message.";
 
 /// What became of something that was asked of the client.
 enum Done {
     Kept(u64, Result<MessageId, ClientError>),
     Safety(Result<Vec<Safety>, ClientError>),
     Accepted(Result<(), ClientError>),
+    Named(Result<Names, String>),
 }
 
 pub(super) async fn run(command: &ChatArgs, client: Client, mut events: Events) -> Result<(), Box<dyn Error>> {
@@ -88,6 +91,7 @@ async fn begin(command: &ChatArgs, client: &Client) -> Result<Chat, Box<dyn Erro
     };
     let mut chat = Chat::new((own, names), (conversation, policy), members);
     chat.recall(&client.history(conversation, None, RECALLED).await?);
+    chat.suggest_name();
     Ok(chat)
 }
 
@@ -146,6 +150,7 @@ fn start(deed: Deed, chat: &Chat, client: &Client, finish: &mpsc::Sender<Done>) 
             Deed::Send { draft, text } => Done::Kept(draft, client.send(conversation, text).await),
             Deed::ComputeSafety => Done::Safety(safety(&client, members).await),
             Deed::Accept(account, root_key) => Done::Accepted(client.accept_identity(account, root_key).await),
+            Deed::Name(account, name) => Done::Named(give_name(&client, account, &name).await),
             Deed::Typing(state) => {
                 if let Conversation::Room(room) = conversation {
                     // Nobody misses it.
@@ -174,10 +179,18 @@ fn is_done(chat: &mut Chat, done: Done) -> Option<Deed> {
         Done::Kept(draft, kept) => chat.kept(draft, kept.map_err(|error| error.to_string())),
         Done::Safety(Ok(numbers)) => chat.computed(numbers),
         Done::Safety(Err(error)) => chat.notice(format!("The safety numbers are not known: {error}.")),
+        Done::Named(Ok(names)) => chat.names = names,
+        Done::Named(Err(why)) => chat.notice(format!("The name was not given: {why}.")),
         Done::Accepted(Ok(())) => return Some(Deed::ComputeSafety),
         Done::Accepted(Err(error)) => chat.notice(format!("The identity was not taken: {error}.")),
     }
     None
+}
+
+async fn give_name(client: &Client, account: AccountId, name: &str) -> Result<Names, String> {
+    let mut names = Names::load(client).await.map_err(|error| error.to_string())?;
+    names.give(client, name, Named::Account(account)).await.map_err(|error| error.to_string())?;
+    Ok(names)
 }
 
 async fn safety(client: &Client, members: Vec<AccountId>) -> Result<Vec<Safety>, ClientError> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
+use super::command;
 use super::input::Input;
 use crate::cli::names::Names;
 use crate::cli::text::clean_lines;
@@ -125,6 +126,7 @@ pub(super) enum Deed {
     MarkRead(AccountId, MessageId),
     ComputeSafety,
     Accept(AccountId, SigningPublicKey),
+    Name(AccountId, String),
     Quit,
 }
 
@@ -159,6 +161,14 @@ impl Chat {
     /// Takes the messages that were kept before.
     pub(super) fn recall(&mut self, messages: &[Message]) {
         self.entries.extend(messages.iter().map(|message| Entry::Said(Said::of(message))));
+    }
+
+    /// Says how somebody here gets a name who has none.
+    pub(super) fn suggest_name(&mut self) {
+        if let Some(account) = self.members.keys().find(|account| self.names.of_account(**account).is_none()) {
+            let (who, prefix) = (self.names.show(*account), command::prefix(*account));
+            self.notice(format!("{who} has no name here. Give one that you alone see: /name {prefix} NAME"));
+        }
     }
 
     /// Takes what the client tells.
@@ -196,6 +206,7 @@ impl Chat {
                 self.members.insert(*account, Member::default());
                 let who = self.names.show(*account);
                 self.notice(format!("{who} has come in. What is written from now on is sealed for them too."));
+                self.suggest_name();
             }
             Event::MemberLeft { room, account } if self.is_here(Conversation::Room(*room)) => {
                 self.members.remove(account);
@@ -376,8 +387,16 @@ impl Chat {
         }
     }
 
-    /// Sends the line.
+    /// Sends the line, or does what it says.
     fn write(&mut self, now: Timestamp) -> Option<Deed> {
+        if let Some(command) = command::parse(self.input.text(), self.members.keys(), &self.names) {
+            self.input.take();
+            self.typing_since = None;
+            return command.unwrap_or_else(|why| {
+                self.notice(why);
+                None
+            });
+        }
         if self.input.text().trim().is_empty() || self.alert.is_some() {
             return None;
         }

@@ -1,6 +1,7 @@
 //! Somebody in the story: a device, and what it was told.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::PathBuf;
 
@@ -21,6 +22,8 @@ pub(super) struct Actor {
     http: Http,
     /// Every message that came, in the order in which it did.
     pub(super) read: Vec<(AccountId, String)>,
+    /// Who has said that a message came to them. A receipt may be told before an answer or after it.
+    receipts: BTreeSet<AccountId>,
 }
 
 /// Somebody whose device is off.
@@ -44,7 +47,7 @@ impl Actor {
         let store = stage.people.join(format!("{name}.store"));
         let signed_in = SignIn::new(stage.http.clone(), &stage.url).development(subject).await?;
         let (client, events) = Client::set_up(Store::create(&store, passphrase()?).await?, signed_in).await?;
-        Ok(Self { name, client, events, store, http: stage.http.clone(), read: Vec::new() })
+        Ok(Self { name, client, events, store, http: stage.http.clone(), read: Vec::new(), receipts: BTreeSet::new() })
     }
 
     /// A second device of somebody, which the first one takes in.
@@ -59,7 +62,7 @@ impl Actor {
         let linking = Linking::begin(Store::create(&store, passphrase()?).await?, signed_in).await?;
         first.client.link_device(&linking.code()).await?;
         let (client, events) = linking.wait().await?;
-        Ok(Self { name, client, events, store, http: stage.http.clone(), read: Vec::new() })
+        Ok(Self { name, client, events, store, http: stage.http.clone(), read: Vec::new(), receipts: BTreeSet::new() })
     }
 
     pub(super) fn id(&self) -> AccountId {
@@ -90,6 +93,14 @@ impl Actor {
         .await
     }
 
+    /// Waits until somebody has said that a message came.
+    pub(super) async fn has_receipt(&mut self, of: AccountId) -> Result<(), Box<dyn Error>> {
+        if self.receipts.contains(&of) {
+            return Ok(());
+        }
+        self.until("a receipt", |event| matches!(event, Event::Receipt { by, .. } if *by == of)).await
+    }
+
     /// Waits until its mailbox and a room are read, or only the mailbox.
     pub(super) async fn is_level(&mut self, mut logs: Vec<Log>) -> Result<(), Box<dyn Error>> {
         self.until("that it has caught up", |event| {
@@ -99,6 +110,21 @@ impl Actor {
             logs.is_empty()
         })
         .await
+    }
+
+    /// Takes what it has missed in some logs, after which so many messages have come in all.
+    ///
+    /// # Errors
+    /// If it has caught up, and has read fewer: they are lost.
+    pub(super) async fn has_missed(&mut self, count: usize, logs: Vec<Log>) -> Result<(), Box<dyn Error>> {
+        self.is_level(logs).await?;
+        match count.checked_sub(self.read.len()) {
+            None | Some(0) => Ok(()),
+            Some(lost) => {
+                Err(format!("{} has caught up, and {lost} of the messages written to it did not come", self.name)
+                    .into())
+            }
+        }
     }
 
     /// Takes what it is told, up to something.
@@ -113,10 +139,12 @@ impl Actor {
             let event = event.ok_or_else(|| format!("the device of {} has stopped", self.name))?;
             match &event {
                 Event::Message(message) => self.read.push(text(message)),
+                Event::Receipt { by, .. } => drop(self.receipts.insert(*by)),
                 Event::Undecryptable { reason, .. } => {
                     return Err(format!("a message to {} does not open: {reason}", self.name).into());
                 }
                 Event::NotSent { reason, .. } => return Err(format!("{} may not send: {reason}", self.name).into()),
+                Event::Gap { .. } => return Err(format!("the node has lost messages to {}", self.name).into()),
                 Event::Stopped { error } => return Err(format!("{}: {error}", self.name).into()),
                 _ => {}
             }
@@ -138,7 +166,7 @@ impl Offline {
     pub(super) async fn on(self) -> Result<Actor, Box<dyn Error>> {
         let Self { name, store, http, read } = self;
         let (client, events) = Client::open(Store::open(&store, passphrase()?).await?, http.clone()).await?;
-        Ok(Actor { name, client, events, store, http, read })
+        Ok(Actor { name, client, events, store, http, read, receipts: BTreeSet::new() })
     }
 }
 

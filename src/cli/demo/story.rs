@@ -56,8 +56,8 @@ impl Story {
         self.rotate(room, &mut ada, &mut grace).await?;
         self.revoke(&mut ada, &mut grace).await?;
         let wanted = [&[HELLO][..], &AWAY, &MIXED, &[BEFORE, AFTER]].concat();
-        is_complete(&grace, &wanted)?;
-        is_complete(&ada, &[ANSWER, TO_BOTH, TO_ONE])?;
+        is_complete(grace.name, &grace.read, &wanted)?;
+        is_complete(ada.name, &ada.read, &[ANSWER, TO_BOTH, TO_ONE])?;
         ada.off().await?;
         grace.off().await?;
         Ok(())
@@ -77,9 +77,8 @@ impl Story {
         grace.write(Conversation::Direct(ada.id()), ANSWER).await?;
         scene.people(format!("grace writes: {ANSWER}"));
         ada.has_read(1).await?;
-        let (reader, writer) = (ada.id(), grace.id());
-        grace.until("ada's receipt", |event| matches!(event, Event::Receipt { by, .. } if *by == reader)).await?;
-        ada.until("grace's receipt", |event| matches!(event, Event::Receipt { by, .. } if *by == writer)).await?;
+        grace.has_receipt(ada.id()).await?;
+        ada.has_receipt(grace.id()).await?;
         let numbers = [ada.client.safety_number(grace.id()).await?, grace.client.safety_number(ada.id()).await?];
         let [Some(ours), Some(theirs)] = numbers else { return Err("there is no safety number".into()) };
         if ours.to_string() != theirs.to_string() {
@@ -107,7 +106,7 @@ impl Story {
         // While she is away, the sealed messages wait on the node.
         self.rows(&mut scene).await?;
         let mut grace = grace.on().await?;
-        grace.has_read(1 + AWAY.len()).await?;
+        grace.has_missed(1 + AWAY.len(), vec![Log::Mailbox]).await?;
         scene.people("grace switches it on, and reads all three");
         self.show(scene).await?;
         Ok(grace)
@@ -146,7 +145,7 @@ impl Story {
         }
         self.rows(&mut scene).await?;
         let mut grace = grace.on().await?;
-        grace.has_read(before + MIXED.len()).await?;
+        grace.has_missed(before + MIXED.len(), vec![Log::Mailbox, Log::Room(room)]).await?;
         let order: Vec<&str> = grace.read.iter().skip(before).map(|(_, text)| text.as_str()).collect();
         let first_words = order.iter().map(|text| text.split(':').next().unwrap_or_default());
         let first_words: Vec<&str> = first_words.collect();
@@ -221,8 +220,8 @@ impl Story {
 }
 
 /// Whether somebody has read each of these once, and nothing else.
-fn is_complete(actor: &Actor, wanted: &[&str]) -> Result<(), Box<dyn Error>> {
-    let mut read: Vec<&str> = actor.read.iter().map(|(_, text)| text.as_str()).collect();
+fn is_complete(name: &str, read: &[(AccountId, String)], wanted: &[&str]) -> Result<(), Box<dyn Error>> {
+    let mut read: Vec<&str> = read.iter().map(|(_, text)| text.as_str()).collect();
     let mut wanted = wanted.to_vec();
     read.sort_unstable();
     wanted.sort_unstable();
@@ -230,5 +229,21 @@ fn is_complete(actor: &Actor, wanted: &[&str]) -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     let (count, due) = (read.len(), wanted.len());
-    Err(format!("{} has read {count} messages, not the {due} that were written: {read:?}", actor.name).into())
+    Err(format!("{name} has read {count} messages, not the {due} that were written: {read:?}").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_is_lost_repeated_or_invented_is_noticed() {
+        let reads = |texts: &[&str]| -> Vec<(AccountId, String)> {
+            texts.iter().map(|text| (AccountId::from_bytes([1; 16]), (*text).to_owned())).collect()
+        };
+        assert!(is_complete("grace", &reads(&[AFTER, BEFORE]), &[BEFORE, AFTER]).is_ok());
+        for read in [&[BEFORE][..], &[BEFORE, AFTER, AFTER], &[BEFORE, "said by nobody"], &[]] {
+            assert!(is_complete("grace", &reads(read), &[BEFORE, AFTER]).is_err(), "{read:?}");
+        }
+    }
 }

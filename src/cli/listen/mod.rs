@@ -6,7 +6,6 @@ mod line;
 use core::time::Duration;
 use std::collections::BTreeSet;
 use std::error::Error;
-use std::io::{self, Write};
 
 use clap::Args;
 use tokio::sync::mpsc;
@@ -14,6 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::close;
 use super::names::Names;
+use super::out;
 use super::profile::ProfileArgs;
 use crate::client::{Client, ClientError, Conversation, Event, Events};
 use crate::wire::Log;
@@ -75,7 +75,7 @@ async fn hear(listen: &Listen, client: &Client, events: &mut Events) -> Result<(
         let event = tokio::select! {
             event = events.next() => event,
             Some(request) = next(&mut requests) => {
-                write(&input::answer(&request, client, &names).await)?;
+                out::line(input::answer(&request, client, &names).await)?;
                 continue;
             }
             () = passes(until) => return Ok(()),
@@ -99,7 +99,8 @@ async fn hear(listen: &Listen, client: &Client, events: &mut Events) -> Result<(
         }
         let line = if listen.json { Some(line::of(&event, &names)) } else { line::words(&event, &names) };
         if let Some(line) = line {
-            write(&line)?;
+            // A message that nobody reads is told again.
+            out::line(line)?;
         }
         match event {
             Event::Stopped { error } => return Err(error.into()),
@@ -114,13 +115,6 @@ async fn hear(listen: &Listen, client: &Client, events: &mut Events) -> Result<(
         }
     }
     Ok(())
-}
-
-/// Whoever reads may be gone: a message is told again then.
-fn write(line: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{line}")?;
-    out.flush()
 }
 
 /// The next request; none if there are no more.
@@ -175,9 +169,4 @@ pub(super) async fn catch_up(client: &Client, events: &mut Events, patience: Dur
         }
     };
     timeout(patience, level).await.unwrap_or(false)
-}
-
-/// That standard output is closed is no failure of listening.
-pub(super) fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

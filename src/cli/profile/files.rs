@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the place that reads and writes files")]
 
 use std::fs::{DirBuilder, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -37,12 +37,26 @@ pub(super) fn exists(path: &Path) -> io::Result<bool> {
 }
 
 /// A file's text; none if there is no file. Over 1 MiB it is an error.
-pub(in crate::cli) fn read(path: &Path) -> io::Result<Option<Zeroizing<String>>> {
+pub(super) fn read(path: &Path) -> io::Result<Option<Zeroizing<String>>> {
     match OpenOptions::new().read(true).open(path) {
         Ok(file) => read_text(file).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// The text of a file that somebody has named, or what is wrong with it.
+pub(in crate::cli) fn read_named(path: &Path) -> Result<Zeroizing<String>, String> {
+    let text = read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    text.ok_or_else(|| format!("{}: there is no such file", path.display()))
+}
+
+/// All of standard input. Somebody who types is told how to end it.
+pub(in crate::cli) fn read_input() -> io::Result<Zeroizing<String>> {
+    if io::stdin().is_terminal() {
+        eprintln!("Type the text. Ctrl-D on a line of its own ends it.");
+    }
+    read_text(io::stdin())
 }
 
 /// All of a source's text, at most 1 MiB; the buffers are wiped.

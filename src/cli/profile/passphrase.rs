@@ -20,8 +20,7 @@ pub(super) enum Asking {
 
 /// The first line of a file.
 pub(super) fn of_file(path: &Path) -> Result<Zeroizing<String>, Box<dyn Error>> {
-    let text = files::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let text = text.ok_or_else(|| format!("{}: there is no such file", path.display()))?;
+    let text = files::read_named(path)?;
     let line = text.lines().next().unwrap_or_default();
     Ok(Zeroizing::new(line.to_owned()))
 }

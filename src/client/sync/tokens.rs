@@ -50,6 +50,10 @@ impl Worker {
         self.disconnect(None);
     }
 
+    pub(in crate::client) const fn has_session(&self) -> bool {
+        !self.session.is_ended
+    }
+
     /// Ends the session.
     pub(in crate::client) async fn end_session(&mut self) -> Result<(), ClientError> {
         self.rest(|api| async move { api.sign_out().await }).await?;

@@ -87,6 +87,17 @@ pub enum ItemState {
     Absent,
 }
 
+impl ItemState {
+    /// What the next write of it comes after: its version, or that of its deletion; 0 where there never was one.
+    #[must_use]
+    pub const fn version(self) -> u64 {
+        match self {
+            Self::Present { version } | Self::Deleted { version } => version,
+            Self::Absent => 0,
+        }
+    }
+}
+
 impl<T: Serialize + DeserializeOwned + Send + Sync> Collection<T> {
     pub(super) const fn new(client: Client, name: CollectionName, item_type: ItemType) -> Self {
         Self { client, name, item_type, content: PhantomData }

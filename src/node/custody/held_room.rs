@@ -13,7 +13,7 @@ use super::limits::{PARTICIPANTS_PER_ROOM_MAX, SKIPPED_KEYS_MAX};
 use super::participant::{Identity, Participant};
 use super::retired::{Reason, Retired};
 use super::seats::Seats;
-use crate::ids::{AccountId, DeviceAddress, EnvelopeId, KeyId, RoomId};
+use crate::ids::{AccountId, DeviceAddress, DeviceId, EnvelopeId, KeyId, RoomId};
 use crate::protocol::public::{VerifiedDevice, VerifyError, envelope_signed_bytes, verify_envelope};
 use crate::protocol::session::MessageContext;
 use crate::wire::limits::HELD_MESSAGE_BYTES_MAX;
@@ -129,6 +129,16 @@ impl HeldRoom {
         self.participants.remove(&account);
         self.forget_sessions(account);
         self.retired.forget(account);
+    }
+
+    /// Wipes what is held for a device of an account that is not among these. Returns the keys.
+    pub(super) fn forget_unlisted(&mut self, account: AccountId, listed: &[DeviceId]) -> Vec<KeyId> {
+        let gone = self.participants.get(&account).filter(|own| !listed.contains(&own.device.device_id));
+        let Some(keys) = gone.map(Participant::public_keys) else { return Vec::new() };
+        self.participants.remove(&account);
+        self.retire(&keys, Reason::Revoked);
+        self.forget_sessions(account);
+        keys.iter().map(|key| key.key_id).collect()
     }
 
     /// Wipes everything.

@@ -14,7 +14,7 @@ use super::Custody;
 use super::error::CustodyError;
 use super::held_room::{Answer, HeldRoom, Request};
 use super::limits::CALLS_WAITING_MAX;
-use crate::ids::{AccountId, DeviceAddress, RoomId};
+use crate::ids::{AccountId, DeviceAddress, DeviceId, RoomId};
 use crate::node::actors::{Routes, Signers};
 use crate::node::audit::{self, Event};
 use crate::node::clock::Clock;
@@ -231,6 +231,25 @@ impl Handler<Forget> for Keeper {
     fn handle(&mut self, Forget(account): Forget, _: &mut Self::Context) -> Self::Result {
         self.held.forget(account);
         self.publish_signer(account);
+        MessageResult(())
+    }
+}
+
+/// An account has a new device list.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct ForgetUnlisted {
+    pub(super) account: AccountId,
+    pub(super) listed: Vec<DeviceId>,
+}
+
+impl Handler<ForgetUnlisted> for Keeper {
+    type Result = MessageResult<ForgetUnlisted>;
+
+    fn handle(&mut self, ForgetUnlisted { account, listed }: ForgetUnlisted, _: &mut Self::Context) -> Self::Result {
+        let revoked = self.held.forget_unlisted(account, &listed);
+        self.publish_signer(account);
+        self.tell(account, &Answer::Revoked(revoked));
         MessageResult(())
     }
 }

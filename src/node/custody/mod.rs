@@ -13,7 +13,7 @@
 //!   the Double Ratchet. Both ends are in the same keeper, so a session is agreed whole: no opening is ever sent.
 //! - An envelope is opened in this order: recipient, signature, nonce, ratchet; then the nonce is remembered. After an
 //!   error everything is as it was.
-//! - Keys are wiped when their owner leaves or is removed, revokes or rotates them, when they expire (looked at with every
+//! - Keys are wiped when their owner leaves or is removed, takes their device off the account's list, revokes or rotates them, when they expire (looked at with every
 //!   call, and each second), when the room is closed and when the node stops.
 //! - Whatever grows has a limit in `limits.rs`.
 //!
@@ -42,14 +42,14 @@ use dashmap::DashMap;
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
-use crate::ids::{AccountId, DeviceAddress, KeyId, RoomId};
+use crate::ids::{AccountId, DeviceAddress, DeviceId, KeyId, RoomId};
 use crate::node::store::Room;
 use crate::wire::{DecryptedMessage, Envelope, ErrorCode, RoomKey, RoomKeyType, RoomKeys};
 
 pub use keeper::KeeperParts;
 
 use held_room::{Answer, HeldRoom, Request};
-use keeper::{Ask, Close, Forget, Keeper};
+use keeper::{Ask, Close, Forget, ForgetUnlisted, Keeper};
 use seats::Seats;
 
 /// The keys that the node holds.
@@ -172,6 +172,13 @@ impl Custody {
         if let Some(keeper) = self.live(room_id) {
             // It waits for a place in the mailbox. A keeper that has ended holds nothing.
             let _ = keeper.send(Forget(account)).await;
+        }
+    }
+
+    /// An account has these devices: what is held for another one of it is wiped when this returns.
+    pub async fn forget_unlisted(&self, room_id: RoomId, account: AccountId, listed: Vec<DeviceId>) {
+        if let Some(keeper) = self.live(room_id) {
+            let _ = keeper.send(ForgetUnlisted { account, listed }).await;
         }
     }
 

@@ -8,7 +8,7 @@ use super::error::ApiError;
 use super::extract::SignedIn;
 use super::frame::to_the_end;
 use super::state::NodeState;
-use crate::ids::AccountId;
+use crate::ids::{AccountId, DeviceId};
 use crate::node::actors::RoomChange;
 use crate::node::audit::{self, Event};
 use crate::protocol::public::{VerifiedDeviceList, VerifyError, verify_device_list};
@@ -49,21 +49,23 @@ async fn publish(asker: SignedIn, state: Data<NodeState>, list: Body<DeviceList>
             devices: list.devices().len(),
             sessions_ended: change.ended_sessions.len(),
         });
-        tell_rooms(&state, account, list.version()).await?;
+        tell_rooms(&state, account, &list).await?;
         Ok(NoContent)
     })
     .await
 }
 
 /// Tells the rooms that the account is in.
-async fn tell_rooms(state: &NodeState, account: AccountId, version: u64) -> Result<(), ApiError> {
+async fn tell_rooms(state: &NodeState, account: AccountId, news: &VerifiedDeviceList) -> Result<(), ApiError> {
+    let listed: Vec<DeviceId> = news.devices().iter().map(|device| device.address().device_id).collect();
     let mut after = None;
     loop {
         let rooms = state.store.rooms_of(account, after, PageLimit::default()).await?;
         let Some((last, _)) = rooms.last() else { return Ok(()) };
         after = Some(last.room_id);
         for (room, _) in rooms {
-            state.routes.tell_room(room.room_id, RoomChange::Devices(account, version)).await;
+            state.forget_unlisted_keys(room.room_id, account, &listed).await;
+            state.routes.tell_room(room.room_id, RoomChange::Devices(account, news.version())).await;
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::rate_limit::RateLimits;
-use crate::ids::{AccountId, RoomId};
+use crate::ids::{AccountId, DeviceId, RoomId};
 use crate::node::actors::{Routes, Signers};
 use crate::node::auth::{DevelopmentProvider, SignIn};
 use crate::node::clock::Clock;
@@ -53,6 +53,13 @@ impl NodeState {
     pub(super) async fn forget_keys(&self, room_id: RoomId, account: AccountId) {
         if let Some(custody) = &self.custody {
             custody.forget(room_id, account).await;
+        }
+    }
+
+    /// An account has these devices: what the node holds in a room for another one of it is wiped when this returns.
+    pub(super) async fn forget_unlisted_keys(&self, room_id: RoomId, account: AccountId, listed: &[DeviceId]) {
+        if let Some(custody) = &self.custody {
+            custody.forget_unlisted(room_id, account, listed.to_vec()).await;
         }
     }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::person::Person;
+use crate::process::NodeProcess;
 
 /// Some of what is said in it.
 const SAID: [&str; 4] =
@@ -44,6 +45,29 @@ fn a_plaintext_in_the_store_fails_the_demo() {
     let (status, words) = nobody.fails(&["demo", "--folder", &folder]);
     assert_eq!(status, 1);
     assert!(words.contains(SAID[1]) && words.contains("page.bak at byte 2"), "{words}");
+}
+
+/// A node that loses what is the third to wait for a device: its database forgets it.
+#[test]
+fn a_message_that_the_node_loses_fails_the_demo() {
+    let nobody = Person::new();
+    let folder = nobody.path("demo");
+    let node_folder = Path::new(&folder).join("node");
+    plant(&node_folder, "nothing", "");
+    // It makes the tables.
+    drop(NodeProcess::start(&node_folder, |_| ()));
+    let database = rusqlite::Connection::open(node_folder.join("conclave.db")).unwrap();
+    database
+        .execute_batch(
+            "CREATE TRIGGER lose AFTER INSERT ON mailbox_log
+             WHEN (SELECT count(*) FROM mailbox_log WHERE device_id = NEW.device_id AND envelope IS NOT NULL) > 2
+             BEGIN DELETE FROM mailbox_log WHERE rowid = NEW.rowid; END",
+        )
+        .unwrap();
+    drop(database);
+    let (status, words) = nobody.fails(&["demo", "--folder", &folder]);
+    assert_eq!(status, 1);
+    assert!(words.contains("grace has caught up, and 1 of the messages") || words.contains("has lost"), "{words}");
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test looks at the store")]

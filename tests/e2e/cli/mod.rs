@@ -1,6 +1,7 @@
 //! The commands, as somebody types them: each in a process of its own, on a profile.
 
 mod demo;
+mod memory;
 mod people;
 mod person;
 mod statuses;

@@ -1,5 +1,7 @@
 //! What scripts go by: exit statuses, and what is kept when something fails.
 
+use std::process::Stdio;
+
 use super::person::Person;
 use crate::process::{DataFolder, NodeProcess};
 
@@ -44,15 +46,15 @@ fn a_wrong_passphrase_a_name_nobody_has_and_a_second_program_are_errors() {
     let node = NodeProcess::start(folder.path(), |_| ());
     let ada = Person::at(&node.url, "ada");
     let wrong = ada.write("wrong", "something else\n");
-    let (status, _) = ada.fails(&["whoami", "--passphrase-file", &wrong]);
-    assert_eq!(status, 1);
+    let (status, words) = ada.fails(&["whoami", "--passphrase-file", &wrong]);
+    assert!(status == 1 && words.contains("the passphrase is wrong"), "{words}");
     let (status, words) = ada.fails(&["send", "--to", "nobody", "hi"]);
     assert!(status == 2 && words.contains("nobody is known as nobody"), "{words}");
     let (status, words) = ada.fails(&["chat", "garden"]);
     assert!(status == 2 && words.contains("terminal"), "{words}");
 
     let mut listener = ada.command(&["listen", "--json"]);
-    let mut listener = listener.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut listener = listener.stdout(Stdio::piped()).spawn().unwrap();
     let mut first = [0; 1];
     std::io::Read::read_exact(listener.stdout.as_mut().unwrap(), &mut first).unwrap();
     let (status, words) = ada.fails(&["whoami"]);
@@ -76,10 +78,50 @@ fn a_session_that_has_ended_goes_on_with_a_new_login() {
 }
 
 #[test]
+fn a_reader_that_has_gone_ends_a_command_in_silence() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let ada = Person::at(&node.url, "ada");
+    for command in [&["whoami"][..], &["devices"], &["contact", "list"], &["backup", "create"], &["memory", "list"]] {
+        let mut child = ada.command(command).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let words = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && words.is_empty(), "{command:?}: {words}");
+    }
+}
+
+#[test]
+fn refusals_are_said_in_words_with_their_code() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let ada = Person::at(&node.url, "ada");
+    let (status, words) = ada.fails(&["room", "join", "nonsense"]);
+    assert!(status == 1 && words.contains("ask for another (invitation_refused)"), "{words}");
+    let (status, words) = ada.fails(&["login", "--url", "node.example", "--name", "ada"]);
+    assert!(status == 2 && words.contains("https://"), "{words}");
+    drop(node);
+    let (status, words) = ada.fails(&["login", "--name", "ada"]);
+    assert!(status == 4 && words.contains("Connection refused"), "{words}");
+}
+
+#[test]
 fn every_command_has_help_and_completions_are_written_for_each_shell() {
     let nobody = Person::new();
-    let commands =
-        ["login", "logout", "whoami", "contact", "devices", "room", "send", "listen", "chat", "backup", "completions"];
+    let commands = [
+        "login",
+        "logout",
+        "whoami",
+        "contact",
+        "devices",
+        "room",
+        "send",
+        "listen",
+        "chat",
+        "memory",
+        "backup",
+        "completions",
+    ];
     for command in commands {
         let help = nobody.does(&[command, "--help"]);
         assert!(help.contains("Usage: conclave") && help.len() > 300, "{help}");

@@ -66,6 +66,28 @@ async fn who_is_removed_by_a_moderator_leaves_no_keys() {
 }
 
 #[actix_web::test]
+async fn a_device_that_is_taken_off_its_list_leaves_no_keys() {
+    let mut held = Held::with_keys(2).await;
+    let from = held.encrypt(1, 0, &json!({ "n": 1 })).await;
+    let mut socket = held.socket(0, Encoding::Json).await;
+    let person = &mut held.users[1].person;
+    person.certify_device(77);
+    let both = person.next_list();
+    person.put_list(&held.node, &both).await.done();
+    held.try_show(0, 1).await.ok::<RoomKeys>();
+
+    let person = &mut held.users[1].person;
+    person.account.certificates.remove(0);
+    let without = person.next_list();
+    person.put_list(&held.node, &without).await.done();
+
+    socket.until(|event| matches!(event, Message::E2eeKeyRevoke { .. }).then_some(())).await;
+    held.try_encrypt(0, 1, &json!({ "n": 2 })).await.refused(404, ErrorCode::NoRoomKeys);
+    held.try_decrypt(0, &from).await.refused(409, ErrorCode::RoomKeyRevoked);
+    held.node.stop().await;
+}
+
+#[actix_web::test]
 async fn a_closed_room_holds_no_keys_and_takes_none() {
     let held = Held::with_keys(2).await;
     let envelope = held.encrypt(0, 1, &json!({ "n": 1 })).await;
