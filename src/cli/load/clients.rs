@@ -1,6 +1,8 @@
 //! The clients of a process: signed in, set up, in their rooms, and ready to send.
 
+use core::error::Error;
 use core::time::Duration;
+use std::io;
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc};
@@ -178,6 +180,12 @@ fn said(error: &ClientError) -> String {
     }
 }
 
+/// Whether there is nobody who would take a connection.
+fn is_refused(error: &(dyn Error + 'static)) -> bool {
+    let cause = root_cause(error).downcast_ref::<io::Error>();
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::ConnectionRefused)
+}
+
 /// What helps against the likeliest failures.
 fn hint(error: &ClientError) -> &'static str {
     let (ClientError::Api(api) | ClientError::SignIn(SignInError::Api(api))) = error else { return "" };
@@ -188,7 +196,7 @@ fn hint(error: &ClientError) -> &'static str {
         ApiError::Refused { code: ErrorCode::UnknownProvider, .. } => {
             ": the node needs its development provider, which it has on a loopback address alone"
         }
-        ApiError::Unreachable(_) => ": is the node running? `conclave serve` starts one",
+        ApiError::Unreachable(error) if is_refused(error) => ": is the node running? `conclave serve` starts one",
         _ => "",
     }
 }

@@ -54,18 +54,18 @@ impl WatchedNode {
     /// If the metrics are not where they were said to be.
     pub(super) async fn counters(&self) -> Result<Counters, NoMetrics> {
         let Some(metrics) = &self.metrics else { return Ok(Counters::new()) };
-        let page = metrics.page().await.map_err(|error| NoMetrics { cause: root_cause(&error) })?;
+        let page = metrics.page().await.map_err(|error| NoMetrics { cause: root_cause(&error).to_string() })?;
         Ok(counters_in(&page))
     }
 }
 
 /// What an error began with: libraries say first what they were about, and last what stood against it.
-pub(super) fn root_cause(error: &(dyn Error + 'static)) -> String {
+pub(super) fn root_cause<'error>(error: &'error (dyn Error + 'static)) -> &'error (dyn Error + 'static) {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    cause.to_string()
+    cause
 }
 
 /// How much counters have grown. What did not grow is left out, as are numbers that say how things stand.

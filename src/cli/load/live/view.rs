@@ -199,7 +199,11 @@ impl<'run> View<'run> {
 pub(super) fn connecting(frame: &mut Frame<'_>, plan: &Plan, connected: usize) {
     let [title, bar, _] =
         Layout::vertical([Constraint::Length(1), Constraint::Length(1), Constraint::Fill(1)]).areas(frame.area());
-    let words = format!(" connecting {} of {} clients to {}", connected, plan.clients, plan.url);
+    let words = if connected < plan.clients {
+        format!(" connecting {connected} of {} clients to {}", plan.clients, plan.url)
+    } else {
+        format!(" all {} clients are connected, and go into their rooms", plan.clients)
+    };
     frame.render_widget(Line::from(vec!["conclave load ".bold(), words.dim()]), title);
     frame.render_widget(progress(as_f64(connected) / as_f64(plan.clients.max(1)), Color::Cyan), bar);
 }
