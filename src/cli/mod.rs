@@ -1,7 +1,8 @@
 //! The commands.
 //!
-//! Of whoever runs a node: `serve`, `config`, and `load`, which puts load on one. Of whoever talks through one: `login` and what follows it; each of these
-//! opens a [profile](profile), which is one device of one account, does one thing with the SDK, and closes it.
+//! Of whoever runs a node: `serve`, `config`, and `load`, which puts load on one. Of whoever talks through one: `login` and
+//! what follows it; each of these opens a profile, which is one device of one account, does one thing with the SDK, and
+//! closes it.
 
 mod backup;
 mod banner;
