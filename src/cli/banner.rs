@@ -28,7 +28,7 @@ pub(super) fn banner(node: &Node) -> String {
 fn to_try(url: &str) -> String {
     format!(
         "Talk, as two people with a terminal each (in the second one, grace in place of ada):\n  \
-         export CONCLAVE_PROFILE=~/conclave-ada\n  \
+         export CONCLAVE_PROFILE=$HOME/conclave-ada\n  \
          conclave login --url {url} --name ada\n  \
          conclave room create garden        grace types what `conclave room invite garden` prints\n  \
          conclave chat garden\n\n\

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -75,6 +76,11 @@ pub(super) async fn run(login: &Login, passphrase: &Zeroizing<String>) -> Result
     };
     if !url.starts_with("https://") && !url.starts_with("http://") {
         return Err(CliError::Usage("the node's URL begins with https://, or http://".to_owned()).into());
+    }
+    if is_open(&url) {
+        eprintln!(
+            "This node is reached without TLS: whoever sits in between can take your session. Messages stay sealed."
+        );
     }
     let kit = login.recover.as_deref().map(|path| super::backup::read_kit(path)).transpose()?;
     let http = profile.http()?;
@@ -202,6 +208,15 @@ async fn link(store: Store, signed_in: SignedIn) -> Result<(Client, Events), Box
     Ok(linking.wait().await?)
 }
 
+/// Whether what is said to a node can be read on the way: plain HTTP, and not to this machine.
+fn is_open(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else { return false };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    let is_loopback = host.trim_matches(['[', ']']).parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    !is_loopback && authority != "[::1]" && host != "localhost"
+}
+
 /// The provider, where there is no choice.
 fn only(providers: Vec<String>) -> Result<String, Box<dyn Error>> {
     match <[String; 1]>::try_from(providers) {
@@ -250,3 +265,21 @@ pub(super) const KIT_WORDS: &str = "\
 Print it, or write it down, and keep it where you keep what must not be lost. If all your
 devices are gone, it alone brings your account back; nobody can make another, the node neither.
 Whoever else has it can be you: show it to nobody, and keep no picture of it.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_http_to_another_machine_is_open() {
+        for url in
+            ["https://node.example", "http://127.0.0.1:7400", "http://localhost/x", "http://[::1]", "http://[::1]:74"]
+        {
+            assert!(!is_open(url), "{url}");
+        }
+        for url in ["http://node.example", "http://10.0.0.7:7400", "http://127.0.0.1.example/", "http://[fe80::1]:7400"]
+        {
+            assert!(is_open(url), "{url}");
+        }
+    }
+}

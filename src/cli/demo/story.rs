@@ -201,7 +201,7 @@ impl Story {
             return Err("the revoked device has read a message".into());
         }
         scene.people("it reaches ada alone; the phone was signed out");
-        scene.node("the phone is on no list any more:");
+        scene.node("ada's account has one device, and so it is sealed once:");
         self.rows(&mut scene).await?;
         phone.off().await?;
         self.show(scene).await
