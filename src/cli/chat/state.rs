@@ -167,7 +167,7 @@ impl Chat {
     pub(super) fn suggest_name(&mut self) {
         if let Some(account) = self.members.keys().find(|account| self.names.of_account(**account).is_none()) {
             let (who, prefix) = (self.names.show(*account), command::prefix(*account));
-            self.notice(format!("{who} has no name here. Give one that you alone see: /name {prefix} NAME"));
+            self.notice(format!("To call {who} by a name: /name {prefix} NAME"));
         }
     }
 

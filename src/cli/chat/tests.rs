@@ -107,7 +107,7 @@ fn a_conversation_is_drawn_with_names_times_days_and_members() {
 fn somebody_without_a_name_is_given_one_by_a_line_that_is_no_message() {
     let mut chat = chat();
     chat.suggest_name();
-    assert!(screen(&chat, 80, 12).contains("/name BAQEBAQE NAME"));
+    assert!(screen(&chat, 80, 12).contains("To call BAQEBAQE… by a name: /name BAQEBAQE NAME"));
     chat.paste("/name BAQEBAQE joan", MORNING);
     assert_eq!(press(&mut chat, KeyCode::Enter), Some(Deed::Name(JOAN, "joan".to_owned())));
     chat.paste("/name nobody x", MORNING);
