@@ -45,8 +45,13 @@ pub(super) enum ConnectError {
     NotReady,
 }
 
-/// Clients that are set up at the same time. More would only wait for the processor.
-const SET_UP_AT_ONCE: usize = 16;
+/// Clients that are set up at the same time: while one waits for the node, others make their keys. More would only wait for the
+/// processor, and their calls with them.
+const SET_UP_AT_ONCE: usize = 8;
+
+/// How often a client is begun. Of some ten thousand calls one may break where the machine is full; that is no reason to give
+/// all others up before anything is measured.
+const SET_UP_TRIES: usize = 3;
 
 /// From when all are set up until each has a socket and knows the members of its room.
 const READY_MAX: Duration = Duration::from_secs(60);
@@ -91,7 +96,18 @@ pub(super) async fn connect(
     Ok(members)
 }
 
+/// A client, begun anew under another name if a call broke on the way: the node may know half of the first.
 async fn set_up(http: Http, url: &str, name: &str) -> Result<(Client, Events), ClientError> {
+    let mut tried = 1;
+    loop {
+        match set_up_once(http.clone(), url, &format!("{name}-{tried}")).await {
+            Err(error) if tried < SET_UP_TRIES && may_pass(&error) => tried += 1,
+            done => return done,
+        }
+    }
+}
+
+async fn set_up_once(http: Http, url: &str, name: &str) -> Result<(Client, Events), ClientError> {
     let signed_in = SignIn::new(http, url).development(name).await?;
     Client::set_up(Store::in_memory(), signed_in).await
 }
@@ -178,6 +194,11 @@ fn said(error: &ClientError) -> String {
         }
         other => other.to_string(),
     }
+}
+
+/// Whether it may go well the next time.
+fn may_pass(error: &ClientError) -> bool {
+    matches!(error, ClientError::Api(error) | ClientError::SignIn(SignInError::Api(error)) if error.is_transient())
 }
 
 /// Whether there is nobody who would take a connection.
