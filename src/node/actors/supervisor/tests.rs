@@ -21,6 +21,9 @@ const ROOM: RoomId = RoomId::from_bytes([7; 16]);
 const OWNER: AccountId = AccountId::from_bytes([8; 16]);
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
+/// After so long a room does not start at all.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// A node with one room, a clock that tests move, and its folder.
 struct OneRoom {
     node: Node,
@@ -50,14 +53,17 @@ impl OneRoom {
 
     /// The room, which can be started.
     async fn room(&self) -> Arc<Addr<Room>> {
-        loop {
-            match self.node.state().routes.room(ROOM).await {
-                Ok(room) => return room,
-                // The workers are starting still, or the room is at the end of its fall.
-                Err(ErrorCode::Unavailable) => tokio::task::yield_now().await,
-                Err(code) => panic!("{code:?}"),
+        let started = async {
+            loop {
+                match self.node.state().routes.room(ROOM).await {
+                    Ok(room) => return room,
+                    // The workers are starting still, or the room is at the end of its fall.
+                    Err(ErrorCode::Unavailable) => tokio::task::yield_now().await,
+                    Err(code) => panic!("{code:?}"),
+                }
             }
-        }
+        };
+        tokio::time::timeout(PATIENCE, started).await.unwrap()
     }
 
     /// Has the room panic, and waits until it is gone.
