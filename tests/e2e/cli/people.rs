@@ -69,8 +69,12 @@ fn a_listener_ends_when_it_has_heard_what_it_was_to_hear() {
     assert!(output.status.success());
     let heard = String::from_utf8(output.stdout).unwrap();
     assert!(heard.find("\"one\"").unwrap() < heard.find("\"two\"").unwrap(), "{heard}");
-    let receipts = ada.hears(&[]);
-    assert!(receipts.iter().any(|event| event["type"] == "receipt"), "{receipts:?}");
+    // What the listener had no time to send goes with grace's next command.
+    let has_receipt = |_| {
+        grace.hears(&[]);
+        ada.hears(&[]).iter().any(|event| event["type"] == "receipt")
+    };
+    assert!((0..5).any(has_receipt));
 }
 
 #[test]
