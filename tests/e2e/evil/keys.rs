@@ -9,9 +9,9 @@ use conclave::protocol::public::VerifyError;
 use conclave::wire::{Command, DeviceCertificate, DeviceList, KemPrekeyUse, Message, PrekeyBundle, Timestamp};
 use data_encoding::BASE64URL_NOPAD;
 
+use super::Scene;
 use super::attacker::Attacker;
-use crate::process::{DataFolder, NodeProcess};
-use crate::proxy::{Passing, Proxy};
+use crate::proxy::Passing;
 use crate::user::User;
 
 const GREETING: &str = "good morning, Grace";
@@ -20,26 +20,7 @@ const CANARY: &str = "for Grace's eyes alone";
 /// When the attacker's keys were made.
 const MADE_AT: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
-/// Ada behind an evil node, Grace at the real one. Ada does not know Grace yet.
-struct Scene {
-    node: NodeProcess,
-    evil: Proxy,
-    ada: User,
-    grace: User,
-    _folder: DataFolder,
-}
-
 impl Scene {
-    async fn new() -> Self {
-        let folder = DataFolder::new();
-        let node = NodeProcess::start(folder.path(), |_| ());
-        let evil = Proxy::before(&node).await;
-        let mut ada = User::new(&evil.url, "ada").await;
-        ada.is_level().await;
-        let grace = User::new(&node.url, "grace").await;
-        Self { node, evil, ada, grace, _folder: folder }
-    }
-
     /// As they were before the lie: Ada and Grace have written to each other.
     async fn of_friends() -> Self {
         let mut scene = Self::new().await;

@@ -14,7 +14,30 @@ use conclave::client::Event;
 use conclave::ids::RoomId;
 use conclave::wire::{Entry, Log, Position, RoomPolicy};
 
+use crate::process::{DataFolder, NodeProcess};
+use crate::proxy::Proxy;
 use crate::user::User;
+
+/// Ada behind an evil node, Grace at the real one. They do not know each other yet.
+struct Scene {
+    evil: Proxy,
+    ada: User,
+    grace: User,
+    node: NodeProcess,
+    _folder: DataFolder,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let folder = DataFolder::new();
+        let node = NodeProcess::start(folder.path(), |_| ());
+        let evil = Proxy::before(&node).await;
+        let mut ada = User::new(&evil.url, "ada").await;
+        ada.is_level().await;
+        let grace = User::new(&node.url, "grace").await;
+        Self { evil, ada, grace, node, _folder: folder }
+    }
+}
 
 /// The entry of a log with another position.
 fn at(position: Position, entry: &Entry) -> Entry {

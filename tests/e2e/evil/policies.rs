@@ -9,34 +9,14 @@ use conclave::wire::{
 };
 use tokio::time::timeout;
 
-use super::found_room;
-use crate::process::{DataFolder, NodeProcess};
-use crate::proxy::{Passing, Proxy};
+use super::{Scene, found_room};
+use crate::proxy::Passing;
 use crate::rooms::admit;
 use crate::user::{PATIENCE, User};
 
 const CANARY: &str = "not to be read by the node";
 
-/// Ada behind an evil node, Grace at the real one.
-struct Scene {
-    evil: Proxy,
-    ada: User,
-    grace: User,
-    node: NodeProcess,
-    _folder: DataFolder,
-}
-
 impl Scene {
-    async fn new() -> Self {
-        let folder = DataFolder::new();
-        let node = NodeProcess::start(folder.path(), |_| ());
-        let evil = Proxy::before(&node).await;
-        let mut ada = User::new(&evil.url, "ada").await;
-        ada.is_level().await;
-        let grace = User::new(&node.url, "grace").await;
-        Self { evil, ada, grace, node, _folder: folder }
-    }
-
     /// A room of Grace's with Ada in it, in which both have spoken.
     async fn room(&mut self) -> RoomId {
         let room = found_room(&mut self.grace, RoomPolicy::default()).await;
@@ -66,7 +46,7 @@ impl Scene {
     }
 
     /// What Ada says in a room is refused, and nothing of it leaves.
-    async fn is_refused(&self, room: RoomId) -> ClientError {
+    async fn room_is_refused(&self, room: RoomId) -> ClientError {
         let before = self.evil.envelopes().len();
         let refused = self.ada.client.send(Conversation::Room(room), CANARY).await.unwrap_err();
         assert_eq!(self.evil.envelopes().len(), before);
@@ -107,7 +87,7 @@ async fn a_room_that_is_made_with_another_policy_is_not_used() {
         let refused = scene.ada.client.create_room(RoomPolicy::default()).await.unwrap_err();
         let ClientError::PolicyChanged { room, pinned, shown } = refused else { panic!("{refused:?}") };
         assert_eq!((pinned, shown), (RoomPolicy::default(), lie));
-        scene.is_refused(room).await;
+        scene.room_is_refused(room).await;
     }
 }
 
@@ -132,7 +112,7 @@ async fn a_room_that_is_joined_with_another_policy_has_nothing_to_read_or_write(
         assert_eq!(scene.ada.client.rooms().await.unwrap()[0].policy, lie);
         let place = Conversation::Room(room);
         if lie.signatures == Signatures::On {
-            let refused = scene.is_refused(room).await;
+            let refused = scene.room_is_refused(room).await;
             assert!(matches!(refused, ClientError::Machine(MachineError::OtherPolicy { .. })), "{refused:?}");
             continue;
         }
@@ -171,13 +151,13 @@ async fn a_policy_that_changes_is_told_and_ends_the_room() {
             _ => None,
         });
         assert_eq!(changed.await, (room, RoomPolicy::default(), lie));
-        let refused = scene.is_refused(room).await;
+        let refused = scene.room_is_refused(room).await;
         assert!(matches!(refused, ClientError::PolicyChanged { .. }), "{refused:?}");
         // The truth does not make it good.
         scene.evil.answers(|_, _| ());
         scene.evil.cut();
         scene.ada.is_level().await;
-        let refused = scene.is_refused(room).await;
+        let refused = scene.room_is_refused(room).await;
         assert!(matches!(refused, ClientError::PolicyChanged { .. }), "{refused:?}");
     }
 }
@@ -199,7 +179,7 @@ async fn a_policy_that_the_socket_shows_as_another_ends_the_room() {
     scene.evil.cut();
     let changed = scene.ada.until(|event| matches!(event, Event::PolicyChanged { .. }).then_some(()));
     changed.await;
-    let refused = scene.is_refused(room).await;
+    let refused = scene.room_is_refused(room).await;
     assert!(matches!(refused, ClientError::PolicyChanged { .. }), "{refused:?}");
 }
 
@@ -224,7 +204,7 @@ async fn a_room_that_the_node_takes_away_and_gives_back_is_what_it_was() {
         _ => None,
     });
     assert_eq!(changed.await, (room, RoomPolicy::default(), lie));
-    let refused = scene.is_refused(room).await;
+    let refused = scene.room_is_refused(room).await;
     assert!(matches!(refused, ClientError::PolicyChanged { .. }), "{refused:?}");
 }
 
@@ -277,7 +257,7 @@ async fn a_member_whom_the_node_adds_is_told_before_anything_is_sealed_for_them(
         assert!(scene.ada.client.rooms().await.unwrap()[0].members.contains(&id));
         // What the app does about it: it leaves, and nothing ever was for her.
         scene.ada.client.leave(room).await.unwrap();
-        let refused = scene.is_refused(room).await;
+        let refused = scene.room_is_refused(room).await;
         assert!(matches!(refused, ClientError::NotJoined { .. }), "{refused:?}");
         assert!(scene.evil.envelopes().iter().all(|envelope| envelope.recipient != Some(device)));
     }
