@@ -61,7 +61,10 @@ impl World {
             for (room_id, owner) in rooms.chain(cells.iter().copied()) {
                 let (owner, epoch, created_at) =
                     (owner.account_id(), LogEpoch::generate(&mut rng), Clock::system().now());
-                store.create_room(&NewRoom { room_id, policy: POLICY, owner, epoch, created_at }).await.unwrap();
+                store
+                    .create_room(&NewRoom { room_id, policy: POLICY, owner, membership: None, epoch, created_at })
+                    .await
+                    .unwrap();
             }
             store.close().await;
         });

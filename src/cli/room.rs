@@ -12,7 +12,7 @@ use super::profile::ProfileArgs;
 use super::status::CliError;
 use crate::client::{Client, Events, RoomInfo};
 use crate::ids::RoomId;
-use crate::wire::{CreateInvitation, Custody, Protection, RoomPolicy, SecretText, Signatures};
+use crate::wire::{CreateInvitation, Custody, Protection, RoomPolicy, Signatures};
 
 /// What `conclave room` is told.
 #[derive(Debug, Args)]
@@ -34,12 +34,12 @@ enum What {
         #[arg(long, value_enum, default_value_t = Switch::On)]
         signatures: Switch,
     },
-    /// Makes an invitation: a token that lets somebody in.
+    /// Makes an invitation: a text that lets somebody in. Members are who has come by one; whomever the node adds is not.
     Invite {
         /// The room.
         #[arg(allow_hyphen_values = true)]
         room: String,
-        /// The one person that it is for: a name, or an account's id. Without it, whoever has the token.
+        /// The one person that it is for: a name, or an account's id. Without it, whoever has it.
         #[arg(allow_hyphen_values = true)]
         user: Option<String>,
         /// How long it is good.
@@ -48,16 +48,16 @@ enum What {
     },
     /// Comes into a room by an invitation.
     Join {
-        /// The invitation's token.
+        /// The invitation, as whoever made it has given it.
         #[arg(allow_hyphen_values = true)]
-        token: String,
+        invitation: String,
         /// What you call the room.
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
     },
     /// Lists your rooms, with who holds their keys.
     List {
-        /// Writes one JSON object a line: `room`, `name`, `policy`, `members`, `closed`.
+        /// Writes one JSON object a line: `room`, `name`, `policy`, `members`, `refused`, `has_key`, `closed`, `policy_shown`.
         #[arg(long)]
         json: bool,
     },
@@ -99,7 +99,7 @@ enum Switch {
 pub(super) const HELP: &str = "Examples:
   conclave room create garden
   conclave room invite garden grace       prints what grace types to come in
-  conclave room join TOKEN --name garden
+  conclave room join INVITATION --name garden
   conclave chat garden";
 
 pub(super) async fn run(room: &Room, client: Client, mut events: Events) -> Result<(), Box<dyn Error>> {
@@ -131,13 +131,13 @@ async fn carry_out(what: &What, client: &Client, events: &mut Events) -> Result<
             let invitation =
                 client.invite(room, CreateInvitation { for_account, seconds, ..Default::default() }).await?;
             let name = names.of_room(room).map(|name| format!(" --name {name}")).unwrap_or_default();
-            out::line(format_args!("conclave room join {}{name}", invitation.token.expose()))?;
+            out::line(format_args!("conclave room join {}{name}", invitation.code.expose()))?;
             let whom = for_account.map_or("whoever has it".to_owned(), |account| names.show(account));
             eprintln!("It lets {whom} in, once, for {hours} hours. Send it by a way that you trust.");
         }
-        What::Join { token, name } => {
+        What::Join { invitation, name } => {
             let name = name.as_deref().map(names::parse).transpose()?;
-            let room = client.join(SecretText::new(token.clone())).await?;
+            let room = client.join(invitation).await?;
             if let Some(name) = name {
                 names.give(client, &name, Named::Room(room)).await?;
             }
@@ -156,11 +156,11 @@ async fn list(client: &Client, events: &mut Events, names: &Names, json: bool) -
     super::listen::catch_up(client, events, CATCH_UP).await;
     for room in client.rooms().await? {
         if json {
-            let RoomInfo { room_id, policy, members, is_closed, shown } = &room;
+            let RoomInfo { room_id, policy, members, refused, has_key, is_closed, shown } = &room;
             let name = names.of_room(*room_id);
             let line = json!({
-                "room": room_id, "name": name, "policy": policy, "members": members, "closed": is_closed,
-                "policy_shown": shown,
+                "room": room_id, "name": name, "policy": policy, "members": members, "refused": refused,
+                "has_key": has_key, "closed": is_closed, "policy_shown": shown,
             });
             out::line(line)?;
         } else {
@@ -192,14 +192,19 @@ async fn members(client: &Client, names: &Names, room: RoomId) -> Result<(), Box
 }
 
 fn line(names: &Names, room: &RoomInfo) -> String {
-    let RoomInfo { room_id, policy, members, is_closed, shown } = room;
+    let RoomInfo { room_id, policy, members, refused, has_key, is_closed, shown } = room;
     let name = names.of_room(*room_id).unwrap_or("(no name)");
     let closed = if *is_closed { ", closed" } else { "" };
     let lie = shown.map_or_else(String::new, |shown| {
         format!("\n  THE NODE SHOWS ANOTHER POLICY ({}): nothing is sent there", words(shown))
     });
+    let added = match refused.len() {
+        0 => String::new(),
+        added => format!("\n  THE NODE HAS ADDED {added} WHOM NO MEMBER HAS LET IN: nothing is sealed for them"),
+    };
+    let locked = if *has_key { "" } else { LOCKED };
     let (count, plural) = (members.len(), if members.len() == 1 { "member" } else { "members" });
-    format!("{room_id}  {name}: {count} {plural}{closed}\n  {}{lie}", words(*policy))
+    format!("{room_id}  {name}: {count} {plural}{closed}\n  {}{lie}{added}{locked}", words(*policy))
 }
 
 /// A policy in words.
@@ -219,6 +224,8 @@ pub(super) fn words(policy: RoomPolicy) -> String {
     };
     format!("{custody} ({protection}, {signatures})")
 }
+
+const LOCKED: &str = "\n  locked: its key comes when another of your devices is online, or with a new invitation";
 
 /// How long a list waits for what is new.
 const CATCH_UP: Duration = Duration::from_secs(3);

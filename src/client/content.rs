@@ -14,7 +14,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::ids::{AccountId, EnvelopeId, MessageId};
-use crate::wire::{SecretText, Timestamp};
+use crate::wire::{MemberMark, SecretText, Timestamp};
 
 /// What a message says: a text, or any other JSON value that an application gives a meaning to.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -78,6 +78,9 @@ pub(super) enum Body {
         /// Of a direct message: whom it is written to.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         to: Option<AccountId>,
+        /// Of one in a room: what only somebody who was let in can write (`protocol::membership`).
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        mark: Option<MemberMark>,
         sent_at: Timestamp,
         content: Content,
     },
@@ -154,6 +157,7 @@ mod tests {
         let body = Body::Message {
             id,
             to: Some(AccountId::from_bytes([1; 16])),
+            mark: None,
             sent_at: Timestamp::from_millis(5),
             content: "hello".into(),
         };

@@ -8,6 +8,7 @@ use crate::ids::{AccountId, RoomId};
 use crate::protocol::backup::BackupError;
 use crate::protocol::identity::IdentityError;
 use crate::protocol::machine::MachineError;
+use crate::protocol::membership::InvitationCodeError;
 use crate::protocol::public::VerifyError;
 use crate::wire::RoomPolicy;
 
@@ -71,6 +72,16 @@ pub enum ClientError {
         /// Which room.
         room: RoomId,
     },
+    /// What the room's members share is not on this device: another device of this account has to give it, or somebody has to
+    /// invite this account again.
+    #[error("the key of room {room} is not on this device")]
+    NoMembershipKey {
+        /// Which room.
+        room: RoomId,
+    },
+    /// The text is no invitation, or was mistyped.
+    #[error(transparent)]
+    InvitationCode(#[from] InvitationCodeError),
     /// This device has left so many rooms that it takes no new ones.
     #[error("too many rooms were left")]
     TooManyRooms,

@@ -82,8 +82,16 @@ pub enum Event {
         /// Whose.
         account: AccountId,
     },
-    /// Somebody reads the room from now on, by the node's word, whoever let them in.
+    /// Somebody reads the room from now on. A member has let them in.
     MemberJoined {
+        /// Which room.
+        room: RoomId,
+        /// Who.
+        account: AccountId,
+    },
+    /// The node shows somebody as a member whom no member has let in, or with another root key than they were let in with.
+    /// Nothing is sealed for them, and what they write is not shown.
+    MemberRefused {
         /// Which room.
         room: RoomId,
         /// Who.

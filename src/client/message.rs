@@ -21,6 +21,14 @@ pub enum Conversation {
 }
 
 impl Conversation {
+    /// The room, if it is one.
+    pub(super) const fn room(self) -> Option<RoomId> {
+        match self {
+            Self::Direct(_) => None,
+            Self::Room(room) => Some(room),
+        }
+    }
+
     /// The name by which the store knows it.
     pub(super) fn place(self) -> String {
         match self {

@@ -14,10 +14,11 @@
 //! - The app hears of each message once, whatever the node repeats; after a crash, the one that it was busy with is told
 //!   again.
 //! - What is sent without a connection waits, and goes byte for byte under the same ids until the node has answered.
-//! - A root key that changes, a policy that changes and a member that comes are told; the first two block sending.
+//! - A root key that changes and a policy that changes are told, and block sending. A member whom no member has let in is
+//!   told, and nothing is sealed for them.
 //!
-//! What an attacker who is the node can still do: keep messages back, say who is a member of a room, and show
-//! a new account under a root key of its own. Members are told to the app; root keys are for safety numbers.
+//! What an attacker who is the node can still do: keep messages back, say that a member has left, and outside of rooms show
+//! a new account under a root key of its own: root keys are for safety numbers.
 
 mod api;
 mod clock;
@@ -45,7 +46,7 @@ pub use error::ClientError;
 pub use events::Event;
 pub use handle::Client;
 pub use message::{Conversation, Message};
-pub use rooms::RoomInfo;
+pub use rooms::{Invitation, RoomInfo};
 pub use safety::KnownAccount;
 pub use settings::{Receipts, Settings};
 pub use setup::{Linking, RecoveryKit, RecoveryKitError};

@@ -2,49 +2,67 @@
 
 use super::error::ClientError;
 use super::handle::Client;
-use crate::ids::{AccountId, RoomId};
-use crate::wire::{CreateInvitation, InvitationCreated, MemberSummary, RoomPolicy, SecretText, TypingState};
+use crate::ids::{AccountId, InvitationId, RoomId};
+use crate::protocol::membership::InvitationCode;
+use crate::wire::{CreateInvitation, MemberSummary, RoomPolicy, SecretText, Timestamp, TypingState};
 
 /// A room of this account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomInfo {
     /// Which.
     pub room_id: RoomId,
-    /// Its policy, as it was when this device first saw the room.
+    /// Its policy, by the word of whoever made the room.
     pub policy: RoomPolicy,
-    /// Its members, as far as the node has said: whom a message is sealed for.
+    /// Its members, each let in by one before: whom a message is sealed for.
     pub members: Vec<AccountId>,
+    /// Whom the node shows as members too, and no member has let in. Nothing is sealed for them.
+    pub refused: Vec<AccountId>,
+    /// Whether what the members share is on this device. Until then it neither reads nor writes there, and `policy` is the
+    /// node's word.
+    pub has_key: bool,
     /// Whether it takes no more messages.
     pub is_closed: bool,
     /// Another policy that the node has shown: the room is not used any more.
     pub shown: Option<RoomPolicy>,
 }
 
+/// An invitation that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invitation {
+    /// The node's id of it.
+    pub invitation_id: InvitationId,
+    /// What lets somebody in: the text of an [`InvitationCode`]. Secret.
+    pub code: SecretText,
+    /// Until when it is good.
+    pub expires_at: Timestamp,
+}
+
 impl Client {
     /// Makes a room. Its policy is for good.
     ///
     /// # Errors
-    /// [`ClientError::PolicyChanged`] if the node makes another one; those of the call.
+    /// [`ClientError::PolicyChanged`] if the node makes another one; [`ClientError::NoVaultKey`]; those of the call.
     pub async fn create_room(&self, policy: RoomPolicy) -> Result<RoomId, ClientError> {
         self.ask(move |worker| Box::pin(worker.create_room(policy))).await
     }
 
-    /// Makes an invitation: a token that lets somebody in. It is shown this once.
+    /// Makes an invitation: a code that lets somebody in, and by which the members know that somebody has let them in. It is
+    /// shown this once, and is to go to the guest past the node.
     ///
     /// # Errors
-    /// Those of the call.
-    pub async fn invite(&self, room: RoomId, invitation: CreateInvitation) -> Result<InvitationCreated, ClientError> {
-        self.ask(move |worker| Box::pin(worker.rest(move |api| async move { api.invite(room, &invitation).await })))
-            .await
+    /// [`ClientError::NotJoined`], [`ClientError::PolicyChanged`], [`ClientError::NoMembershipKey`]; those of the call.
+    pub async fn invite(&self, room: RoomId, invitation: CreateInvitation) -> Result<Invitation, ClientError> {
+        self.ask(move |worker| Box::pin(worker.invite(room, invitation))).await
     }
 
-    /// Comes into a room by an invitation. Its policy is pinned as the node shows it now; messages that were written under
-    /// another one do not open.
+    /// Comes into a room by an invitation's code, which says what its policy is.
     ///
     /// # Errors
-    /// Those of the calls.
-    pub async fn join(&self, token: SecretText) -> Result<RoomId, ClientError> {
-        self.ask(move |worker| Box::pin(worker.join_room(token))).await
+    /// [`ClientError::InvitationCode`]; [`ClientError::PolicyChanged`] if the node shows another policy;
+    /// [`ClientError::NoVaultKey`]; those of the calls.
+    pub async fn join(&self, code: &str) -> Result<RoomId, ClientError> {
+        let code: InvitationCode = code.parse()?;
+        self.ask(move |worker| Box::pin(worker.join_room(code))).await
     }
 
     /// Leaves a room.
@@ -81,7 +99,9 @@ impl Client {
             let info = worker.rooms.iter().map(|(room_id, room)| RoomInfo {
                 room_id: *room_id,
                 policy: room.policy,
-                members: room.members.iter().copied().collect(),
+                members: room.members.keys().copied().collect(),
+                refused: room.refused.iter().copied().collect(),
+                has_key: room.key.is_some(),
                 is_closed: room.is_closed,
                 shown: room.shown,
             });

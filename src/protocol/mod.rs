@@ -23,6 +23,8 @@ pub mod keystore;
 #[cfg(feature = "holder")]
 pub mod machine;
 #[cfg(feature = "holder")]
+pub mod membership;
+#[cfg(feature = "holder")]
 pub mod ratchet;
 #[cfg(feature = "holder")]
 pub mod safety_number;

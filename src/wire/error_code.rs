@@ -315,6 +315,11 @@ error_codes! {
     VaultItemMismatch = "vault_item_mismatch",
     /// The node does not hand out a vault item that is there.
     VaultItemWithheld = "vault_item_withheld",
+
+    /// There is a room with the id that was drawn.
+    RoomExists = "room_exists",
+    /// No member has let the account in: the node alone says that it is one.
+    NotVouched = "not_vouched",
 }
 
 impl fmt::Display for ErrorCode {

@@ -50,8 +50,8 @@ pub use position::Position;
 pub use prekeys::{KemPrekey, KemPrekeyUse, OneTimePrekey, PrekeyBundle, PrekeyPublication, SignedPrekey};
 pub use problem::Problem;
 pub use room::{
-    CreateInvitation, CreateRoom, InvitationCreated, InvitationSummary, Invitations, JoinRoom, Joined, MemberSummary,
-    Members, Role, RoomSummary, Rooms, SetRole,
+    CreateInvitation, CreateRoom, InvitationCreated, InvitationSummary, Invitations, JoinRoom, Joined, KeptMembership,
+    MemberMark, MemberSummary, Members, Membership, MembershipProofBytes, Role, RoomSummary, Rooms, SetRole,
 };
 pub use room_keys::{
     DecryptMessage, DecryptedMessage, EncryptMessage, ExchangeKeys, MakeRoomKey, RoomKey, RoomKeyType, RoomKeys,

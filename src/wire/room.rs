@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::bytes::Bytes;
 use super::policy::RoomPolicy;
 use super::secret_text::SecretText;
 use super::timestamp::Timestamp;
@@ -32,6 +33,26 @@ impl Role {
     }
 }
 
+/// That a member was let in by one who could (`protocol::membership::MembershipProof`). The node can make none.
+pub type MembershipProofBytes = Bytes<81>;
+
+/// What an account's devices need of a membership, sealed for them (`protocol::membership::MembershipKey::keep`).
+pub type KeptMembership = Bytes<117>;
+
+/// What a member's messages carry, inside the seal (`protocol::membership::MembershipKey::mark`).
+pub type MemberMark = Bytes<16>;
+
+/// What a client says of its account's membership in a room. The node carries it as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Membership {
+    /// For the other members.
+    pub proof: MembershipProofBytes,
+    /// For the account's own devices.
+    pub kept: KeptMembership,
+}
+
 /// Body of `POST /api/rooms`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
@@ -40,6 +61,12 @@ pub struct CreateRoom {
     /// The room's policy, for good. Without it: keys with the clients, ratchets, signed envelopes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub policy: Option<RoomPolicy>,
+    /// The room's id, drawn by the client at random. Without it the node draws one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub room_id: Option<RoomId>,
+    /// The owner's membership.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub membership: Option<Membership>,
 }
 
 /// A room, as a member of it sees it. Answer of `POST /api/rooms` and `GET /api/rooms/{room_id}`.
@@ -58,6 +85,9 @@ pub struct RoomSummary {
     /// When it was closed; from then on nothing is written there and nobody joins.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub closed_at: Option<Timestamp>,
+    /// What the account keeps of its membership; none if its client has said nothing of it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub kept: Option<KeptMembership>,
 }
 
 /// Answer of `GET /api/rooms`: some rooms of the account, in ascending order of id.
@@ -95,6 +125,9 @@ pub struct MemberSummary {
     pub role: Role,
     /// Since when.
     pub joined_at: Timestamp,
+    /// That they were let in by a member; none if their client has said nothing of it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub proof: Option<MembershipProofBytes>,
 }
 
 /// Body of `PUT /api/rooms/{room_id}/members/{account_id}`.
@@ -171,6 +204,9 @@ pub struct InvitationSummary {
 pub struct JoinRoom {
     /// The invitation's token.
     pub token: SecretText,
+    /// The guest's membership. Of one who is a member already it takes the place of what they had.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub membership: Option<Membership>,
 }
 
 /// Answer of `POST /api/rooms/join`.

@@ -15,6 +15,7 @@ use super::list;
 use super::log_page::{LogPage, PageLimit};
 use super::policy::RoomPolicy;
 use super::position::Position;
+use super::room::MembershipProofBytes;
 use super::room_keys::RoomKey;
 use super::secret_text::SecretText;
 use super::timestamp::Timestamp;
@@ -212,12 +213,15 @@ pub enum Message {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         position: Option<Position>,
     },
-    /// An account has become a member.
+    /// An account has become a member, or has proven anew that it was let in.
     MemberJoined {
         /// Of which room.
         room_id: RoomId,
         /// Who.
         account_id: AccountId,
+        /// That they were let in by a member; none if their client has said nothing of it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        proof: Option<MembershipProofBytes>,
     },
     /// An account is no member any more.
     MemberLeft {

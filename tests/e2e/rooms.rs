@@ -11,7 +11,7 @@ use crate::user::User;
 pub(crate) async fn admit(owner: &mut User, room: RoomId, guest: &User) {
     let invitation = CreateInvitation { for_account: Some(guest.id()), ..CreateInvitation::default() };
     let invitation = owner.client.invite(room, invitation).await.unwrap();
-    assert_eq!(guest.client.join(invitation.token).await.unwrap(), room);
+    assert_eq!(guest.client.join(invitation.code.expose()).await.unwrap(), room);
     let id = guest.id();
     owner.until(|event| matches!(event, Event::MemberJoined { account, .. } if *account == id).then_some(())).await;
 }

@@ -320,6 +320,7 @@ async fn write_room(store: &Store, owner: &User, others: &[DeviceAddress], sent:
         room_id: ROOM,
         policy: POLICY,
         owner: owner.address().account_id,
+        membership: None,
         epoch: LogEpoch::generate(&mut rng(60)),
         created_at: START,
     };

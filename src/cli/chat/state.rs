@@ -208,6 +208,13 @@ impl Chat {
                 self.notice(format!("{who} has come in. What is written from now on is sealed for them too."));
                 self.suggest_name();
             }
+            Event::MemberRefused { room, account } if self.is_here(Conversation::Room(*room)) => {
+                self.members.remove(account);
+                let who = self.names.show(*account);
+                self.notice(format!(
+                    "THE NODE SHOWS {who} HERE, WHOM NO MEMBER HAS LET IN. Nothing is sealed for them."
+                ));
+            }
             Event::MemberLeft { room, account } if self.is_here(Conversation::Room(*room)) => {
                 self.members.remove(account);
                 let who = self.names.show(*account);

@@ -117,7 +117,7 @@ impl Story {
         let room = ada.client.create_room(RoomPolicy::default()).await?;
         let invitation = CreateInvitation { for_account: Some(grace.id()), ..CreateInvitation::default() };
         let invitation = ada.client.invite(room, invitation).await?;
-        grace.client.join(invitation.token).await?;
+        grace.client.join(invitation.code.expose()).await?;
         let guest = grace.id();
         ada.until(
             "that grace is in the room",

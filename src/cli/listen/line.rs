@@ -86,6 +86,7 @@ fn value(event: &Event, names: &Names) -> Value {
         Event::IdentityChanged { account } => json!({"type": "identity_changed", "account": account}),
         Event::DevicesChanged { account } => json!({"type": "devices_changed", "account": account}),
         Event::MemberJoined { room, account } => in_room("member", *room, *account, "joined"),
+        Event::MemberRefused { room, account } => in_room("member", *room, *account, "refused"),
         Event::MemberLeft { room, account } => in_room("member", *room, *account, "left"),
         Event::RoomClosed { room } => json!({"type": "room_closed", "room": room}),
         Event::PolicyChanged { room, pinned, shown } => {
@@ -175,6 +176,10 @@ pub(super) fn words(event: &Event, names: &Names) -> Option<String> {
         Event::DevicesChanged { account } => format!("* {} has other devices than before", names.show(*account)),
         Event::MemberJoined { room, account } => {
             format!("* {} has come into {}", names.show(*account), names.show_room(*room))
+        }
+        Event::MemberRefused { room, account } => {
+            let (who, room) = (names.show(*account), names.show_room(*room));
+            format!("! THE NODE HAS PUT {who} INTO {room}, WHOM NO MEMBER HAS LET IN: nothing is sealed for them")
         }
         Event::MemberLeft { room, account } => {
             format!("* {} has left {}", names.show(*account), names.show_room(*room))

@@ -146,10 +146,10 @@ async fn enter(clients: Vec<(usize, Seat, Client)>, book: &Arc<Book>) -> Result<
 /// Makes a room, and has everybody join it.
 async fn found(of_room: Vec<(usize, Seat, Client)>, book: &Book) -> Result<Vec<Member>, ConnectError> {
     let Some((number, seat, owner)) = of_room.first() else { return Ok(Vec::new()) };
-    let (room, token) = invite(owner, of_room.len()).await.map_err(|error| failed(*number, error))?;
+    let (room, code) = invite(owner, of_room.len()).await.map_err(|error| failed(*number, error))?;
     book.open_room(seat.room, room);
     for (number, _, guest) in of_room.iter().skip(1) {
-        guest.join(token.clone()).await.map_err(|error| failed(*number, error))?;
+        guest.join(code.expose()).await.map_err(|error| failed(*number, error))?;
     }
     let place = Conversation::Room(room);
     Ok(of_room.into_iter().map(|(number, seat, client)| Member { number, seat, client, place }).collect())
@@ -160,7 +160,7 @@ async fn invite(owner: &Client, members: usize) -> Result<(RoomId, SecretText), 
     let room = owner.create_room(RoomPolicy::default()).await?;
     let uses = u32::try_from(members).unwrap_or(u32::MAX);
     let invitation = owner.invite(room, CreateInvitation { uses: Some(uses), ..CreateInvitation::default() }).await?;
-    Ok((room, invitation.token))
+    Ok((room, invitation.code))
 }
 
 /// Waits until everybody has a socket and knows everybody in their room.

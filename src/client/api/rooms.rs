@@ -5,13 +5,12 @@ use reqwest::Method;
 use super::{Api, ApiError, NONE};
 use crate::ids::{AccountId, RoomId};
 use crate::wire::{
-    CreateInvitation, CreateRoom, InvitationCreated, JoinRoom, Joined, MemberSummary, Members, RoomPolicy, RoomSummary,
-    Rooms, SecretText,
+    CreateInvitation, CreateRoom, InvitationCreated, JoinRoom, Joined, MemberSummary, Members, RoomSummary, Rooms,
 };
 
 impl Api {
-    pub(in crate::client) async fn create_room(&self, policy: RoomPolicy) -> Result<RoomSummary, ApiError> {
-        self.post("/api/rooms", &CreateRoom { policy: Some(policy) }).await
+    pub(in crate::client) async fn create_room(&self, room: &CreateRoom) -> Result<RoomSummary, ApiError> {
+        self.post("/api/rooms", room).await
     }
 
     pub(in crate::client) async fn room(&self, room: RoomId) -> Result<RoomSummary, ApiError> {
@@ -62,8 +61,8 @@ impl Api {
         self.post(&format!("/api/rooms/{room}/invitations"), invitation).await
     }
 
-    pub(in crate::client) async fn join_room(&self, token: &SecretText) -> Result<Joined, ApiError> {
-        self.post("/api/rooms/join", &JoinRoom { token: token.clone() }).await
+    pub(in crate::client) async fn join_room(&self, invitation: &JoinRoom) -> Result<Joined, ApiError> {
+        self.post("/api/rooms/join", invitation).await
     }
 
     pub(in crate::client) async fn leave_room(&self, room: RoomId) -> Result<(), ApiError> {

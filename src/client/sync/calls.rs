@@ -5,41 +5,78 @@ use super::letters::{Letter, To};
 use super::{ClientError, Worker, survive};
 use crate::client::api::ApiError;
 use crate::client::content::{Body, Receipt};
+use crate::client::entropy;
 use crate::client::message::{Conversation, Message};
+use crate::client::rooms::Invitation;
 use crate::client::store::MessagePage;
 use crate::ids::{AccountId, MessageId, RoomId};
-use crate::wire::{Command, RoomPolicy, SecretText, TypingState};
+use crate::protocol::membership::{InvitationCode, MembershipKey};
+use crate::wire::{
+    Command, CreateInvitation, CreateRoom, InvitationCreated, JoinRoom, Membership, RoomPolicy, TypingState,
+};
 
 impl Worker {
     pub(in crate::client) async fn create_room(&mut self, policy: RoomPolicy) -> Result<RoomId, ClientError> {
-        let summary = self.rest(|api| async move { api.create_room(policy).await }).await?;
+        let rng = &mut entropy::generator()?;
+        let (room_id, key) = (RoomId::generate(rng), MembershipKey::generate(rng));
+        let membership = self.membership(room_id, policy, &key)?;
+        let room = CreateRoom { policy: Some(policy), room_id: Some(room_id), membership: Some(membership) };
+        let summary = self.rest(|api| async move { api.create_room(&room).await }).await?;
         if summary.policy != policy {
-            let (room, shown) = (summary.room_id, summary.policy);
-            return Err(ClientError::PolicyChanged { room, pinned: policy, shown });
+            return Err(ClientError::PolicyChanged { room: room_id, pinned: policy, shown: summary.policy });
         }
-        // One that others may be in already.
-        if self.is_known_room(summary.room_id) {
+        if summary.room_id != room_id {
             return Err(ApiError::Mismatch.into());
         }
-        self.see_room(&summary)?;
-        self.member_joined(summary.room_id, self.machine.device().address().account_id);
+        self.take_room(room_id, policy, Some(key))?;
+        self.member_joined(room_id, self.machine.device().address().account_id, Some(&membership.proof));
         self.tell_own_devices().await?;
-        Ok(summary.room_id)
+        Ok(room_id)
     }
 
-    pub(in crate::client) async fn join_room(&mut self, token: SecretText) -> Result<RoomId, ClientError> {
+    pub(in crate::client) async fn invite(
+        &mut self,
+        room_id: RoomId,
+        invitation: CreateInvitation,
+    ) -> Result<Invitation, ClientError> {
+        let policy = self.usable(room_id)?;
+        let key = self.membership_key(room_id).ok_or(ClientError::NoMembershipKey { room: room_id })?;
+        let created = self.rest(|api| async move { api.invite(room_id, &invitation).await }).await?;
+        let InvitationCreated { invitation_id, token, expires_at } = created;
+        let code = InvitationCode::new(room_id, policy, key, token).to_text();
+        Ok(Invitation { invitation_id, code, expires_at })
+    }
+
+    pub(in crate::client) async fn join_room(&mut self, code: InvitationCode) -> Result<RoomId, ClientError> {
+        let (room_id, policy) = (code.room(), code.policy());
+        // Of a room that is known, the first key holds.
+        let (token, given) = code.into_parts();
+        let key = self.membership_key(room_id).unwrap_or(given);
+        let invitation = JoinRoom { token, membership: Some(self.membership(room_id, policy, &key)?) };
         let joined = self
             .rest(|api| {
-                let token = token.clone();
-                async move { api.join_room(&token).await }
+                let invitation = invitation.clone();
+                async move { api.join_room(&invitation).await }
             })
             .await?;
-        let room_id = joined.room_id;
+        if joined.room_id != room_id {
+            return Err(ApiError::Mismatch.into());
+        }
+        self.take_room(room_id, policy, Some(key))?;
         let summary = self.rest(|api| async move { api.room(room_id).await }).await?;
         self.see_room(&summary)?;
         self.readers(room_id).await?;
         self.tell_own_devices().await?;
         Ok(room_id)
+    }
+
+    /// What this account says of its membership in a room.
+    fn membership(&self, room: RoomId, policy: RoomPolicy, key: &MembershipKey) -> Result<Membership, ClientError> {
+        let rng = &mut entropy::generator()?;
+        let (account, vault_key) =
+            (self.machine.device().address().account_id, self.vault_key().ok_or(ClientError::NoVaultKey)?);
+        let proof = key.prove(room, account, self.machine.device().root_key(), rng).to_wire();
+        Ok(Membership { proof, kept: key.keep(vault_key, (account, room), policy, rng) })
     }
 
     /// Has this user's other devices look for rooms.
@@ -61,7 +98,7 @@ impl Worker {
 
     pub(in crate::client) async fn remove(&mut self, room: RoomId, member: AccountId) -> Result<(), ClientError> {
         self.rest(|api| async move { api.remove_member(room, member).await }).await?;
-        self.member_left(room, member);
+        self.member_removed(room, member);
         Ok(())
     }
 

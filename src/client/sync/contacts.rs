@@ -32,7 +32,7 @@ impl Worker {
     /// Whether an account's list was fetched a moment ago, or would have been told of if there were a newer one.
     fn is_fresh(&self, account: AccountId) -> bool {
         let Some(fetched) = self.fresh.get(&account) else { return false };
-        let is_told = || self.rooms.values().any(|room| room.is_followed() && room.members.contains(&account));
+        let is_told = || self.rooms.values().any(|room| room.is_followed() && room.members.contains_key(&account));
         self.link.socket().is_some() && (fetched.elapsed() < FRESH || is_told())
     }
 
@@ -84,6 +84,7 @@ impl Worker {
         root_key: SigningPublicKey,
     ) -> Result<(), ClientError> {
         self.handle(Input::AcceptIdentity { account, root_key: &root_key })?;
+        self.admit_with_new_root(account);
         self.retry_at = None;
         self.open_held().await
     }

@@ -160,11 +160,15 @@ impl Worker {
     async fn opened(&mut self, opened: Opened, room: Option<RoomId>) -> Result<(), ClientError> {
         let sender = opened.sender;
         match Body::parse(&opened.plaintext) {
-            Ok(Body::Message { id, to, sent_at, content }) => {
+            Ok(Body::Message { id, to, mark, sent_at, content }) => {
                 let Some(conversation) = self.conversation(sender, room, to) else {
                     self.refuse(&opened, room, ErrorCode::NotForThisDevice);
                     return Ok(());
                 };
+                if room.is_some_and(|room| !self.is_marked(room, sender.account_id, mark.as_ref())) {
+                    self.refuse(&opened, room, ErrorCode::NotVouched);
+                    return Ok(());
+                }
                 if self.find(sender.account_id, id).await?.is_some() {
                     return Ok(());
                 }
@@ -303,7 +307,7 @@ impl Worker {
             let Some(mut message) = self.find(own, id).await? else { continue };
             let is_reader = match message.conversation {
                 Conversation::Direct(account) => account == by,
-                Conversation::Room(room) => self.rooms.get(&room).is_some_and(|room| room.members.contains(&by)),
+                Conversation::Room(room) => self.rooms.get(&room).is_some_and(|room| room.members.contains_key(&by)),
             };
             if !is_reader || message.receipts.get(&by).is_some_and(|known| *known >= state) {
                 continue;

@@ -64,7 +64,8 @@ impl Worker {
     /// Writes a message: keeps it, and seals it or has it wait.
     ///
     /// # Errors
-    /// [`ClientError::OutboxFull`]; [`ClientError::NotJoined`], [`ClientError::PolicyChanged`];
+    /// [`ClientError::OutboxFull`]; [`ClientError::NotJoined`], [`ClientError::PolicyChanged`],
+    /// [`ClientError::NoMembershipKey`];
     /// [`MachineError::IdentityChanged`]; a message over its limit.
     pub(in crate::client) async fn write(
         &mut self,
@@ -78,9 +79,10 @@ impl Worker {
                 None
             }
         };
+        let mark = conversation.room().and_then(|room| self.own_mark(room));
         let id = MessageId::generate(&mut entropy::generator()?);
         let sent_at = self.clock.now();
-        let body = Body::Message { id, to, sent_at, content: content.clone() };
+        let body = Body::Message { id, to, mark, sent_at, content: content.clone() };
         let letter = Letter::new(conversation, To::All, Some(id), body);
         self.post(letter).await?;
         let message = Message {
@@ -114,7 +116,8 @@ impl Worker {
             }
         }
         if let Conversation::Room(room) = letter.conversation {
-            letter.readers = self.rooms.get(&room).map(|room| room.members.clone()).unwrap_or_default();
+            letter.readers =
+                self.rooms.get(&room).map(|room| room.members.keys().copied().collect()).unwrap_or_default();
         }
         let number = self.number();
         self.drafts.insert(number, letter);
@@ -211,7 +214,13 @@ impl Worker {
         };
         let mut known = Vec::with_capacity(accounts.len());
         for account in accounts {
-            if self.learn(account).await? {
+            let is_known = self.learn(account).await?;
+            if let Conversation::Room(room) = letter.conversation
+                && !self.is_admitted(room, account)
+            {
+                continue;
+            }
+            if is_known {
                 known.push(account);
             } else if letter.conversation == Conversation::Direct(account) {
                 return Err(MachineError::UnknownAccount { account }.into());

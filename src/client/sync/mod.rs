@@ -17,6 +17,7 @@ mod contacts;
 mod inbox;
 mod letters;
 mod link;
+mod members;
 mod outbox;
 mod repair;
 mod rooms;

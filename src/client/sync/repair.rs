@@ -185,15 +185,12 @@ impl Worker {
             let Some(message) = self.find(own, carried.message).await? else { continue };
             let to = match message.conversation {
                 Conversation::Direct(account) => Some(account),
-                Conversation::Room(room)
-                    if self.rooms.get(&room).is_some_and(|room| room.members.contains(&device.account_id)) =>
-                {
-                    None
-                }
+                Conversation::Room(room) if self.is_admitted(room, device.account_id) => None,
                 Conversation::Room(_) => continue,
             };
+            let mark = message.conversation.room().and_then(|room| self.own_mark(room));
             let Message { id, sent_at, content, conversation, .. } = message;
-            let body = Body::Message { id, to, sent_at, content };
+            let body = Body::Message { id, to, mark, sent_at, content };
             let letter = Letter::new(conversation, To::Device(device), Some(id), body);
             let posted = self.post(letter).await;
             survive(posted)?;

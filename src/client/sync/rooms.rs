@@ -1,25 +1,35 @@
-//! Rooms: followed on the socket, their members known, their policy pinned.
+//! Rooms: followed on the socket, their policy pinned, their key known.
 //!
-//! Who is a member is the node's word; each change of it is told to the app. What the node cannot do is show a member as
-//! another account, read what is sealed, or have the policy be another than was pinned when the room was first seen.
+//! Policy and key come from the one who made the room: by the invitation, or by what another device of this account has kept.
+//! A room whose key is not here yet is followed when it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::answers::Pending;
+use super::members::Members;
 use super::{ClientError, Worker, survive};
 use crate::client::events::Event;
 use crate::ids::{AccountId, LogEpoch, RoomId};
+use crate::protocol::membership::{MembershipKey, ProofId};
 use crate::wire::{Command, Custody, ErrorCode, Message, Position, Presence, Protection, RoomPolicy, RoomSummary};
 
 /// A room of this account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::client) struct Room {
-    /// As it was first seen.
+    /// By the word of whoever made the room, if the key is here; else the node's.
     pub(in crate::client) policy: RoomPolicy,
+    /// What the members share: a record of its own. Without it nobody is known to be a member.
+    #[serde(skip)]
+    pub(in crate::client) key: Option<MembershipKey>,
     /// As the app was told.
-    pub(in crate::client) members: BTreeSet<AccountId>,
+    pub(in crate::client) members: Members,
+    /// Whom the node shows as members, and nobody has let in.
+    #[serde(skip)]
+    pub(in crate::client) refused: BTreeSet<AccountId>,
+    /// The proofs of members whom this device has removed.
+    pub(super) removed: BTreeSet<ProofId>,
     /// How far the log was read: a record of its own.
     #[serde(skip)]
     pub(in crate::client) read: Option<Position>,
@@ -30,7 +40,7 @@ pub(in crate::client) struct Room {
     following: Following,
     /// Whether `members` is as the node has it.
     #[serde(skip)]
-    is_level: bool,
+    pub(super) is_level: bool,
 }
 
 /// Whether the socket follows a room.
@@ -43,9 +53,19 @@ enum Following {
 }
 
 impl Room {
-    fn new(policy: RoomPolicy) -> Self {
-        let (members, following) = (BTreeSet::new(), Following::No);
-        Self { policy, members, read: None, is_closed: false, shown: None, following, is_level: false }
+    fn new(policy: RoomPolicy, key: Option<MembershipKey>) -> Self {
+        Self {
+            policy,
+            key,
+            members: Members::new(),
+            refused: BTreeSet::new(),
+            removed: BTreeSet::new(),
+            read: None,
+            is_closed: false,
+            shown: None,
+            following: Following::No,
+            is_level: false,
+        }
     }
 
     pub(in crate::client) fn is_followed(&self) -> bool {
@@ -56,7 +76,7 @@ impl Room {
     fn is_wanting(&self) -> bool {
         let is_ours =
             matches!(self.policy, RoomPolicy { custody: Custody::Client, protection: Protection::Ratchet, .. });
-        self.following == Following::No && self.shown.is_none() && is_ours
+        self.following == Following::No && self.shown.is_none() && is_ours && self.key.is_some()
     }
 
     pub(super) fn unfollowed(&mut self) {
@@ -69,63 +89,26 @@ impl Worker {
     /// The policy of a room that can be written to.
     ///
     /// # Errors
-    /// [`ClientError::NotJoined`]; [`ClientError::PolicyChanged`] if the node has shown another one.
+    /// [`ClientError::NotJoined`]; [`ClientError::PolicyChanged`] if the node has shown another one;
+    /// [`ClientError::NoMembershipKey`].
     pub(super) fn usable(&self, room_id: RoomId) -> Result<RoomPolicy, ClientError> {
         let room = self.rooms.get(&room_id).ok_or(ClientError::NotJoined { room: room_id })?;
-        match room.shown {
-            Some(shown) => Err(ClientError::PolicyChanged { room: room_id, pinned: room.policy, shown }),
-            None => Ok(room.policy),
+        match (room.shown, &room.key) {
+            (Some(shown), _) => Err(ClientError::PolicyChanged { room: room_id, pinned: room.policy, shown }),
+            (None, None) => Err(ClientError::NoMembershipKey { room: room_id }),
+            (None, Some(_)) => Ok(room.policy),
         }
-    }
-
-    /// Whom a message to a room is sealed for: its members, and so this user's other devices.
-    pub(super) async fn readers(&mut self, room_id: RoomId) -> Result<Vec<AccountId>, ClientError> {
-        let is_level = self.rooms.get(&room_id).is_some_and(|room| room.is_level);
-        if !is_level {
-            match self.fetch_members(room_id).await {
-                Ok(()) => {}
-                // As they were: who was removed meanwhile is refused by the node, which gives them nothing.
-                Err(error)
-                    if error.is_transient()
-                        && self.rooms.get(&room_id).is_some_and(|room| !room.members.is_empty()) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let room = self.rooms.get(&room_id).ok_or(ClientError::NotJoined { room: room_id })?;
-        Ok(room.members.iter().copied().collect())
-    }
-
-    /// Has the members of a room as the node has them, and tells the app what has changed.
-    async fn fetch_members(&mut self, room_id: RoomId) -> Result<(), ClientError> {
-        let members = self.rest(|api| async move { api.members(room_id).await }).await?;
-        let now: BTreeSet<AccountId> = members.into_iter().map(|member| member.account_id).collect();
-        let Some(room) = self.rooms.get_mut(&room_id) else { return Ok(()) };
-        let before = core::mem::replace(&mut room.members, now.clone());
-        room.is_level = true;
-        if before != now {
-            self.save_room(room_id);
-        }
-        let own = self.machine.device().address().account_id;
-        for account in before.symmetric_difference(&now).copied().filter(|account| *account != own) {
-            let is_in = now.contains(&account);
-            let (joined, left) =
-                (Event::MemberJoined { room: room_id, account }, Event::MemberLeft { room: room_id, account });
-            self.event(if is_in { joined } else { left });
-        }
-        Ok(())
     }
 
     /// Takes a room that this account is in, or checks it against what is known.
     pub(in crate::client) fn see_room(&mut self, summary: &RoomSummary) -> Result<(), ClientError> {
-        let RoomSummary { room_id, policy, closed_at, .. } = *summary;
-        if !self.rooms.contains_key(&room_id) {
-            if self.left.len() >= ROOMS_LEFT_MAX && !self.left.contains_key(&room_id) {
-                return Err(ClientError::TooManyRooms);
-            }
-            // A room that was left is what it was: the node cannot take it away and give it back as another.
-            let pinned = self.left.remove(&room_id).unwrap_or(policy);
-            self.rooms.insert(room_id, Room::new(pinned));
-            self.save_room(room_id);
+        let RoomSummary { room_id, policy, closed_at, kept, .. } = *summary;
+        let account = self.machine.device().address().account_id;
+        let kept = kept.zip(self.vault_key());
+        let kept = kept.and_then(|(kept, key)| MembershipKey::open_kept(key, (account, room_id), &kept).ok());
+        match kept {
+            Some((key, pinned)) => self.take_room(room_id, pinned, Some(key))?,
+            None => self.take_room(room_id, policy, None)?,
         }
         self.check_policy(room_id, policy)?;
         if closed_at.is_some() {
@@ -134,9 +117,28 @@ impl Worker {
         Ok(())
     }
 
-    /// Whether a room is followed here, or was.
-    pub(super) fn is_known_room(&self, room_id: RoomId) -> bool {
-        self.rooms.contains_key(&room_id) || self.left.contains_key(&room_id)
+    /// Takes a room with its policy and key. The first key holds, and the policy that it came with.
+    pub(super) fn take_room(
+        &mut self,
+        room_id: RoomId,
+        policy: RoomPolicy,
+        key: Option<MembershipKey>,
+    ) -> Result<(), ClientError> {
+        if let Some(room) = self.rooms.get_mut(&room_id) {
+            if room.key.is_none() && key.is_some() {
+                (room.policy, room.key) = (policy, key);
+                self.save_room(room_id);
+            }
+            return Ok(());
+        }
+        if self.left.len() >= ROOMS_LEFT_MAX && !self.left.contains_key(&room_id) {
+            return Err(ClientError::TooManyRooms);
+        }
+        // A room that was left is what it was: nobody can take it away and give it back as another.
+        let pinned = self.left.remove(&room_id).unwrap_or(policy);
+        self.rooms.insert(room_id, Room::new(pinned, key));
+        self.save_room(room_id);
+        self.check_policy(room_id, policy)
     }
 
     fn check_policy(&mut self, room_id: RoomId, shown: RoomPolicy) -> Result<(), ClientError> {
@@ -277,7 +279,9 @@ impl Worker {
     /// What happens in rooms beside messages.
     pub(super) fn room_news(&mut self, message: &Message) {
         match *message {
-            Message::MemberJoined { room_id, account_id } => self.member_joined(room_id, account_id),
+            Message::MemberJoined { room_id, account_id, proof } => {
+                self.member_joined(room_id, account_id, proof.as_ref());
+            }
             Message::MemberLeft { room_id, account_id } => self.member_left(room_id, account_id),
             Message::RoomClosed { room_id } => self.room_closed(room_id),
             Message::Presence { room_id, account_id, state } if self.rooms.contains_key(&room_id) => {
@@ -295,28 +299,6 @@ impl Worker {
             }
             // Calls are the app's; and the rest was taken before.
             _ => {}
-        }
-    }
-
-    pub(in crate::client) fn member_joined(&mut self, room_id: RoomId, account: AccountId) {
-        let Some(room) = self.rooms.get_mut(&room_id) else { return };
-        if !room.members.insert(account) {
-            return;
-        }
-        self.save_room(room_id);
-        if account != self.machine.device().address().account_id {
-            self.event(Event::MemberJoined { room: room_id, account });
-        }
-    }
-
-    pub(in crate::client) fn member_left(&mut self, room_id: RoomId, account: AccountId) {
-        if account == self.machine.device().address().account_id {
-            return self.room_left(room_id);
-        }
-        let Some(room) = self.rooms.get_mut(&room_id) else { return };
-        if room.members.remove(&account) {
-            self.save_room(room_id);
-            self.event(Event::MemberLeft { room: room_id, account });
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::client::store::{Batch, LocalStore, MACHINE, MessagePage, Records, Sto
 use crate::ids::{DeviceAddress, RoomId};
 use crate::protocol::backup::AccountSecrets;
 use crate::protocol::machine::{Machine, RecordKey};
+use crate::protocol::membership::MembershipKey;
 use crate::protocol::vault::{Head, VaultKey};
 use crate::wire::{Position, SessionTokens, Timestamp};
 
@@ -37,6 +38,8 @@ pub(super) const MAILBOX: &str = "mailbox";
 /// What this device is told to behave like.
 pub(in crate::client) const SETTINGS: &str = "settings";
 const ROOM: &str = "room/";
+/// The key that a room's members share.
+const ROOM_KEY: &str = "room-key/";
 /// How far a room was read: it changes with each message, and its members do not.
 const READ: &str = "read/";
 /// The policy of a room that was left.
@@ -117,8 +120,11 @@ impl Saved {
     fn rooms(&self) -> Result<BTreeMap<RoomId, Room>, ClientError> {
         let mut rooms: BTreeMap<RoomId, Room> = self.each(ROOM, decode)?;
         let mut read: BTreeMap<RoomId, Position> = self.each(READ, decode)?;
+        let key = |bytes: &[u8]| bytes.try_into().map(MembershipKey::decode).map_err(|_| StoreError::Broken);
+        let mut keys: BTreeMap<RoomId, MembershipKey> = self.each(ROOM_KEY, key)?;
         for (room_id, room) in &mut rooms {
             room.read = read.remove(room_id);
+            room.key = keys.remove(room_id);
         }
         Ok(rooms)
     }
@@ -233,11 +239,16 @@ impl Worker {
             Some(policy) => self.batch.put(left, encode(policy)),
             None => self.batch.delete(left),
         }
-        if let Some(room) = self.rooms.get(&room_id) {
-            self.batch.put(name, encode(room));
-        } else {
-            self.batch.delete(name);
-            self.batch.delete(format!("{READ}{room_id}"));
+        let key = format!("{ROOM_KEY}{room_id}");
+        match self.rooms.get(&room_id) {
+            Some(room) => {
+                self.batch.put(name, encode(room));
+                match &room.key {
+                    Some(secret) => self.batch.put(key, Zeroizing::new(secret.encode_secret().to_vec())),
+                    None => self.batch.delete(key),
+                }
+            }
+            None => [name, key, format!("{READ}{room_id}")].into_iter().for_each(|name| self.batch.delete(name)),
         }
     }
 

@@ -38,7 +38,7 @@ pub(super) struct Known {
 
 impl Worker {
     /// The vault's key: of the account's secrets where they are, else as another device has given it.
-    fn vault_key(&self) -> Option<&VaultKey> {
+    pub(super) fn vault_key(&self) -> Option<&VaultKey> {
         self.secrets.as_ref().map(AccountSecrets::vault_key).or(self.vault.given_key.as_ref())
     }
 
@@ -68,6 +68,8 @@ impl Worker {
         if let Ok(key) = VaultKey::decode(&bytes) {
             self.batch.put(VAULT_KEY, bytes);
             self.vault.given_key = Some(key);
+            // It opens what is kept of rooms.
+            self.is_synced = false;
             self.event(Event::VaultOpened);
         }
     }

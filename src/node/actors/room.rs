@@ -21,7 +21,7 @@ use super::shard::{Admitted, Audience, Eject, Level, Publish, Shard, Whisper, Wh
 use super::supervisor::{RoomParts, load, refusal};
 use crate::ids::{AccountId, DeviceAddress, RoomId};
 use crate::node::metrics::{Counter, Share};
-use crate::node::store::{Appended, StoreError};
+use crate::node::store::{Appended, Member, StoreError};
 use crate::node::ws::SharedMessage;
 use crate::wire::{self, Envelope, ErrorCode, Position, Presence};
 
@@ -166,16 +166,15 @@ impl Room {
         }
     }
 
-    fn set_member(&mut self, account_id: AccountId, is_member: bool) {
+    fn set_member(&mut self, account_id: AccountId, member: Option<Member>) {
         let room_id = self.room_id;
-        if is_member == self.state.is_member(account_id) {
-            return;
-        }
-        if is_member {
+        if let Some(Member { membership, .. }) = member {
             self.state.add_member(account_id);
             self.ejected.remove(&account_id);
-            self.whisper(Audience::All, wire::Message::MemberJoined { room_id, account_id });
-        } else {
+            // Of one who was a member before too: what is new then is the proof.
+            let proof = membership.map(|membership| membership.proof);
+            self.whisper(Audience::All, wire::Message::MemberJoined { room_id, account_id, proof });
+        } else if self.state.is_member(account_id) {
             self.state.remove_member(account_id);
             self.whisper(Audience::All, wire::Message::MemberLeft { room_id, account_id });
             self.ejected.insert(account_id);
@@ -390,7 +389,7 @@ impl Handler<Changed> for Room {
                 let member = async move { store.member(room_id, account_id).await };
                 // Nothing else is looked at meanwhile.
                 context.wait(member.into_actor(self).map(move |member, room, context| match member {
-                    Ok(member) => room.set_member(account_id, member.is_some()),
+                    Ok(member) => room.set_member(account_id, member),
                     // A room that does not know its members ends; the next one reads them.
                     Err(error) => room.fail(&error, context),
                 }));

@@ -61,9 +61,9 @@ async fn tell_rooms(state: &NodeState, account: AccountId, news: &VerifiedDevice
     let mut after = None;
     loop {
         let rooms = state.store.rooms_of(account, after, PageLimit::default()).await?;
-        let Some((last, _)) = rooms.last() else { return Ok(()) };
+        let Some((last, ..)) = rooms.last() else { return Ok(()) };
         after = Some(last.room_id);
-        for (room, _) in rooms {
+        for (room, ..) in rooms {
             state.forget_unlisted_keys(room.room_id, account, &listed).await;
             state.routes.tell_room(room.room_id, RoomChange::Devices(account, news.version())).await;
         }

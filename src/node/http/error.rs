@@ -165,6 +165,7 @@ pub(super) const fn shape(code: ErrorCode) -> (u16, &'static str) {
         Code::RoomKeyReplaced => (409, "The key was rotated; another one is in its place."),
         Code::RoomKeyExpired => (409, "The key has expired."),
         Code::TooManyRoomKeys => (409, "The node holds as many keys as it may."),
+        Code::RoomExists => (409, "There is a room with this id. Draw another one at random."),
         Code::TooManyInvitations => (409, "The room has as many invitations as it may."),
         Code::TooManyIdempotencyKeys => (409, "The account has as many idempotency keys as it may. They expire."),
         Code::VaultRevisionConflict => (409, "The collection was written meanwhile. Read on, and write again."),
@@ -242,6 +243,7 @@ pub(super) const fn shape(code: ErrorCode) -> (u16, &'static str) {
         | Code::VaultEntriesMismatch
         | Code::VaultItemMismatch
         | Code::VaultItemWithheld
+        | Code::NotVouched
         | Code::PassphraseEmpty
         | Code::PassphraseTooLong
         | Code::KeystoreCostTooLow

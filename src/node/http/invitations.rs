@@ -104,11 +104,13 @@ async fn revoke(
 async fn join(asker: SignedIn, state: Data<NodeState>, body: Body<JoinRoom>) -> Result<Json<Joined>, ApiError> {
     let token: Result<InvitationToken, _> = body.token.expose().parse();
     let token = token.map_err(|_| ApiError::new(ErrorCode::InvitationRefused))?;
-    let account = asker.account_id();
+    let (account, membership) = (asker.account_id(), body.membership);
     to_the_end(async move {
-        let joined = state.store.accept_invitation(token.hash(), account, state.clock.now()).await?;
-        if joined.is_new {
+        let joined = state.store.accept_invitation(token.hash(), account, membership, state.clock.now()).await?;
+        if joined.is_new || membership.is_some() {
             state.routes.tell_room(joined.room_id, RoomChange::Member(account)).await;
+        }
+        if joined.is_new {
             audit::record(Event::RoomJoined { room: joined.room_id, account });
         }
         Ok(Json(joined))

@@ -76,7 +76,7 @@ async fn remove(
 
 impl From<Member> for MemberSummary {
     fn from(member: Member) -> Self {
-        let Member { account_id, role, joined_at } = member;
-        Self { account_id, role, joined_at }
+        let Member { account_id, role, joined_at, membership } = member;
+        Self { account_id, role, joined_at, proof: membership.map(|membership| membership.proof) }
     }
 }

@@ -13,12 +13,19 @@ use crate::ids::{LogEpoch, RoomId};
 use crate::node::actors::RoomChange;
 use crate::node::audit::{self, Event};
 use crate::node::entropy;
-use crate::node::store::{Acted, Member, NewRoom, Room};
-use crate::wire::{CreateRoom, Custody, ErrorCode, Protection, Role, RoomPolicy, RoomSummary, Rooms, Signatures};
+use crate::node::store::{Acted, Member, NewRoom, Room, StoreError};
+use crate::wire::{
+    CreateRoom, Custody, ErrorCode, KeptMembership, Protection, Role, RoomPolicy, RoomSummary, Rooms, Signatures,
+};
 
 pub(super) fn routes(calls: &mut Calls<'_>) {
     let makes = about("Makes a room, whose policy is for good. Its maker is its owner.");
-    let makes = makes.refuses(&[ErrorCode::CustodyDisabled, ErrorCode::ProtectionUnsupported, ErrorCode::TooManyRooms]);
+    let makes = makes.refuses(&[
+        ErrorCode::CustodyDisabled,
+        ErrorCode::ProtectionUnsupported,
+        ErrorCode::TooManyRooms,
+        ErrorCode::RoomExists,
+    ]);
     let closes = about("Closes a room: it can be read and left.");
     let closes = closes.refuses(&[ErrorCode::UnknownRoom, ErrorCode::RoleForbids, ErrorCode::RoomClosed]);
     let leaves = about("Leaves a room. The last owner stays while others do.");
@@ -43,16 +50,20 @@ async fn create(
 ) -> Result<Json<RoomSummary>, ApiError> {
     let policy = carried(body.policy.unwrap_or_else(|| usual_policy(&state)), &state)?;
     let rng = &mut entropy::generator()?;
-    let (room_id, epoch) = (RoomId::generate(rng), LogEpoch::generate(rng));
+    let (room_id, epoch) = (body.room_id.unwrap_or_else(|| RoomId::generate(rng)), LogEpoch::generate(rng));
     let (owner, created_at) = (asker.account_id(), state.clock.now());
-    let room = NewRoom { room_id, policy, owner, epoch, created_at };
-    let answer = RoomSummary { room_id, policy, role: Role::Owner, created_at, closed_at: None };
-    match key.once(owner, ("rooms.create", &*body), created_at)? {
-        None => state.store.create_room(&room).await?,
-        Some(once) => match state.store.create_room_once(&room, answer, once).await? {
-            Acted::Now(_) => {}
-            Acted::Before(answer) => return Ok(Json(answer)),
-        },
+    let room = NewRoom { room_id, policy, owner, membership: body.membership, epoch, created_at };
+    let kept = body.membership.map(|membership| membership.kept);
+    let answer = RoomSummary { room_id, policy, role: Role::Owner, created_at, closed_at: None, kept };
+    let made = match key.once(owner, ("rooms.create", &*body), created_at)? {
+        None => state.store.create_room(&room).await.map(|()| Acted::Now(answer)),
+        Some(once) => state.store.create_room_once(&room, answer, once).await,
+    };
+    match made {
+        Ok(Acted::Now(_)) => {}
+        Ok(Acted::Before(answer)) => return Ok(Json(answer)),
+        Err(StoreError::IdInUse) if body.room_id.is_some() => return Err(ApiError::new(ErrorCode::RoomExists)),
+        Err(error) => return Err(error.into()),
     }
     audit::record(Event::RoomCreated { room: room_id, account: owner });
     Ok(Json(answer))
@@ -81,14 +92,14 @@ async fn list(
     query: Query<PageQuery<RoomId>>,
 ) -> Result<Json<Rooms>, ApiError> {
     let rooms = state.store.rooms_of(asker.account_id(), query.after, query.limit).await?;
-    let next = query.next(&rooms, |(room, _)| room.room_id);
-    Ok(Json(Rooms { rooms: rooms.into_iter().map(|(room, role)| summary(room, role)).collect(), next }))
+    let next = query.next(&rooms, |(room, ..)| room.room_id);
+    Ok(Json(Rooms { rooms: rooms.into_iter().map(|(room, role, kept)| summary(room, role, kept)).collect(), next }))
 }
 
 async fn show(asker: SignedIn, state: Data<NodeState>, room: Path<RoomId>) -> Result<Json<RoomSummary>, ApiError> {
-    let Member { role, .. } = membership(&state, &asker, *room).await?;
+    let Member { role, membership, .. } = membership(&state, &asker, *room).await?;
     let room = state.store.room(*room).await?.ok_or(ApiError::new(ErrorCode::UnknownRoom))?;
-    Ok(Json(summary(room, role)))
+    Ok(Json(summary(room, role, membership.map(|membership| membership.kept))))
 }
 
 async fn leave(asker: SignedIn, state: Data<NodeState>, room: Path<RoomId>) -> Result<NoContent, ApiError> {
@@ -124,7 +135,7 @@ pub(super) async fn membership(state: &NodeState, asker: &SignedIn, room: RoomId
     member.ok_or(ApiError::new(ErrorCode::UnknownRoom))
 }
 
-fn summary(room: Room, role: Role) -> RoomSummary {
+fn summary(room: Room, role: Role, kept: Option<KeptMembership>) -> RoomSummary {
     let Room { room_id, policy, epoch: _, head: _, created_at, closed_at } = room;
-    RoomSummary { room_id, policy, role, created_at, closed_at }
+    RoomSummary { room_id, policy, role, created_at, closed_at, kept }
 }

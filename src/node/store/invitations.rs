@@ -8,11 +8,12 @@ use super::Store;
 use super::columns::{Blob, Integer, is_over};
 use super::error::StoreError;
 use super::limits::{INVITATIONS_PER_ROOM_MAX, ROOM_MEMBERS_MAX};
+use super::members::set_membership;
 use super::permissions::Action;
 use super::rooms::{add_member, authorize};
 use crate::ids::{AccountId, InvitationId, RoomId};
 use crate::node::tokens::TokenHash;
-use crate::wire::{Joined, Role, Timestamp};
+use crate::wire::{Joined, Membership, Role, Timestamp};
 
 /// An invitation that is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +104,7 @@ impl Store {
     }
 
     /// Makes an account a member by an invitation's token, and uses the invitation once. If the account is
-    /// a member already, the invitation is as it was.
+    /// a member already, the invitation is as it was, and `membership` takes the place of what there was.
     ///
     /// # Errors
     /// [`StoreError::InvitationRefused`], [`StoreError::TooManyMembers`] past [`ROOM_MEMBERS_MAX`],
@@ -112,9 +113,10 @@ impl Store {
         &self,
         token: TokenHash,
         account_id: AccountId,
+        membership: Option<Membership>,
         now: Timestamp,
     ) -> Result<Joined, StoreError> {
-        self.writer.write(move |db| Box::pin(accept(db, token, account_id, now))).await
+        self.writer.write(move |db| Box::pin(accept(db, token, account_id, membership, now))).await
     }
 }
 
@@ -183,6 +185,7 @@ async fn accept(
     db: &mut SqliteConnection,
     token: TokenHash,
     account_id: AccountId,
+    membership: Option<Membership>,
     now: Timestamp,
 ) -> Result<Joined, StoreError> {
     // An invitation stands for a room that is open: closing withdraws it.
@@ -204,9 +207,12 @@ async fn accept(
     }
     let room_id = RoomId::from_bytes(room_id);
     if is_member {
+        if let Some(membership) = membership {
+            set_membership(db, room_id, account_id, membership).await?;
+        }
         return Ok(Joined { room_id, is_new: false });
     }
-    add_member(db, room_id, account_id, Role::Member, now).await?;
+    add_member(db, room_id, account_id, Role::Member, membership, now).await?;
     let members: i64 = sqlx::query_scalar("SELECT count(*) FROM members WHERE room_id = ?")
         .bind(Blob(*room_id.as_bytes()))
         .fetch_one(&mut *db)

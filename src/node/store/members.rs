@@ -10,7 +10,7 @@ use super::error::StoreError;
 use super::permissions::{Action, permits};
 use super::rooms::{Standing, authorize, mark_closed, standing};
 use crate::ids::{AccountId, RoomId};
-use crate::wire::{PageLimit, Role, Timestamp};
+use crate::wire::{Membership, PageLimit, Role, Timestamp};
 
 /// A member of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Member {
     pub role: Role,
     /// Since when.
     pub joined_at: Timestamp,
+    /// What their client says of it.
+    pub membership: Option<Membership>,
 }
 
 impl Store {
@@ -35,7 +37,7 @@ impl Store {
         limit: PageLimit,
     ) -> Result<Vec<Member>, StoreError> {
         let rows: Vec<MemberRow> = sqlx::query_as(
-            "SELECT account_id, role, joined_at FROM members
+            "SELECT account_id, role, joined_at, proof, kept FROM members
              WHERE room_id = ?1 AND account_id > coalesce(?2, x'') ORDER BY account_id LIMIT ?3",
         )
         .bind(Blob(*room_id.as_bytes()))
@@ -51,12 +53,13 @@ impl Store {
     /// # Errors
     /// A failure of the store.
     pub async fn member(&self, room_id: RoomId, account_id: AccountId) -> Result<Option<Member>, StoreError> {
-        let row: Option<MemberRow> =
-            sqlx::query_as("SELECT account_id, role, joined_at FROM members WHERE room_id = ? AND account_id = ?")
-                .bind(Blob(*room_id.as_bytes()))
-                .bind(Blob(*account_id.as_bytes()))
-                .fetch_optional(&self.readers)
-                .await?;
+        let row: Option<MemberRow> = sqlx::query_as(
+            "SELECT account_id, role, joined_at, proof, kept FROM members WHERE room_id = ? AND account_id = ?",
+        )
+        .bind(Blob(*room_id.as_bytes()))
+        .bind(Blob(*account_id.as_bytes()))
+        .fetch_optional(&self.readers)
+        .await?;
         Ok(row.map(member))
     }
 
@@ -95,10 +98,14 @@ impl Store {
     }
 }
 
-type MemberRow = (Blob<16>, Role, Integer);
+type MemberRow = (Blob<16>, Role, Integer, Option<Blob<81>>, Option<Blob<117>>);
 
-fn member((Blob(account_id), role, joined_at): MemberRow) -> Member {
-    Member { account_id: AccountId::from_bytes(account_id), role, joined_at: joined_at.timestamp() }
+fn member((Blob(account_id), role, joined_at, proof, kept): MemberRow) -> Member {
+    let account_id = AccountId::from_bytes(account_id);
+    // The schema has both or neither.
+    let membership =
+        proof.zip(kept).map(|(Blob(proof), Blob(kept))| Membership { proof: proof.into(), kept: kept.into() });
+    Member { account_id, role, joined_at: joined_at.timestamp(), membership }
 }
 
 async fn set_role(
@@ -165,6 +172,23 @@ async fn leave(
         Some(_) => Err(StoreError::LastOwner { room_id }),
         None => mark_closed(db, room_id, now).await,
     }
+}
+
+/// Has another membership of a member in place of what there was.
+pub(super) async fn set_membership(
+    db: &mut SqliteConnection,
+    room_id: RoomId,
+    account_id: AccountId,
+    membership: Membership,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE members SET proof = ?, kept = ? WHERE room_id = ? AND account_id = ?")
+        .bind(Blob(membership.proof.0))
+        .bind(Blob(membership.kept.0))
+        .bind(Blob(*room_id.as_bytes()))
+        .bind(Blob(*account_id.as_bytes()))
+        .execute(db)
+        .await?;
+    Ok(())
 }
 
 /// # Errors

@@ -211,6 +211,7 @@ fn migrations() -> Migrator {
         migration(5, "room keys", include_str!("migrations/0005_room_keys.sql")),
         migration(6, "idempotency", include_str!("migrations/0006_idempotency.sql")),
         migration(7, "vault", include_str!("migrations/0007_vault.sql")),
+        migration(8, "memberships", include_str!("migrations/0008_memberships.sql")),
     ])
 }
 

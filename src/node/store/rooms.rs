@@ -11,7 +11,7 @@ use super::idempotency::{Acted, Once, recall, remember};
 use super::limits::ROOMS_PER_ACCOUNT_MAX;
 use super::permissions::{Action, permits};
 use crate::ids::{AccountId, LogEpoch, RoomId};
-use crate::wire::{PageLimit, Reader, Role, RoomPolicy, RoomSummary, Timestamp};
+use crate::wire::{KeptMembership, Membership, PageLimit, Reader, Role, RoomPolicy, RoomSummary, Timestamp};
 
 /// A room that is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct NewRoom {
     pub policy: RoomPolicy,
     /// Who makes it, and is its first owner.
     pub owner: AccountId,
+    /// What the owner's client says of their membership.
+    pub membership: Option<Membership>,
     /// The life of its log, drawn anew.
     pub epoch: LogEpoch,
     /// When it is made.
@@ -83,7 +85,7 @@ impl Store {
         row.map(room).transpose()
     }
 
-    /// Rooms that the account is in, and its roles there, in ascending order of id, from past `after`.
+    /// Rooms that the account is in, its roles there and what it keeps of its memberships, in ascending order of id, from past `after`.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`], or a failure of the store.
@@ -92,7 +94,7 @@ impl Store {
         account_id: AccountId,
         after: Option<RoomId>,
         limit: PageLimit,
-    ) -> Result<Vec<(Room, Role)>, StoreError> {
+    ) -> Result<Vec<(Room, Role, Option<KeptMembership>)>, StoreError> {
         rooms_of(&self.readers, account_id, after, limit).await
     }
 
@@ -125,10 +127,10 @@ async fn rooms_of(
     account_id: AccountId,
     after: Option<RoomId>,
     limit: PageLimit,
-) -> Result<Vec<(Room, Role)>, StoreError> {
-    type Row = (Blob<16>, Blob<3>, Blob<8>, Integer, Integer, Option<Integer>, Role);
+) -> Result<Vec<(Room, Role, Option<KeptMembership>)>, StoreError> {
+    type Row = (Blob<16>, Blob<3>, Blob<8>, Integer, Integer, Option<Integer>, Role, Option<Blob<117>>);
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT room_id, policy, epoch, head, created_at, closed_at, role FROM members JOIN rooms USING (room_id)
+        "SELECT room_id, policy, epoch, head, created_at, closed_at, role, kept FROM members JOIN rooms USING (room_id)
          WHERE account_id = ?1 AND room_id > coalesce(?2, x'') ORDER BY room_id LIMIT ?3",
     )
     .bind(Blob(*account_id.as_bytes()))
@@ -136,14 +138,14 @@ async fn rooms_of(
     .bind(limit.get())
     .fetch_all(readers)
     .await?;
-    let with_role = |(room_id, policy, epoch, head, created_at, closed_at, role): Row| {
-        Ok((room((room_id, policy, epoch, head, created_at, closed_at))?, role))
+    let as_member = |(room_id, policy, epoch, head, created_at, closed_at, role, kept): Row| {
+        Ok((room((room_id, policy, epoch, head, created_at, closed_at))?, role, kept.map(|Blob(kept)| kept.into())))
     };
-    rows.into_iter().map(with_role).collect()
+    rows.into_iter().map(as_member).collect()
 }
 
 async fn create(db: &mut SqliteConnection, room: NewRoom) -> Result<(), StoreError> {
-    let NewRoom { room_id, policy, owner, epoch, created_at } = room;
+    let NewRoom { room_id, policy, owner, membership, epoch, created_at } = room;
     sqlx::query("INSERT INTO rooms (room_id, policy, epoch, head, created_at) VALUES (?, ?, ?, 0, ?)")
         .bind(Blob(*room_id.as_bytes()))
         .bind(Blob(policy.to_bytes()))
@@ -151,7 +153,7 @@ async fn create(db: &mut SqliteConnection, room: NewRoom) -> Result<(), StoreErr
         .bind(Integer::time(created_at, "creation time")?)
         .execute(&mut *db)
         .await?;
-    add_member(db, room_id, owner, Role::Owner, created_at).await
+    add_member(db, room_id, owner, Role::Owner, membership, created_at).await
 }
 
 async fn create_once(
@@ -174,16 +176,19 @@ pub(super) async fn add_member(
     room_id: RoomId,
     account_id: AccountId,
     role: Role,
+    membership: Option<Membership>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let added = sqlx::query(
-        "INSERT INTO members (room_id, account_id, role, joined_at)
-         SELECT ?1, account_id, ?3, ?4 FROM accounts WHERE account_id = ?2",
+        "INSERT INTO members (room_id, account_id, role, joined_at, proof, kept)
+         SELECT ?1, account_id, ?3, ?4, ?5, ?6 FROM accounts WHERE account_id = ?2",
     )
     .bind(Blob(*room_id.as_bytes()))
     .bind(Blob(*account_id.as_bytes()))
     .bind(role)
     .bind(Integer::time(now, "time")?)
+    .bind(membership.map(|membership| Blob(membership.proof.0)))
+    .bind(membership.map(|membership| Blob(membership.kept.0)))
     .execute(&mut *db)
     .await?;
     if added.rows_affected() == 0 {

@@ -81,6 +81,17 @@ labels! {
     /// Hashed: what a browser is known by while it signs a device in, as the node stores it.
     BROWSER = b"conclave/v1/token/browser";
 
+    /// HKDF info: the key of a room's membership tags and marks.
+    MEMBERSHIP_TAG_KEY = b"conclave/v1/membership/tag-key";
+    /// HMAC input: the tag of a proof of membership.
+    MEMBERSHIP_TAG = b"conclave/v1/membership/proof";
+    /// HMAC input: the mark of a member's messages.
+    MEMBER_MARK = b"conclave/v1/membership/mark";
+    /// HKDF info and associated data: a membership that is kept for an account's own devices.
+    MEMBERSHIP_KEPT = b"conclave/v1/membership/kept";
+    /// Hashed: the checksum of an invitation code.
+    INVITATION_CHECKSUM = b"conclave/v1/membership/checksum";
+
     /// HKDF info: the key of a vault collection.
     VAULT_COLLECTION = b"conclave/v1/vault/collection";
     /// HKDF info and associated data: one sealed item of a vault.

@@ -50,7 +50,7 @@ impl Scene {
     }
 
     /// Shows something in the place of an account's device list.
-    fn shows(&self, user: &User, list: DeviceList) {
+    pub(super) fn shows(&self, user: &User, list: DeviceList) {
         let path = format!("GET /api/users/{}/devices", user.id());
         self.evil.answers(move |asks, answer| {
             if asks == path {

@@ -7,6 +7,7 @@ mod attacker;
 mod envelopes;
 mod keys;
 mod logs;
+mod members;
 mod policies;
 mod stores;
 

@@ -11,7 +11,7 @@ async fn an_invitation_lets_in_as_often_as_it_says() {
     let twice = NewInvitation { uses: 2, ..new_invitation(1, room, ada) };
     store.create_invitation(&twice, START).await.unwrap();
     let [bob, eve, joan] = [account(&store, 2).await, account(&store, 3).await, account(&store, 4).await];
-    let accept = async |account_id| store.accept_invitation(invitation_token(1), account_id, START).await;
+    let accept = async |account_id| store.accept_invitation(invitation_token(1), account_id, None, START).await;
 
     assert_eq!(accept(bob).await.unwrap(), Joined { room_id: room, is_new: true });
     // Again, nothing is used up.
@@ -39,7 +39,7 @@ async fn of_many_who_come_at_once_by_one_use_one_is_let_in() {
 
     let joined = all(others.into_iter().map(|account_id| {
         let store = store.clone();
-        async move { store.accept_invitation(invitation_token(1), account_id, START).await }
+        async move { store.accept_invitation(invitation_token(1), account_id, None, START).await }
     }))
     .await;
 
@@ -58,11 +58,11 @@ async fn an_invitation_is_for_whom_and_for_how_long_it_says() {
     let end = START.plus(MINUTE);
 
     for (number, account_id, now) in [(1, eve, START), (1, bob, end), (2, eve, end), (3, eve, START)] {
-        let joined = store.accept_invitation(invitation_token(number), account_id, now).await;
+        let joined = store.accept_invitation(invitation_token(number), account_id, None, now).await;
         assert!(matches!(joined, Err(StoreError::InvitationRefused)), "{number} {joined:?}");
     }
-    assert!(store.accept_invitation(invitation_token(1), bob, just_before(end)).await.unwrap().is_new);
-    assert!(store.accept_invitation(invitation_token(2), eve, just_before(end)).await.unwrap().is_new);
+    assert!(store.accept_invitation(invitation_token(1), bob, None, just_before(end)).await.unwrap().is_new);
+    assert!(store.accept_invitation(invitation_token(2), eve, None, just_before(end)).await.unwrap().is_new);
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn invitations_are_made_listed_and_withdrawn_by_who_may() {
     store.revoke_invitation(room, ada, id).await.unwrap();
     let again = store.revoke_invitation(room, ada, id).await;
     assert!(matches!(again, Err(StoreError::UnknownInvitation { .. })), "{again:?}");
-    let joined = store.accept_invitation(invitation_token(1), eve, START).await;
+    let joined = store.accept_invitation(invitation_token(1), eve, None, START).await;
     assert!(matches!(joined, Err(StoreError::InvitationRefused)), "{joined:?}");
 }
 
@@ -151,7 +151,7 @@ async fn a_room_has_so_many_members_and_no_more() {
     }
     store.create_invitation(&new_invitation(1, room, ada), START).await.unwrap();
 
-    let over = store.accept_invitation(invitation_token(1), bob, START).await;
+    let over = store.accept_invitation(invitation_token(1), bob, None, START).await;
 
     assert!(matches!(over, Err(StoreError::TooManyMembers { limit: ROOM_MEMBERS_MAX })), "{over:?}");
     assert_eq!(store.member(room, bob).await.unwrap(), None);
@@ -159,7 +159,7 @@ async fn a_room_has_so_many_members_and_no_more() {
         .execute(&mut raw)
         .await
         .unwrap();
-    assert!(store.accept_invitation(invitation_token(1), bob, START).await.unwrap().is_new);
+    assert!(store.accept_invitation(invitation_token(1), bob, None, START).await.unwrap().is_new);
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ async fn members_are_listed_page_by_page() {
     let mut expected: Vec<_> = accounts
         .into_iter()
         .zip(roles)
-        .map(|(account_id, role)| Member { account_id, role, joined_at: START })
+        .map(|(account_id, role)| Member { account_id, role, joined_at: START, membership: None })
         .collect();
     expected.sort_by_key(|member| member.account_id);
 
@@ -119,7 +119,7 @@ async fn who_goes_or_is_demoted_takes_their_invitations_along() {
     let (room, [owner, moderator, member, other]) = four(&store).await;
     let stranger = account(&store, 5).await;
     let refused = async |number| {
-        let joined = store.accept_invitation(invitation_token(number), stranger, START).await;
+        let joined = store.accept_invitation(invitation_token(number), stranger, None, START).await;
         assert!(matches!(joined, Err(StoreError::InvitationRefused)), "{joined:?}");
     };
     for account_id in [member, other] {
@@ -136,5 +136,5 @@ async fn who_goes_or_is_demoted_takes_their_invitations_along() {
     refused(11).await;
     refused(12).await;
     refused(13).await;
-    assert!(store.accept_invitation(invitation_token(10), stranger, START).await.unwrap().is_new);
+    assert!(store.accept_invitation(invitation_token(10), stranger, None, START).await.unwrap().is_new);
 }

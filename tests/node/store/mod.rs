@@ -285,7 +285,14 @@ fn epoch(number: u64) -> LogEpoch {
 }
 
 fn new_room(number: u64, owner: AccountId) -> NewRoom {
-    NewRoom { room_id: room_id(number), policy: RoomPolicy::default(), owner, epoch: epoch(number), created_at: START }
+    NewRoom {
+        room_id: room_id(number),
+        policy: RoomPolicy::default(),
+        owner,
+        membership: None,
+        epoch: epoch(number),
+        created_at: START,
+    }
 }
 
 /// A room of that number with its owner.
@@ -315,7 +322,7 @@ fn new_invitation(number: u64, room_id: RoomId, created_by: AccountId) -> NewInv
 pub(crate) async fn join(store: &Store, room_id: RoomId, owner: AccountId, account_id: AccountId) {
     let number = u64::from_be_bytes(*account_id.as_bytes().first_chunk().unwrap());
     store.create_invitation(&new_invitation(number, room_id, owner), START).await.unwrap();
-    assert!(store.accept_invitation(invitation_token(number), account_id, START).await.unwrap().is_new);
+    assert!(store.accept_invitation(invitation_token(number), account_id, None, START).await.unwrap().is_new);
 }
 
 /// A device of that account; the store does not know it.

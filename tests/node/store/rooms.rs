@@ -48,9 +48,9 @@ async fn an_account_lists_its_rooms_page_by_page() {
     let first = store.rooms_of(ada, None, at_most(4)).await.unwrap();
     let second = store.rooms_of(ada, Some(first[3].0.room_id), at_most(4)).await.unwrap();
 
-    let listed: Vec<_> = first.iter().chain(&second).map(|(room, _)| room.room_id).collect();
+    let listed: Vec<_> = first.iter().chain(&second).map(|(room, ..)| room.room_id).collect();
     assert_eq!(listed, expected);
-    for (room, role) in first.iter().chain(&second) {
+    for (room, role, _) in first.iter().chain(&second) {
         assert_eq!(*role, if room.room_id == shared { Role::Member } else { Role::Owner });
         assert_eq!(store.room(room.room_id).await.unwrap(), Some(*room));
     }
@@ -72,7 +72,7 @@ async fn an_account_is_in_so_many_rooms_and_no_more() {
     store.create_invitation(&new_invitation(1, others, bob), START).await.unwrap();
 
     let over = store.create_room(&new_room(limit + 1, ada)).await;
-    let joined = store.accept_invitation(invitation_token(1), ada, START).await;
+    let joined = store.accept_invitation(invitation_token(1), ada, None, START).await;
 
     assert!(matches!(over, Err(StoreError::TooManyRooms { limit: ROOMS_PER_ACCOUNT_MAX })), "{over:?}");
     assert!(matches!(joined, Err(StoreError::TooManyRooms { .. })), "{joined:?}");
@@ -80,7 +80,7 @@ async fn an_account_is_in_so_many_rooms_and_no_more() {
     assert_eq!(store.member(others, ada).await.unwrap(), None);
     // Leaving one makes room, and the invitation was not used up.
     store.leave(room_id(0), ada, START).await.unwrap();
-    assert!(store.accept_invitation(invitation_token(1), ada, START).await.unwrap().is_new);
+    assert!(store.accept_invitation(invitation_token(1), ada, None, START).await.unwrap().is_new);
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn a_closed_room_takes_nothing_and_nobody_and_can_be_read_and_left() {
     ] {
         assert!(matches!(refused, Err(StoreError::RoomClosed { .. })), "{refused:?}");
     }
-    let joined = store.accept_invitation(invitation_token(9), eve, START).await;
+    let joined = store.accept_invitation(invitation_token(9), eve, None, START).await;
     assert!(matches!(joined, Err(StoreError::InvitationRefused)), "{joined:?}");
     assert_eq!(numbers(&store.room_page(room, device, 0, PageLimit::default()).await.unwrap()), [1]);
     // The last owner may go: nobody misses one.

@@ -46,7 +46,7 @@ impl OneRoom {
         let policy =
             RoomPolicy { custody: Custody::Client, protection: Protection::Ratchet, signatures: Signatures::On };
         let epoch = LogEpoch::from_bytes([9; 8]);
-        let room = NewRoom { room_id: ROOM, policy, owner: OWNER, epoch, created_at: START };
+        let room = NewRoom { room_id: ROOM, policy, owner: OWNER, membership: None, epoch, created_at: START };
         store.create_room(&room).await.unwrap();
         Self { node, clock, folder }
     }

@@ -1,0 +1,156 @@
+//! What lets somebody into a room: a text that goes from one person to another past the node.
+//!
+//! ```text
+//! code     = base64url of: version 1 ∥ room_id 16 ∥ policy 3 ∥ membership key 32 ∥ token ∥ checksum 3
+//! checksum = first 3 bytes of SHA-256(label ∥ what stands before it)
+//! ```
+//!
+//! The token is the node's and gets the guest in; the rest it never sees. The guest has the room's policy from the one who
+//! invites, and need not take the node's word for it.
+
+use core::fmt;
+use core::str::FromStr;
+
+use data_encoding::BASE64URL_NOPAD;
+use sha2::{Digest, Sha256};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
+
+use super::MembershipKey;
+use crate::ids::RoomId;
+use crate::protocol::public::labels;
+use crate::wire::{Reader, RoomPolicy, SecretText, WireError, Writer};
+
+const VERSION: u8 = 1;
+const CHECKSUM_LENGTH: usize = 3;
+
+/// Bytes of a node's token at most: several times what they have.
+const TOKEN_BYTES_MAX: usize = 256;
+
+/// An invitation as it goes to a guest. Secret: who has it is let in, and can let in others.
+pub struct InvitationCode {
+    room: RoomId,
+    policy: RoomPolicy,
+    key: MembershipKey,
+    token: SecretText,
+}
+
+/// A text is no invitation code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an invitation, or a mistyped one")]
+pub struct InvitationCodeError;
+
+impl InvitationCode {
+    /// An invitation by a node's token into a room with this policy.
+    #[must_use]
+    pub const fn new(room: RoomId, policy: RoomPolicy, key: MembershipKey, token: SecretText) -> Self {
+        Self { room, policy, key, token }
+    }
+
+    /// Which room.
+    #[must_use]
+    pub const fn room(&self) -> RoomId {
+        self.room
+    }
+
+    /// The room's policy.
+    #[must_use]
+    pub const fn policy(&self) -> RoomPolicy {
+        self.policy
+    }
+
+    /// The node's token, and what the members share.
+    #[must_use]
+    pub fn into_parts(self) -> (SecretText, MembershipKey) {
+        (self.token, self.key)
+    }
+
+    /// The code as a text, to be given to the guest alone.
+    #[must_use]
+    pub fn to_text(&self) -> SecretText {
+        let Self { room, policy, key, token } = self;
+        let writer = Writer::with_capacity(160).u8(VERSION).bytes(room.as_bytes()).bytes(&policy.to_bytes());
+        let mut code = writer.bytes(key.as_bytes()).bytes(token.expose().as_bytes()).finish_secret();
+        let checksum = checksum(&code);
+        code.extend_from_slice(&checksum);
+        SecretText::new(Zeroizing::new(BASE64URL_NOPAD.encode(&code)))
+    }
+
+    fn read(content: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(content);
+        let mut read = || {
+            reader.version(VERSION)?;
+            let room = RoomId::from_bytes(*reader.array()?);
+            let policy = RoomPolicy::read(&mut reader)?;
+            Ok::<_, WireError>((room, policy, MembershipKey::from_bytes(reader.array()?)))
+        };
+        let (room, policy, key) = read().ok()?;
+        let token = str::from_utf8(reader.rest()).ok().filter(|token| (1..=TOKEN_BYTES_MAX).contains(&token.len()))?;
+        Some(Self { room, policy, key, token: SecretText::new(token.to_owned()) })
+    }
+}
+
+impl FromStr for InvitationCode {
+    type Err = InvitationCodeError;
+
+    /// Reads a code; white space does not count. The caller wipes `text`.
+    fn from_str(text: &str) -> Result<Self, InvitationCodeError> {
+        let text = Zeroizing::new(text.split_whitespace().collect::<String>());
+        let code = BASE64URL_NOPAD.decode(text.as_bytes()).map(Zeroizing::new).map_err(|_| InvitationCodeError)?;
+        let (content, given) = code.split_last_chunk::<CHECKSUM_LENGTH>().ok_or(InvitationCodeError)?;
+        if *given != checksum(content) {
+            return Err(InvitationCodeError);
+        }
+        Self::read(content).ok_or(InvitationCodeError)
+    }
+}
+
+// Key and token wipe themselves; room and policy are public.
+impl ZeroizeOnDrop for InvitationCode {}
+
+impl fmt::Debug for InvitationCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "InvitationCode({}, ..)", self.room)
+    }
+}
+
+fn checksum(content: &[u8]) -> [u8; CHECKSUM_LENGTH] {
+    let digest = Sha256::new().chain_update(labels::INVITATION_CHECKSUM).chain_update(content).finalize();
+    let mut checksum = [0; CHECKSUM_LENGTH];
+    checksum.copy_from_slice(digest.split_at(CHECKSUM_LENGTH).0);
+    checksum
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+    use crate::wire::Signatures;
+
+    #[test]
+    fn a_code_is_read_as_it_was_written_and_typing_errors_are_seen() {
+        let rng = &mut ChaCha20Rng::seed_from_u64(1);
+        let policy = RoomPolicy { signatures: Signatures::Off, ..RoomPolicy::default() };
+        let (room, key, token) = (RoomId::generate(rng), MembershipKey::generate(rng), "a token of the node");
+        let code = InvitationCode::new(room, policy, key, SecretText::new(token.to_owned()));
+        let text = code.to_text();
+        let (left, right) = text.expose().split_at(50);
+        let read: InvitationCode = format!(" {left}\n{right} ").parse().unwrap();
+        assert_eq!((read.room(), read.policy()), (room, policy));
+        let (read_token, read_key) = read.into_parts();
+        assert_eq!((read_token.expose(), &read_key), (token, &code.key));
+        for at in 0..text.expose().len() {
+            let mut typed = text.expose().as_bytes().to_vec();
+            let byte = typed.get_mut(at).unwrap();
+            *byte = if *byte == b'A' { b'B' } else { b'A' };
+            assert!(String::from_utf8(typed).unwrap().parse::<InvitationCode>().is_err(), "{at}");
+        }
+        for text in ["", token, "AAAA"] {
+            assert!(text.parse::<InvitationCode>().is_err(), "{text}");
+        }
+        assert_eq!(format!("{code:?}"), format!("InvitationCode({room}, ..)"));
+    }
+}
