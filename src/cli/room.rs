@@ -179,14 +179,15 @@ async fn show(client: &Client, names: &Names, room: RoomId) -> Result<(), Box<dy
 }
 
 async fn members(client: &Client, names: &Names, room: RoomId) -> Result<(), Box<dyn Error>> {
+    let members = client.members(room).await?;
     show(client, names, room).await?;
-    for member in client.members(room).await? {
-        out::line(format_args!(
-            "  {}  {:9}  {}",
-            member.account_id,
-            member.role.as_str(),
-            names.show(member.account_id)
-        ))?;
+    let rooms = client.rooms().await?;
+    let refused =
+        rooms.iter().find(|info| info.room_id == room).map(|info| info.refused.as_slice()).unwrap_or_default();
+    for member in members {
+        let (account, role, name) = (member.account_id, member.role.as_str(), names.show(member.account_id));
+        let refused = if refused.contains(&account) { "  (no member has let them in)" } else { "" };
+        out::line(format_args!("  {account}  {role:9}  {name}{refused}"))?;
     }
     Ok(())
 }

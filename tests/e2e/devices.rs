@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use conclave::client::{Client, ClientError, Conversation, Event, Linking, RecoveryKit, Store};
 use conclave::protocol::public::VerifiedDevice;
-use conclave::wire::RoomPolicy;
+use conclave::wire::{Log, RoomPolicy};
 
+use crate::direct::passphrase;
 use crate::process::{DataFolder, NodeProcess};
 use crate::rooms::admit;
 use crate::user::{User, sign_in};
@@ -60,6 +61,44 @@ async fn a_room_that_one_device_comes_into_is_read_on_the_others() {
     grace.client.send(Conversation::Room(room), "to all").await.unwrap();
     assert_eq!(ada.text().await.1, "to all");
     assert_eq!(tablet.text().await.1, "to all");
+}
+
+/// What the members of a room share comes to a linked device from another one of its account, and not from the node.
+#[tokio::test]
+async fn a_linked_device_uses_the_rooms_of_its_account_once_another_has_given_it_the_key() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let path = folder.path().join("ada");
+    let store = Store::create(&path, passphrase()).await.unwrap();
+    let mut ada = User::new_in(store, &node.url, "ada").await;
+    let mut grace = User::new(&node.url, "grace").await;
+    let room = ada.client.create_room(RoomPolicy::default()).await.unwrap();
+    admit(&mut ada, room, &grace).await;
+    let place = Conversation::Room(room);
+
+    let linking = Linking::begin(Store::in_memory(), sign_in(&node.url, "ada").await).await.unwrap();
+    ada.client.link_device(&linking.code()).await.unwrap();
+    ada.close().await;
+    let (client, events) = linking.wait().await.unwrap();
+    let mut tablet = User { client, events };
+    tablet.is_level().await;
+    let info = tablet.client.rooms().await.unwrap().remove(0);
+    assert_eq!((info.room_id, info.has_key, info.members), (room, false, vec![]));
+    let refused = tablet.client.send(place, "too early").await.unwrap_err();
+    assert!(matches!(refused, ClientError::NoMembershipKey { .. }), "{refused:?}");
+    let refused = tablet.client.create_room(RoomPolicy::default()).await.unwrap_err();
+    assert!(matches!(refused, ClientError::NoVaultKey), "{refused:?}");
+    grace.client.send(place, "while it was locked").await.unwrap();
+
+    let mut ada = User::open(Store::open(&path, passphrase()).await.unwrap()).await;
+    assert_eq!(ada.text().await.1, "while it was locked");
+    tablet.until(|event| matches!(event, Event::CaughtUp { log } if *log == Log::Room(room)).then_some(())).await;
+    tablet.client.send(place, "from the tablet").await.unwrap();
+    assert_eq!(ada.text().await, (ada.id(), "from the tablet".to_owned()));
+    assert_eq!(grace.text().await, (ada.id(), "from the tablet".to_owned()));
+    grace.client.send(place, "to both").await.unwrap();
+    assert_eq!(ada.text().await.1, "to both");
+    assert_eq!(tablet.text().await.1, "to both");
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! Rooms: created, joined, spoken in, left.
 
-use conclave::client::{ClientError, Conversation, Event, Settings};
+use conclave::client::{ClientError, Conversation, Event, Settings, Store};
 use conclave::ids::RoomId;
 use conclave::wire::{CreateInvitation, Presence, RoomPolicy, Signatures, TypingState};
 
+use crate::direct::passphrase;
 use crate::process::{DataFolder, NodeProcess};
 use crate::user::User;
 
@@ -60,7 +61,7 @@ async fn what_was_said_while_a_member_was_away_is_read_later_in_order() {
     let node = NodeProcess::start(folder.path(), |_| ());
     let mut ada = User::new(&node.url, "ada").await;
     let path = folder.path().join("grace");
-    let store = conclave::client::Store::create(&path, crate::direct::passphrase()).await.unwrap();
+    let store = Store::create(&path, passphrase()).await.unwrap();
     let grace = User::new_in(store, &node.url, "grace").await;
     let deniable = RoomPolicy { signatures: Signatures::Off, ..RoomPolicy::default() };
     let room = ada.client.create_room(deniable).await.unwrap();
@@ -72,13 +73,66 @@ async fn what_was_said_while_a_member_was_away_is_read_later_in_order() {
     for text in &said {
         ada.client.send(place, text.as_str()).await.unwrap();
     }
-    let store = conclave::client::Store::open(&path, crate::direct::passphrase()).await.unwrap();
+    let store = Store::open(&path, passphrase()).await.unwrap();
     let mut grace = User::open(store).await;
     for text in &said {
         assert_eq!(grace.text().await, (ada.id(), text.clone()));
     }
     assert_eq!(grace.kept(place).await, said);
     assert_eq!(grace.client.rooms().await.unwrap()[0].policy, deniable);
+}
+
+/// Who is no member any more when a message is read was one when it was written.
+#[tokio::test]
+async fn what_somebody_said_who_has_come_and_gone_meanwhile_is_read() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let mut ada = User::new(&node.url, "ada").await;
+    let path = folder.path().join("grace");
+    let store = Store::create(&path, passphrase()).await.unwrap();
+    let grace = User::new_in(store, &node.url, "grace").await;
+    let room = ada.client.create_room(RoomPolicy::default()).await.unwrap();
+    admit(&mut ada, room, &grace).await;
+    grace.close().await;
+    let mut joan = User::new(&node.url, "joan").await;
+    admit(&mut ada, room, &joan).await;
+    let said = joan.client.send(Conversation::Room(room), "only passing by").await.unwrap();
+    joan.is_sent(said).await;
+    joan.client.leave(room).await.unwrap();
+    let mut grace = User::open(Store::open(&path, passphrase()).await.unwrap()).await;
+    assert_eq!(grace.text().await, (joan.id(), "only passing by".to_owned()));
+    assert_eq!(grace.client.rooms().await.unwrap().remove(0).members.len(), 2);
+}
+
+/// Who has left comes in again by another invitation, and is read and written to as before.
+#[tokio::test]
+async fn who_has_left_or_was_removed_comes_in_again() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let mut ada = User::new(&node.url, "ada").await;
+    let mut grace = User::new(&node.url, "grace").await;
+    let room = ada.client.create_room(RoomPolicy::default()).await.unwrap();
+    let place = Conversation::Room(room);
+    let guest = grace.id();
+    for is_removed in [true, false] {
+        admit(&mut ada, room, &grace).await;
+        ada.client.send(place, "welcome").await.unwrap();
+        assert_eq!(grace.text().await.1, "welcome");
+        grace.client.send(place, "thank you").await.unwrap();
+        assert_eq!(ada.text().await.1, "thank you");
+        if is_removed {
+            ada.client.remove(room, guest).await.unwrap();
+        } else {
+            grace.client.leave(room).await.unwrap();
+        }
+        for user in [&mut ada, &mut grace] {
+            let is_gone = |event: &Event| matches!(event, Event::MemberLeft { account, .. } if *account == guest);
+            user.until(|event| is_gone(event).then_some(())).await;
+        }
+    }
+    admit(&mut ada, room, &grace).await;
+    ada.client.send(place, "for the third time").await.unwrap();
+    assert_eq!(grace.text().await.1, "for the third time");
 }
 
 #[tokio::test]

@@ -1,15 +1,16 @@
 //! Rooms over REST: who makes them, who comes in, who goes, who reads, and who hears nothing of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use conclave::ids::{AccountId, DeviceAddress, LogEpoch, RoomId};
 use conclave::node::store::{Appended, NewRoom, Store};
 use conclave::wire::limits::{INVITATION_AGE_DEFAULT, INVITATION_AGE_MAX};
 use conclave::wire::{
-    Envelope, ErrorCode, InvitationCreated, Invitations, Joined, LogPage, Members, Role, RoomPolicy, RoomSummary,
-    Rooms, SecretText,
+    Envelope, ErrorCode, InvitationCreated, Invitations, Joined, LogPage, Members, Membership, Role, RoomPolicy,
+    RoomSummary, Rooms, SecretText,
 };
+use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
 use crate::client::{Person, User};
@@ -102,6 +103,64 @@ async fn a_policy_is_one_that_the_node_carries() {
     make("client", "mls", "on").await.refused(422, ErrorCode::ProtectionUnsupported);
     make("client", "none", "on").await.refused(400, ErrorCode::MalformedRequest);
     assert_eq!(node.get("/api/rooms", Some(ada.token())).await.ok::<Rooms>().rooms.len(), 1);
+    node.stop().await;
+}
+
+/// What clients say of a membership. To the node it is bytes.
+fn membership(byte: u8) -> Membership {
+    Membership { proof: [byte; 81].into(), kept: [byte; 117].into() }
+}
+
+#[actix_web::test]
+async fn what_clients_say_of_memberships_is_carried_to_those_whom_it_is_for() {
+    let node = TestNode::start().await;
+    let (ada, grace) = (Person::sign_in(&node, "ada", 10).await, Person::sign_in(&node, "grace", 20).await);
+    let room = RoomId::from_bytes([7; 16]);
+    let body = json!({ "room_id": room, "membership": membership(1) });
+    let made: RoomSummary = node.post("/api/rooms", Some(ada.token()), &body).await.ok();
+    assert_eq!((made.room_id, made.kept), (room, Some(membership(1).kept)));
+    // Whoever draws an id that there is does not come into its room.
+    node.post("/api/rooms", Some(grace.token()), &body).await.refused(409, ErrorCode::RoomExists);
+    show(&node, room, &grace).await.refused(404, ErrorCode::UnknownRoom);
+
+    let comes = async |membership: Option<Membership>| {
+        let token = invite(&node, room, &ada, &json!({ "uses": 2 })).await.token;
+        let body = match membership {
+            Some(membership) => json!({ "token": token, "membership": membership }),
+            None => json!({ "token": token }),
+        };
+        node.post("/api/rooms/join", Some(grace.token()), &body).await.ok::<Joined>().is_new
+    };
+    let seen = async |by: &Person| {
+        let members: Members = node.get(&format!("/api/rooms/{room}/members"), Some(by.token())).await.ok();
+        let proofs = members.members.into_iter().map(|member| (member.account_id, member.proof)).collect();
+        let kept = show(&node, room, by).await.ok::<RoomSummary>().kept;
+        let listed: Rooms = node.get("/api/rooms", Some(by.token())).await.ok();
+        assert_eq!(listed.rooms[0].kept, kept);
+        (proofs, kept)
+    };
+    let both = |of_grace: Option<u8>| {
+        let of_grace = of_grace.map(|byte| membership(byte).proof);
+        BTreeMap::from([(id(&ada), Some(membership(1).proof)), (id(&grace), of_grace)])
+    };
+    assert!(comes(Some(membership(2))).await);
+    assert_eq!(seen(&ada).await, (both(Some(2)), Some(membership(1).kept)));
+    assert_eq!(seen(&grace).await, (both(Some(2)), Some(membership(2).kept)));
+    // Who comes again says it anew, or lets it stand.
+    assert!(!comes(Some(membership(3))).await);
+    assert!(!comes(None).await);
+    assert_eq!(seen(&grace).await, (both(Some(3)), Some(membership(3).kept)));
+    leave(&node, room, &grace).await.done();
+    assert!(comes(None).await);
+    assert_eq!(seen(&grace).await, (both(None), None));
+
+    for (proof, kept) in [(80, 117), (82, 117), (81, 116), (81, 118)] {
+        let text = |length: usize| BASE64URL_NOPAD.encode(&vec![1; length]);
+        let body = json!({ "membership": { "proof": text(proof), "kept": text(kept) } });
+        node.post("/api/rooms", Some(ada.token()), &body).await.refused(400, ErrorCode::MalformedRequest);
+    }
+    let half = json!({ "membership": { "proof": membership(1).proof } });
+    node.post("/api/rooms", Some(ada.token()), &half).await.refused(400, ErrorCode::MalformedRequest);
     node.stop().await;
 }
 

@@ -9,8 +9,8 @@ use conclave::node::config::Bounded;
 use conclave::protocol::machine::{Encrypt, Input, Outputs, Place};
 use conclave::wire::{
     ByteString, Command, Credential, Delivery, Encoding, Entry, Envelope, ErrorCode, InvitationCreated, Joined, Log,
-    Message, Outcome, Position, PrekeyBundle, Presence, RoomPolicy, RoomSummary, SessionTokens, SignalKind, Signatures,
-    SocketTicket, Timestamp, TypingState,
+    Membership, Message, Outcome, Position, PrekeyBundle, Presence, RoomPolicy, RoomSummary, SessionTokens, SignalKind,
+    Signatures, SocketTicket, Timestamp, TypingState,
 };
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message as Frame;
@@ -424,6 +424,25 @@ async fn a_socket_says_first_and_once_who_it_is_of() {
     let token = Credential::Token(unbound.access_token);
     assert_eq!(connect().await.hello(Some(token), None).await, Err(ErrorCode::DeviceNotBound));
     pair.node.stop().await;
+}
+
+#[actix_web::test]
+async fn who_comes_into_a_room_is_told_with_what_proves_it() {
+    let pair = Pair::new().await;
+    let joan = User::join(&pair.node, "joan", 30).await;
+    let mut ada = Socket::open(&pair.node, &pair.ada).await;
+    ada.join(pair.room, None).await.unwrap();
+    let (room_id, account_id) = (pair.room, joan.address().account_id);
+    for byte in [1, 2] {
+        let path = format!("/api/rooms/{room_id}/invitations");
+        let invitation: InvitationCreated = pair.node.post(&path, Some(pair.ada.person.token()), &json!({})).await.ok();
+        let membership = Membership { proof: [byte; 81].into(), kept: [byte; 117].into() };
+        let join = json!({ "token": invitation.token, "membership": membership });
+        pair.node.post("/api/rooms/join", Some(joan.person.token()), &join).await.ok::<Joined>();
+        // The second time she is a member already, and proves it anew.
+        let joined = Message::MemberJoined { room_id, account_id, proof: Some(membership.proof) };
+        ada.until(|event| (event == joined).then_some(())).await;
+    }
 }
 
 #[actix_web::test]

@@ -97,6 +97,12 @@ fn refusals_are_said_in_words_with_their_code() {
     let node = NodeProcess::start(folder.path(), |_| ());
     let ada = Person::at(&node.url, "ada");
     let (status, words) = ada.fails(&["room", "join", "nonsense"]);
+    assert!(status == 1 && words.contains("not an invitation, or a mistyped one"), "{words}");
+    ada.does(&["room", "create", "garden"]);
+    let command = ada.does(&["room", "invite", "garden"]);
+    let invitation = command.split_whitespace().nth(3).unwrap();
+    Person::at(&node.url, "grace").does(&["room", "join", invitation]);
+    let (status, words) = Person::at(&node.url, "joan").fails(&["room", "join", invitation]);
     assert!(status == 1 && words.contains("ask for another (invitation_refused)"), "{words}");
     let (status, words) = ada.fails(&["login", "--url", "node.example", "--name", "ada"]);
     assert!(status == 2 && words.contains("https://"), "{words}");

@@ -1,6 +1,6 @@
 //! Rooms that the node shows as others.
 
-use conclave::client::{ApiError, ClientError, Conversation, Event};
+use conclave::client::{ApiError, Client, ClientError, Conversation, Event, Store};
 use conclave::ids::{AccountId, RoomId};
 use conclave::wire::{
     CreateInvitation, Custody, Members, Message, Outcome, Protection, RoomPolicy, RoomSummary, Rooms, Signatures,
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::{Scene, found_room};
 use crate::proxy::Passing;
 use crate::rooms::admit;
-use crate::user::PATIENCE;
+use crate::user::{PATIENCE, User, sign_in};
 
 pub(super) const CANARY: &str = "not to be read by the node";
 
@@ -82,6 +82,27 @@ async fn a_room_that_is_joined_and_shown_with_another_policy_is_not_used() {
         let refused = scene.ada.client.join(invitation.code.expose()).await.unwrap_err();
         let ClientError::PolicyChanged { pinned, shown, .. } = refused else { panic!("{refused:?}") };
         assert_eq!((pinned, shown), (RoomPolicy::default(), lie));
+        let refused = scene.room_is_refused(room).await;
+        assert!(matches!(refused, ClientError::PolicyChanged { .. }), "{refused:?}");
+    }
+}
+
+/// A device that has never seen a room has its policy from the account's other devices.
+#[tokio::test]
+async fn a_room_that_is_shown_with_another_policy_to_a_new_device_is_not_used() {
+    for lie in lies() {
+        let mut scene = Scene::new().await;
+        let room = scene.room().await;
+        let kit = scene.ada.client.recovery_kit().await.unwrap();
+        scene.evil.answers(show(lie));
+        let signed_in = sign_in(&scene.evil.url, "ada").await;
+        let (client, events) = Client::recover(Store::in_memory(), signed_in, &kit).await.unwrap();
+        scene.ada = User { client, events };
+        let changed = scene.ada.until(|event| match event {
+            Event::PolicyChanged { room, pinned, shown } => Some((*room, *pinned, *shown)),
+            _ => None,
+        });
+        assert_eq!(changed.await, (room, RoomPolicy::default(), lie));
         let refused = scene.room_is_refused(room).await;
         assert!(matches!(refused, ClientError::PolicyChanged { .. }), "{refused:?}");
     }

@@ -144,7 +144,7 @@ async fn a_room_has_so_many_members_and_no_more() {
     for sql in [
         "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
          INSERT INTO accounts SELECT randomblob(16), 'filler', n, 0 FROM n",
-        "INSERT INTO members SELECT room_id, account_id, 'member', ?1
+        "INSERT INTO members (room_id, account_id, role, joined_at) SELECT room_id, account_id, 'member', ?1
          FROM rooms, accounts WHERE issuer = 'filler'",
     ] {
         sqlx::query(sql).bind(i64::try_from(ROOM_MEMBERS_MAX).unwrap() - 1).execute(&mut raw).await.unwrap();
