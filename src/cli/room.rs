@@ -2,9 +2,11 @@
 
 use core::time::Duration;
 use std::error::Error;
+use std::io::{self, Read};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::names::{self, Named, Names};
 use super::out;
@@ -12,7 +14,7 @@ use super::profile::ProfileArgs;
 use super::status::CliError;
 use crate::client::{Client, Events, RoomInfo};
 use crate::ids::RoomId;
-use crate::wire::{CreateInvitation, Custody, Protection, RoomPolicy, Signatures};
+use crate::wire::{CreateInvitation, Custody, ErrorCode, Protection, RoomPolicy, Signatures};
 
 /// What `conclave room` is told.
 #[derive(Debug, Args)]
@@ -48,7 +50,8 @@ enum What {
     },
     /// Comes into a room by an invitation.
     Join {
-        /// The invitation, as whoever made it has given it.
+        /// The invitation, as whoever made it has given it. `-` reads it from the standard input: what stands in a command line,
+        /// other programs and the shell's history see.
         #[arg(allow_hyphen_values = true)]
         invitation: String,
         /// What you call the room.
@@ -137,7 +140,12 @@ async fn carry_out(what: &What, client: &Client, events: &mut Events) -> Result<
         }
         What::Join { invitation, name } => {
             let name = name.as_deref().map(names::parse).transpose()?;
-            let room = client.join(invitation).await?;
+            let room = match invitation.as_str() {
+                "-" => {
+                    client.join(&Zeroizing::new(io::read_to_string(io::stdin().take(INVITATION_BYTES_MAX))?)).await?
+                }
+                invitation => client.join(invitation).await?,
+            };
             if let Some(name) = name {
                 names.give(client, &name, Named::Room(room)).await?;
             }
@@ -186,7 +194,7 @@ async fn members(client: &Client, names: &Names, room: RoomId) -> Result<(), Box
         rooms.iter().find(|info| info.room_id == room).map(|info| info.refused.as_slice()).unwrap_or_default();
     for member in members {
         let (account, role, name) = (member.account_id, member.role.as_str(), names.show(member.account_id));
-        let refused = if refused.contains(&account) { "  (no member has let them in)" } else { "" };
+        let refused = if refused.contains(&account) { "  (refused: nothing is sealed for them)" } else { "" };
         out::line(format_args!("  {account}  {role:9}  {name}{refused}"))?;
     }
     Ok(())
@@ -201,11 +209,20 @@ fn line(names: &Names, room: &RoomInfo) -> String {
     });
     let added = match refused.len() {
         0 => String::new(),
-        added => format!("\n  THE NODE HAS ADDED {added} WHOM NO MEMBER HAS LET IN: nothing is sealed for them"),
+        count => format!("\n  THE NODE SHOWS {count} MORE WHO ARE NO MEMBERS: nothing is sealed for them"),
     };
-    let locked = if *has_key { "" } else { LOCKED };
+    let locked = if *has_key || policy.custody == Custody::Node { "" } else { LOCKED };
     let (count, plural) = (members.len(), if members.len() == 1 { "member" } else { "members" });
     format!("{room_id}  {name}: {count} {plural}{closed}\n  {}{lie}{added}{locked}", words(*policy))
+}
+
+/// Why somebody whom the node shows in a room is no member, in words.
+pub(super) const fn refusal(reason: ErrorCode) -> &'static str {
+    match reason {
+        ErrorCode::MemberRemoved => "you have removed them, and nobody has let them in again",
+        ErrorCode::IdentityChanged => "they were let in with another key than they are known by",
+        _ => "no member has let them in",
+    }
 }
 
 /// A policy in words.
@@ -227,6 +244,9 @@ pub(super) fn words(policy: RoomPolicy) -> String {
 }
 
 const LOCKED: &str = "\n  locked: its key comes when another of your devices is online, or with a new invitation";
+
+/// Bytes of an invitation that are read: several times what one has.
+const INVITATION_BYTES_MAX: u64 = 4_096;
 
 /// How long a list waits for what is new.
 const CATCH_UP: Duration = Duration::from_secs(3);

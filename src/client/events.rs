@@ -89,13 +89,16 @@ pub enum Event {
         /// Who.
         account: AccountId,
     },
-    /// The node shows somebody as a member whom no member has let in, or with another root key than they were let in with.
-    /// Nothing is sealed for them, and what they write is not shown.
+    /// The node shows somebody as a member who is none. Nothing is sealed for them, and what they write is not shown.
     MemberRefused {
         /// Which room.
         room: RoomId,
         /// Who.
         account: AccountId,
+        /// Why: `not_vouched`, no member has let them in; `member_removed`, this device has removed them; `identity_changed`,
+        /// they were let in with another root key than they are known by, or are shown with. If it is a new one that can be
+        /// accepted, [`IdentityChanged`](Self::IdentityChanged) follows.
+        reason: ErrorCode,
     },
     /// Somebody is no member any more. Nothing is sealed for them from now on.
     MemberLeft {

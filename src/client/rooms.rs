@@ -11,11 +11,11 @@ use crate::wire::{CreateInvitation, MemberSummary, RoomPolicy, SecretText, Times
 pub struct RoomInfo {
     /// Which.
     pub room_id: RoomId,
-    /// Its policy, by the word of whoever made the room.
+    /// Its policy, by the word of whoever has made the room or invited into it.
     pub policy: RoomPolicy,
     /// Its members, each let in by one before: whom a message is sealed for.
     pub members: Vec<AccountId>,
-    /// Whom the node shows as members too, and no member has let in. Nothing is sealed for them.
+    /// Whom the node shows as members too, and who are refused. Nothing is sealed for them.
     pub refused: Vec<AccountId>,
     /// Whether what the members share is on this device. Until then it neither reads nor writes there, and `policy` is the
     /// node's word.
@@ -100,7 +100,7 @@ impl Client {
                 room_id: *room_id,
                 policy: room.policy,
                 members: room.members.keys().copied().collect(),
-                refused: room.refused.iter().copied().collect(),
+                refused: room.refused.keys().copied().collect(),
                 has_key: room.key.is_some(),
                 is_closed: room.is_closed,
                 shown: room.shown,

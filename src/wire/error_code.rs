@@ -320,6 +320,8 @@ error_codes! {
     RoomExists = "room_exists",
     /// No member has let the account in: the node alone says that it is one.
     NotVouched = "not_vouched",
+    /// This device has removed the member, and nobody has let them in again.
+    MemberRemoved = "member_removed",
 }
 
 impl fmt::Display for ErrorCode {

@@ -44,7 +44,7 @@ const CODES: &str = "
     unknown_vault_item vault_item_deleted precondition_missing vault_version_conflict vault_revision_conflict
     too_many_vault_items too_many_collections vault_full
     vault_head_does_not_open vault_rolled_back vault_forked vault_entries_mismatch vault_item_mismatch
-    vault_item_withheld room_exists not_vouched";
+    vault_item_withheld room_exists not_vouched member_removed";
 
 /// Where the codes begin that no error of the machine and of public forms has: those of identities,
 /// safety numbers, vaults, keystores, backups and the node. The tests of these assert them.

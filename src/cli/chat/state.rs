@@ -7,9 +7,11 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use super::command;
 use super::input::Input;
 use crate::cli::names::Names;
+use crate::cli::room;
 use crate::cli::text::clean_lines;
 use crate::client::{Conversation, Event, Message, Receipt};
 use crate::ids::{AccountId, MessageId};
+use crate::protocol::machine::Repair;
 use crate::protocol::public::SigningPublicKey;
 use crate::wire::limits::TYPING_TTL;
 use crate::wire::{Log, Presence, RoomPolicy, Timestamp, TypingState};
@@ -191,9 +193,14 @@ impl Chat {
                 }
             }
             Event::Receipt { by, of, state, .. } => self.received(*by, of, *state),
-            Event::Undecryptable { sender, .. } if self.members.contains_key(&sender.account_id) => {
+            Event::Undecryptable { sender, reason, repair, .. } if self.members.contains_key(&sender.account_id) => {
                 let who = self.names.show(sender.account_id);
-                self.notice(format!("A message of {who} does not open; it is asked for again."));
+                self.notice(match repair {
+                    Repair::NewSession | Repair::AskAgain => {
+                        format!("A message of {who} does not open; it is asked for again.")
+                    }
+                    _ => format!("A message of {who} is not shown: {reason}."),
+                });
             }
             Event::IdentityChanged { account } if self.members.contains_key(account) => {
                 self.alert = Some(Alert::Identity(*account));
@@ -202,18 +209,28 @@ impl Chat {
                 let who = self.names.show(*account);
                 self.notice(format!("{who} has other devices than before."));
             }
+            Event::CaughtUp { log } if *log == self.log() => self.is_level = true,
+            Event::Gap { log } if *log == self.log() => {
+                self.notice("The node has lost messages that were written here.".to_owned());
+            }
+            other => self.apply_of_room(other),
+        }
+        None
+    }
+
+    /// Takes what the client tells of the room, beside messages.
+    fn apply_of_room(&mut self, event: &Event) {
+        match event {
             Event::MemberJoined { room, account } if self.is_here(Conversation::Room(*room)) => {
                 self.members.insert(*account, Member::default());
                 let who = self.names.show(*account);
                 self.notice(format!("{who} has come in. What is written from now on is sealed for them too."));
                 self.suggest_name();
             }
-            Event::MemberRefused { room, account } if self.is_here(Conversation::Room(*room)) => {
+            Event::MemberRefused { room, account, reason } if self.is_here(Conversation::Room(*room)) => {
                 self.members.remove(account);
-                let who = self.names.show(*account);
-                self.notice(format!(
-                    "THE NODE SHOWS {who} HERE, WHOM NO MEMBER HAS LET IN. Nothing is sealed for them."
-                ));
+                let (who, why) = (self.names.show(*account), room::refusal(*reason));
+                self.notice(format!("THE NODE SHOWS {who} HERE: {why}. Nothing is sealed for them."));
             }
             Event::MemberLeft { room, account } if self.is_here(Conversation::Room(*room)) => {
                 self.members.remove(account);
@@ -241,13 +258,8 @@ impl Chat {
                     member.is_typing = *state == TypingState::Started;
                 }
             }
-            Event::CaughtUp { log } if *log == self.log() => self.is_level = true,
-            Event::Gap { log } if *log == self.log() => {
-                self.notice("The node has lost messages that were written here.".to_owned());
-            }
             _ => {}
         }
-        None
     }
 
     /// Takes a key.

@@ -20,7 +20,7 @@ With --json each line is an object with `type`:
   receipt       by, of [ids], state ("delivered" or "read"), room or direct
   undecryptable sender, envelope, reason, repair, room
   repeated      sender, envelope, room       the node gives again what was read: usual after a lost connection
-  member        room, account, state ("joined" or "left")
+  member        room, account, state ("joined", "left", or "refused" with a reason)
   presence      room, account, state ("online" or "offline")
   typing        room, account, state ("started" or "stopped")
   identity_changed  account                  nothing is sent to them: `conclave contact safety`
@@ -86,7 +86,9 @@ fn value(event: &Event, names: &Names) -> Value {
         Event::IdentityChanged { account } => json!({"type": "identity_changed", "account": account}),
         Event::DevicesChanged { account } => json!({"type": "devices_changed", "account": account}),
         Event::MemberJoined { room, account } => in_room("member", *room, *account, "joined"),
-        Event::MemberRefused { room, account } => in_room("member", *room, *account, "refused"),
+        Event::MemberRefused { room, account, reason } => {
+            json!({"type": "member", "room": room, "account": account, "state": "refused", "reason": reason.as_str()})
+        }
         Event::MemberLeft { room, account } => in_room("member", *room, *account, "left"),
         Event::RoomClosed { room } => json!({"type": "room_closed", "room": room}),
         Event::PolicyChanged { room, pinned, shown } => {
@@ -177,9 +179,9 @@ pub(super) fn words(event: &Event, names: &Names) -> Option<String> {
         Event::MemberJoined { room, account } => {
             format!("* {} has come into {}", names.show(*account), names.show_room(*room))
         }
-        Event::MemberRefused { room, account } => {
+        Event::MemberRefused { room, account, reason } => {
             let (who, room) = (names.show(*account), names.show_room(*room));
-            format!("! THE NODE HAS PUT {who} INTO {room}, WHOM NO MEMBER HAS LET IN: nothing is sealed for them")
+            format!("! THE NODE SHOWS {who} IN {room}: {}. Nothing is sealed for them", room::refusal(*reason))
         }
         Event::MemberLeft { room, account } => {
             format!("* {} has left {}", names.show(*account), names.show_room(*room))

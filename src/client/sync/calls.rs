@@ -12,7 +12,7 @@ use crate::client::store::MessagePage;
 use crate::ids::{AccountId, MessageId, RoomId};
 use crate::protocol::membership::{InvitationCode, MembershipKey};
 use crate::wire::{
-    Command, CreateInvitation, CreateRoom, InvitationCreated, JoinRoom, Membership, RoomPolicy, TypingState,
+    Command, CreateInvitation, CreateRoom, ErrorCode, InvitationCreated, JoinRoom, Membership, RoomPolicy, TypingState,
 };
 
 impl Worker {
@@ -29,7 +29,6 @@ impl Worker {
             return Err(ApiError::Mismatch.into());
         }
         self.take_room(room_id, policy, Some(key))?;
-        self.member_joined(room_id, self.machine.device().address().account_id, Some(&membership.proof));
         self.tell_own_devices().await?;
         Ok(room_id)
     }
@@ -43,12 +42,15 @@ impl Worker {
         let key = self.membership_key(room_id).ok_or(ClientError::NoMembershipKey { room: room_id })?;
         let created = self.rest(|api| async move { api.invite(room_id, &invitation).await }).await?;
         let InvitationCreated { invitation_id, token, expires_at } = created;
-        let code = InvitationCode::new(room_id, policy, key, token).to_text();
+        let code = InvitationCode::new(room_id, policy, key, token).map_err(|_| ApiError::Malformed)?.to_text();
         Ok(Invitation { invitation_id, code, expires_at })
     }
 
     pub(in crate::client) async fn join_room(&mut self, code: InvitationCode) -> Result<RoomId, ClientError> {
         let (room_id, policy) = (code.room(), code.policy());
+        if let Some(pinned) = self.pinned(room_id).filter(|pinned| *pinned != policy) {
+            return Err(ClientError::PolicyChanged { room: room_id, pinned, shown: policy });
+        }
         // Of a room that is known, the first key holds.
         let (token, given) = code.into_parts();
         let key = self.membership_key(room_id).unwrap_or(given);
@@ -97,9 +99,23 @@ impl Worker {
     }
 
     pub(in crate::client) async fn remove(&mut self, room: RoomId, member: AccountId) -> Result<(), ClientError> {
-        self.rest(|api| async move { api.remove_member(room, member).await }).await?;
-        self.member_removed(room, member);
-        Ok(())
+        if !self.is_member(room, member) {
+            // The app may know of them before the socket has told.
+            let fetched = self.fetch_members(room).await;
+            survive(fetched)?;
+        }
+        // Before the node hears of it: whatever it answers, it is not to bring them back.
+        let spent = self.spend_proof(room, member);
+        self.commit().await?;
+        let removed = self.rest(|api| async move { api.remove_member(room, member).await }).await;
+        match (&removed, spent) {
+            (Ok(()), _) => self.member_left(room, member),
+            (Err(ClientError::Api(error)), Some(spent)) if error.code().is_some_and(forbids) => {
+                self.restore_proof(room, spent);
+            }
+            (Err(_), _) => {}
+        }
+        removed
     }
 
     pub(in crate::client) fn typing(&mut self, room_id: RoomId, state: TypingState) -> Result<(), ClientError> {
@@ -144,4 +160,9 @@ impl Worker {
             }
         }
     }
+}
+
+/// Whether a call was refused for good, so that nothing was done.
+const fn forbids(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::RoleForbids | ErrorCode::LastOwner | ErrorCode::RoomClosed)
 }

@@ -10,6 +10,7 @@ use crate::client::events::Event;
 use crate::ids::{AccountId, DeviceAddress};
 use crate::protocol::machine::{Input, MachineError};
 use crate::protocol::public::{SigningPublicKey, VerifiedDeviceList};
+use crate::wire::DeviceList;
 
 impl Worker {
     /// Has an account's device list, as new as it has to be. False if the account has no devices.
@@ -39,12 +40,19 @@ impl Worker {
     /// Fetches an account's device list. False if it has none.
     pub(in crate::client) async fn fetch_devices(&mut self, account: AccountId) -> Result<bool, ClientError> {
         let fetched = self.rest(|api| async move { api.device_list(account).await }).await?;
-        let Some(list) = fetched else { return Ok(false) };
+        match fetched {
+            Some(list) => self.take_devices(account, &list).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Takes an account's device list, as the node shows it.
+    pub(super) fn take_devices(&mut self, account: AccountId, list: &DeviceList) -> Result<(), ClientError> {
         let before = self.machine.device_list(account).map(VerifiedDeviceList::version);
         let was_changed = self.machine.identity_change(account).is_some();
-        let outputs = match self.handle(Input::DeviceList(&list)) {
+        let outputs = match self.handle(Input::DeviceList(list)) {
             // The node is behind; what is known stands.
-            Err(ClientError::Machine(MachineError::StaleDeviceList { .. })) => return Ok(true),
+            Err(ClientError::Machine(MachineError::StaleDeviceList { .. })) => return Ok(()),
             outputs => outputs?,
         };
         self.fresh.insert(account, Instant::now());
@@ -55,7 +63,7 @@ impl Worker {
         } else if before.is_some_and(|before| before != list.version) {
             self.event(Event::DevicesChanged { account });
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Forgets an account of which nothing was known, if what it has sent came to nothing: a node could have any number sent.
@@ -63,10 +71,13 @@ impl Worker {
         let list = self.machine.device_list(account).into_iter();
         let has_sessions =
             list.flat_map(VerifiedDeviceList::devices).any(|device| self.machine.session_count(device.address()) > 0);
-        if !has_sessions {
-            self.handle(Input::ForgetAccount(account))?;
-            self.fresh.remove(&account);
-        }
+        if has_sessions { Ok(()) } else { self.forget(account) }
+    }
+
+    /// Forgets an account, with its sessions.
+    pub(super) fn forget(&mut self, account: AccountId) -> Result<(), ClientError> {
+        self.handle(Input::ForgetAccount(account))?;
+        self.fresh.remove(&account);
         Ok(())
     }
 

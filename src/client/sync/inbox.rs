@@ -28,7 +28,7 @@ impl Worker {
             }
             wire::Message::Envelope(entry) => {
                 if let wire::Destination::Room(room) = entry.envelope.destination
-                    && self.rooms.contains_key(&room)
+                    && self.rooms.get(&room).is_some_and(|room| room.key.is_some())
                 {
                     self.entry(entry, Some(room)).await?;
                 }
@@ -51,7 +51,7 @@ impl Worker {
                     self.fresh.remove(&account_id);
                 }
             }
-            other => self.room_news(&other),
+            other => self.room_news(&other).await?,
         }
         Ok(())
     }
@@ -124,7 +124,14 @@ impl Worker {
         let account = envelope.sender.account_id;
         let was_known = self.machine.device_list(account).is_some();
         match self.try_open(&envelope, room).await {
-            Ok(opened) => self.opened(opened, room).await,
+            Ok(opened) => {
+                let body = Body::parse(&opened.plaintext);
+                if room.is_none_or(|room| self.is_vouched(&body, account, room)) {
+                    return self.opened(opened, body, room).await;
+                }
+                self.refuse(&opened, room, ErrorCode::NotVouched);
+                if was_known { Ok(()) } else { self.forget(account) }
+            }
             Err(error) if error.is_fatal() => Err(error),
             Err(ClientError::Machine(error)) if error.repair() != Repair::AskUser => {
                 self.undecryptable(&envelope, room, &error).await?;
@@ -156,19 +163,28 @@ impl Worker {
         outputs.opened.ok_or(MachineError::Internal { what: "an envelope opened to nothing" }.into())
     }
 
+    /// Whether what was opened in a room is of a member, or a message of somebody who was one.
+    fn is_vouched(&self, body: &Result<Body, UnknownContent>, writer: AccountId, room: RoomId) -> bool {
+        match body {
+            Ok(Body::Message { mark, .. }) => self.is_of_member(room, writer, mark.as_ref()),
+            _ => self.is_member(room, writer),
+        }
+    }
+
     /// What was opened.
-    async fn opened(&mut self, opened: Opened, room: Option<RoomId>) -> Result<(), ClientError> {
+    async fn opened(
+        &mut self,
+        opened: Opened,
+        body: Result<Body, UnknownContent>,
+        room: Option<RoomId>,
+    ) -> Result<(), ClientError> {
         let sender = opened.sender;
-        match Body::parse(&opened.plaintext) {
-            Ok(Body::Message { id, to, mark, sent_at, content }) => {
+        match body {
+            Ok(Body::Message { id, to, mark: _, sent_at, content }) => {
                 let Some(conversation) = self.conversation(sender, room, to) else {
                     self.refuse(&opened, room, ErrorCode::NotForThisDevice);
                     return Ok(());
                 };
-                if room.is_some_and(|room| !self.is_marked(room, sender.account_id, mark.as_ref())) {
-                    self.refuse(&opened, room, ErrorCode::NotVouched);
-                    return Ok(());
-                }
                 if self.find(sender.account_id, id).await?.is_some() {
                     return Ok(());
                 }
@@ -307,7 +323,7 @@ impl Worker {
             let Some(mut message) = self.find(own, id).await? else { continue };
             let is_reader = match message.conversation {
                 Conversation::Direct(account) => account == by,
-                Conversation::Room(room) => self.rooms.get(&room).is_some_and(|room| room.members.contains_key(&by)),
+                Conversation::Room(room) => self.is_member(room, by),
             };
             if !is_reader || message.receipts.get(&by).is_some_and(|known| *known >= state) {
                 continue;

@@ -214,12 +214,10 @@ impl Worker {
         };
         let mut known = Vec::with_capacity(accounts.len());
         for account in accounts {
-            let is_known = self.learn(account).await?;
-            if let Conversation::Room(room) = letter.conversation
-                && !self.is_admitted(room, account)
-            {
-                continue;
-            }
+            let is_known = match letter.conversation {
+                Conversation::Direct(_) => self.learn(account).await?,
+                Conversation::Room(room) => self.learn_member(room, account).await?,
+            };
             if is_known {
                 known.push(account);
             } else if letter.conversation == Conversation::Direct(account) {
@@ -292,7 +290,7 @@ fn reason(error: &ClientError) -> ErrorCode {
     match error {
         ClientError::Machine(error) => error.code(),
         ClientError::Api(error) => error.code().unwrap_or(ErrorCode::Unavailable),
-        ClientError::NotJoined { .. } => ErrorCode::NotJoined,
+        ClientError::NotJoined { .. } | ClientError::NoMembershipKey { .. } => ErrorCode::NotJoined,
         ClientError::PolicyChanged { .. } => ErrorCode::OtherPolicy,
         _ => ErrorCode::Internal,
     }

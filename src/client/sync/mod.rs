@@ -84,8 +84,7 @@ pub(super) struct Worker {
     next_number: u64,
     tell: Tell,
     pub(super) rooms: BTreeMap<RoomId, Room>,
-    /// The policies of rooms that were left.
-    left: rooms::Left,
+    left: BTreeMap<RoomId, rooms::Left>,
     mailbox: Option<Position>,
     outbox: Outbox,
     drafts: BTreeMap<u64, Letter>,

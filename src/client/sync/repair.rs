@@ -118,6 +118,9 @@ impl Worker {
         repair: Repair,
     ) -> Result<(), ClientError> {
         let device = envelope.sender;
+        if room.is_some_and(|room| !self.is_member(room, device.account_id)) {
+            return Ok(());
+        }
         match repair {
             Repair::NewSession if self.may_repair(device) => {
                 let met = self.meet(device).await;
@@ -185,7 +188,7 @@ impl Worker {
             let Some(message) = self.find(own, carried.message).await? else { continue };
             let to = match message.conversation {
                 Conversation::Direct(account) => Some(account),
-                Conversation::Room(room) if self.is_admitted(room, device.account_id) => None,
+                Conversation::Room(room) if self.is_member(room, device.account_id) => None,
                 Conversation::Room(_) => continue,
             };
             let mark = message.conversation.room().and_then(|room| self.own_mark(room));

@@ -1,14 +1,14 @@
 //! Rooms: followed on the socket, their policy pinned, their key known.
 //!
-//! Policy and key come from the one who made the room: by the invitation, or by what another device of this account has kept.
-//! A room whose key is not here yet is followed when it is.
+//! Policy and key come from whoever invites, or from another device of this account: the node is not asked. A room whose key
+//! is not here yet is followed when it is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use super::answers::Pending;
-use super::members::Members;
+use super::members::{Admitted, Members, RefusedMembers};
 use super::{ClientError, Worker, survive};
 use crate::client::events::Event;
 use crate::ids::{AccountId, LogEpoch, RoomId};
@@ -18,18 +18,18 @@ use crate::wire::{Command, Custody, ErrorCode, Message, Position, Presence, Prot
 /// A room of this account.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::client) struct Room {
-    /// By the word of whoever made the room, if the key is here; else the node's.
+    /// By the word of whoever has made the room or invited into it, if the key is here; else the node's.
     pub(in crate::client) policy: RoomPolicy,
     /// What the members share: a record of its own. Without it nobody is known to be a member.
     #[serde(skip)]
-    pub(in crate::client) key: Option<MembershipKey>,
+    pub(in crate::client) key: Option<Box<MembershipKey>>,
     /// As the app was told.
     pub(in crate::client) members: Members,
     /// Whom the node shows as members, and nobody has let in.
     #[serde(skip)]
-    pub(in crate::client) refused: BTreeSet<AccountId>,
-    /// The proofs of members whom this device has removed.
-    pub(super) removed: BTreeSet<ProofId>,
+    pub(in crate::client) refused: RefusedMembers,
+    /// Proofs that let nobody in any more: of members whom this device has removed, and those that others took the place of.
+    pub(super) spent: BTreeSet<ProofId>,
     /// How far the log was read: a record of its own.
     #[serde(skip)]
     pub(in crate::client) read: Option<Position>,
@@ -41,6 +41,8 @@ pub(in crate::client) struct Room {
     /// Whether `members` is as the node has it.
     #[serde(skip)]
     pub(super) is_level: bool,
+    /// Whether it ever was.
+    pub(super) was_level: bool,
 }
 
 /// Whether the socket follows a room.
@@ -53,18 +55,19 @@ enum Following {
 }
 
 impl Room {
-    fn new(policy: RoomPolicy, key: Option<MembershipKey>) -> Self {
+    fn new(policy: RoomPolicy) -> Self {
         Self {
             policy,
-            key,
+            key: None,
             members: Members::new(),
-            refused: BTreeSet::new(),
-            removed: BTreeSet::new(),
+            refused: RefusedMembers::new(),
+            spent: BTreeSet::new(),
             read: None,
             is_closed: false,
             shown: None,
             following: Following::No,
             is_level: false,
+            was_level: false,
         }
     }
 
@@ -117,28 +120,44 @@ impl Worker {
         Ok(())
     }
 
-    /// Takes a room with its policy and key. The first key holds, and the policy that it came with.
+    /// Takes a room with its policy and key. The first key holds, and the policy that it came with: what the node has said
+    /// of a room before does not count.
     pub(super) fn take_room(
         &mut self,
         room_id: RoomId,
         policy: RoomPolicy,
         key: Option<MembershipKey>,
     ) -> Result<(), ClientError> {
-        if let Some(room) = self.rooms.get_mut(&room_id) {
-            if room.key.is_none() && key.is_some() {
-                (room.policy, room.key) = (policy, key);
-                self.save_room(room_id);
-            }
+        if self.rooms.get(&room_id).is_some_and(|room| room.key.is_some() || key.is_none()) {
             return Ok(());
         }
-        if self.left.len() >= ROOMS_LEFT_MAX && !self.left.contains_key(&room_id) {
-            return Err(ClientError::TooManyRooms);
+        let mut room = Room::new(policy);
+        if let Some(key) = key {
+            if self.left.len() >= ROOMS_LEFT_MAX && !self.left.contains_key(&room_id) {
+                return Err(ClientError::TooManyRooms);
+            }
+            // A room that was left is what it was: nobody can take it away and give it back as another.
+            if let Some(Left { policy, spent }) = self.left.remove(&room_id) {
+                (room.policy, room.spent) = (policy, spent);
+            }
+            room.key = Some(Box::new(key));
+            room.members.insert(self.machine.device().address().account_id, Admitted::own());
         }
-        // A room that was left is what it was: nobody can take it away and give it back as another.
-        let pinned = self.left.remove(&room_id).unwrap_or(policy);
-        self.rooms.insert(room_id, Room::new(pinned, key));
+        self.rooms.insert(room_id, room);
         self.save_room(room_id);
         self.check_policy(room_id, policy)
+    }
+
+    /// The policy that a room has for good, if one is known for good.
+    pub(super) fn pinned(&self, room_id: RoomId) -> Option<RoomPolicy> {
+        let of_room = self.rooms.get(&room_id).filter(|room| room.key.is_some()).map(|room| room.policy);
+        of_room.or_else(|| self.left.get(&room_id).map(|left| left.policy))
+    }
+
+    /// The key of a room, if this device has it.
+    pub(super) fn membership_key(&self, room_id: RoomId) -> Option<MembershipKey> {
+        let key = self.rooms.get(&room_id)?.key.as_ref()?;
+        Some(MembershipKey::decode(&key.encode_secret()))
     }
 
     fn check_policy(&mut self, room_id: RoomId, shown: RoomPolicy) -> Result<(), ClientError> {
@@ -253,7 +272,10 @@ impl Worker {
     /// This account is no member any more: what waits for the room is given up.
     pub(in crate::client) fn room_left(&mut self, room_id: RoomId) {
         let Some(room) = self.rooms.remove(&room_id) else { return };
-        self.left.insert(room_id, room.policy);
+        // The node's word for a room is nothing to keep.
+        if room.key.is_some() {
+            self.left.insert(room_id, Left { policy: room.policy, spent: room.spent });
+        }
         self.save_room(room_id);
         for number in self.outbox.of_room(room_id) {
             if let Some(waiting) = self.outbox.remove(number) {
@@ -277,10 +299,10 @@ impl Worker {
     }
 
     /// What happens in rooms beside messages.
-    pub(super) fn room_news(&mut self, message: &Message) {
+    pub(super) async fn room_news(&mut self, message: &Message) -> Result<(), ClientError> {
         match *message {
             Message::MemberJoined { room_id, account_id, proof } => {
-                self.member_joined(room_id, account_id, proof.as_ref());
+                self.member_joined(room_id, account_id, proof.as_ref()).await?;
             }
             Message::MemberLeft { room_id, account_id } => self.member_left(room_id, account_id),
             Message::RoomClosed { room_id } => self.room_closed(room_id),
@@ -300,11 +322,17 @@ impl Worker {
             // Calls are the app's; and the rest was taken before.
             _ => {}
         }
+        Ok(())
     }
 }
 
-/// The policies of rooms that were left: a record for each.
-pub(super) type Left = BTreeMap<RoomId, RoomPolicy>;
+/// What is kept of a room that was left: a record for each.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Left {
+    policy: RoomPolicy,
+    spent: BTreeSet<ProofId>,
+}
 
-/// Rooms that were left at most, some 10 MiB. Past that no room is new: a policy that was forgotten could be shown as another.
+/// Rooms that were left at most, some 10 MiB. Past that no room is new: who was removed from one that was forgotten could be
+/// shown as a member again.
 const ROOMS_LEFT_MAX: usize = 65_536;

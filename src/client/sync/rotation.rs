@@ -18,7 +18,7 @@ impl Worker {
     pub(in crate::client) async fn rotate_keys(&mut self, room: RoomId) -> Result<(), ClientError> {
         self.usable(room)?;
         for account in self.readers(room).await? {
-            if self.learn(account).await? {
+            if self.learn_member(room, account).await? {
                 self.renew(account).await?;
             }
         }

@@ -42,7 +42,7 @@ const ROOM: &str = "room/";
 const ROOM_KEY: &str = "room-key/";
 /// How far a room was read: it changes with each message, and its members do not.
 const READ: &str = "read/";
-/// The policy of a room that was left.
+/// What is kept of a room that was left.
 const LEFT: &str = "left/";
 const DRAFT: &str = "draft/";
 const OUTBOX: &str = "outbox/";
@@ -124,7 +124,7 @@ impl Saved {
         let mut keys: BTreeMap<RoomId, MembershipKey> = self.each(ROOM_KEY, key)?;
         for (room_id, room) in &mut rooms {
             room.read = read.remove(room_id);
-            room.key = keys.remove(room_id);
+            room.key = keys.remove(room_id).map(Box::new);
         }
         Ok(rooms)
     }
@@ -236,7 +236,7 @@ impl Worker {
     pub(super) fn save_room(&mut self, room_id: RoomId) {
         let (name, left) = (format!("{ROOM}{room_id}"), format!("{LEFT}{room_id}"));
         match self.left.get(&room_id) {
-            Some(policy) => self.batch.put(left, encode(policy)),
+            Some(kept) => self.batch.put(left, encode(kept)),
             None => self.batch.delete(left),
         }
         let key = format!("{ROOM_KEY}{room_id}");

@@ -244,6 +244,7 @@ pub(super) const fn shape(code: ErrorCode) -> (u16, &'static str) {
         | Code::VaultItemMismatch
         | Code::VaultItemWithheld
         | Code::NotVouched
+        | Code::MemberRemoved
         | Code::PassphraseEmpty
         | Code::PassphraseTooLong
         | Code::KeystoreCostTooLow

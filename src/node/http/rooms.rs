@@ -1,4 +1,4 @@
-//! `/api/rooms`: rooms are made, listed, left and closed. Whoever is no member hears of no room.
+//! `/api/rooms`: rooms are made, listed, left and closed. Whoever is no member hears of no room, but that an id is taken.
 
 use actix_web::web::{Data, Json, Path, Query};
 
@@ -49,6 +49,10 @@ async fn create(
     body: Body<CreateRoom>,
 ) -> Result<Json<RoomSummary>, ApiError> {
     let policy = carried(body.policy.unwrap_or_else(|| usual_policy(&state)), &state)?;
+    if body.membership.is_some() && body.room_id.is_none() {
+        let detail = "a membership is of a room whose id the client has drawn";
+        return Err(ApiError::with_detail(ErrorCode::MalformedRequest, detail.to_owned()));
+    }
     let rng = &mut entropy::generator()?;
     let (room_id, epoch) = (body.room_id.unwrap_or_else(|| RoomId::generate(rng)), LogEpoch::generate(rng));
     let (owner, created_at) = (asker.account_id(), state.clock.now());

@@ -16,7 +16,7 @@ use crate::wire::{KeptMembership, Membership, PageLimit, Reader, Role, RoomPolic
 /// A room that is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewRoom {
-    /// Its id, drawn anew.
+    /// Its id, drawn anew, here or by the client.
     pub room_id: RoomId,
     /// Its policy, for good.
     pub policy: RoomPolicy,
@@ -52,7 +52,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::UnknownAccount`], [`StoreError::TooManyRooms`] past [`ROOMS_PER_ACCOUNT_MAX`],
-    /// [`StoreError::IdInUse`] for an id drawn twice, or a failure of the store.
+    /// [`StoreError::IdInUse`] for an id that there is, or a failure of the store.
     pub async fn create_room(&self, room: &NewRoom) -> Result<(), StoreError> {
         let room = *room;
         self.writer.write(move |db| Box::pin(create(db, room))).await

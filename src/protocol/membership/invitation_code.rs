@@ -26,6 +26,9 @@ const CHECKSUM_LENGTH: usize = 3;
 /// Bytes of a node's token at most: several times what they have.
 const TOKEN_BYTES_MAX: usize = 256;
 
+/// Bytes of a code at most: so that no part of it is left behind where it grew.
+const CODE_BYTES_MAX: usize = 1 + RoomId::LENGTH + RoomPolicy::LENGTH + MembershipKey::LENGTH + TOKEN_BYTES_MAX + 3;
+
 /// An invitation as it goes to a guest. Secret: who has it is let in, and can let in others.
 pub struct InvitationCode {
     room: RoomId,
@@ -40,10 +43,18 @@ pub struct InvitationCode {
 pub struct InvitationCodeError;
 
 impl InvitationCode {
-    /// An invitation by a node's token into a room with this policy.
-    #[must_use]
-    pub const fn new(room: RoomId, policy: RoomPolicy, key: MembershipKey, token: SecretText) -> Self {
-        Self { room, policy, key, token }
+    /// An invitation by a node's token, 1 to 256 bytes, into a room with this policy.
+    ///
+    /// # Errors
+    /// [`InvitationCodeError`] for another length of the token.
+    pub fn new(
+        room: RoomId,
+        policy: RoomPolicy,
+        key: MembershipKey,
+        token: SecretText,
+    ) -> Result<Self, InvitationCodeError> {
+        let is_bounded = (1..=TOKEN_BYTES_MAX).contains(&token.expose().len());
+        if is_bounded { Ok(Self { room, policy, key, token }) } else { Err(InvitationCodeError) }
     }
 
     /// Which room.
@@ -68,7 +79,7 @@ impl InvitationCode {
     #[must_use]
     pub fn to_text(&self) -> SecretText {
         let Self { room, policy, key, token } = self;
-        let writer = Writer::with_capacity(160).u8(VERSION).bytes(room.as_bytes()).bytes(&policy.to_bytes());
+        let writer = Writer::with_capacity(CODE_BYTES_MAX).u8(VERSION).bytes(room.as_bytes()).bytes(&policy.to_bytes());
         let mut code = writer.bytes(key.as_bytes()).bytes(token.expose().as_bytes()).finish_secret();
         let checksum = checksum(&code);
         code.extend_from_slice(&checksum);
@@ -84,8 +95,8 @@ impl InvitationCode {
             Ok::<_, WireError>((room, policy, MembershipKey::from_bytes(reader.array()?)))
         };
         let (room, policy, key) = read().ok()?;
-        let token = str::from_utf8(reader.rest()).ok().filter(|token| (1..=TOKEN_BYTES_MAX).contains(&token.len()))?;
-        Some(Self { room, policy, key, token: SecretText::new(token.to_owned()) })
+        let token = str::from_utf8(reader.rest()).ok()?;
+        Self::new(room, policy, key, SecretText::new(token.to_owned())).ok()
     }
 }
 
@@ -135,7 +146,7 @@ mod tests {
         let rng = &mut ChaCha20Rng::seed_from_u64(1);
         let policy = RoomPolicy { signatures: Signatures::Off, ..RoomPolicy::default() };
         let (room, key, token) = (RoomId::generate(rng), MembershipKey::generate(rng), "a token of the node");
-        let code = InvitationCode::new(room, policy, key, SecretText::new(token.to_owned()));
+        let code = InvitationCode::new(room, policy, key, SecretText::new(token.to_owned())).unwrap();
         let text = code.to_text();
         let (left, right) = text.expose().split_at(50);
         let read: InvitationCode = format!(" {left}\n{right} ").parse().unwrap();
@@ -147,6 +158,10 @@ mod tests {
             let byte = typed.get_mut(at).unwrap();
             *byte = if *byte == b'A' { b'B' } else { b'A' };
             assert!(String::from_utf8(typed).unwrap().parse::<InvitationCode>().is_err(), "{at}");
+        }
+        for token in [String::new(), "t".repeat(TOKEN_BYTES_MAX + 1)] {
+            let key = MembershipKey::generate(rng);
+            assert!(InvitationCode::new(room, policy, key, SecretText::new(token)).is_err());
         }
         for text in ["", token, "AAAA"] {
             assert!(text.parse::<InvitationCode>().is_err(), "{text}");

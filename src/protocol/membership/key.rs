@@ -87,12 +87,8 @@ impl MembershipKey {
         policy: RoomPolicy,
         rng: &mut impl CryptoRng,
     ) -> KeptMembership {
-        let context = kept_context(account, room);
         let kept = Writer::with_capacity(KEPT_LENGTH).u8(VERSION).bytes(&policy.to_bytes()).bytes(self.as_bytes());
-        let sealed = one_use::seal(vault_key.as_bytes(), kept_purpose(&context), &kept.finish_secret(), rng);
-        #[expect(clippy::expect_used, reason = "the length is the only error, and it is asserted below")]
-        let sealed = sealed.ok().and_then(|sealed| sealed.try_into().ok()).expect("length");
-        Bytes(sealed)
+        seal_kept(vault_key, &kept_context(account, room), &kept.finish_secret(), rng)
     }
 
     /// Opens what [`keep`](Self::keep) sealed with the same vault key, account and room.
@@ -121,7 +117,7 @@ impl MembershipKey {
 
 impl MembershipKey {
     fn tag(&self, room: RoomId, account: AccountId, root_key: &Bytes<32>, nonce: &[u8]) -> Zeroizing<[u8; 32]> {
-        self.tag_key().mac(&place(labels::MEMBERSHIP_TAG, room, account, root_key).bytes(nonce).finish())
+        self.tag_key().mac(&place(labels::MEMBERSHIP_PROOF, room, account, root_key).bytes(nonce).finish())
     }
 
     fn tag_key(&self) -> HmacKey {
@@ -140,6 +136,12 @@ fn place(label: &[u8], room: RoomId, account: AccountId, root_key: &Bytes<32>) -
 
 fn kept_context(account: AccountId, room: RoomId) -> Vec<u8> {
     Writer::with_capacity(32).bytes(account.as_bytes()).bytes(room.as_bytes()).finish()
+}
+
+fn seal_kept(vault_key: &VaultKey, context: &[u8], kept: &[u8], rng: &mut impl CryptoRng) -> KeptMembership {
+    let sealed = one_use::seal(vault_key.as_bytes(), kept_purpose(context), kept, rng);
+    #[expect(clippy::expect_used, reason = "the length is the only error, and it is asserted below")]
+    sealed.ok().and_then(|sealed| sealed.try_into().ok()).map(Bytes).expect("length")
 }
 
 fn kept_purpose(context: &[u8]) -> Purpose<'_> {
@@ -170,10 +172,10 @@ mod tests {
         let [key, other_key] = [(); 2].map(|()| MembershipKey::generate(rng));
         let [room, other_room] = [(); 2].map(|()| RoomId::generate(rng));
         let [ours, theirs] = [(); 2].map(|()| AccountSecrets::generate(AccountId::generate(rng), rng));
-        let [root, other_root] = [&ours, &theirs].map(|secrets| secrets.root().public_key());
+        let [key_of_ours, key_of_theirs] = [&ours, &theirs].map(|secrets| secrets.root().public_key());
         let account = ours.account_id();
 
-        let proof = key.prove(room, account, &root, rng);
+        let proof = key.prove(room, account, &key_of_ours, rng);
         assert!(key.has_proven(room, account, &proof));
         assert!(!other_key.has_proven(room, account, &proof));
         assert!(!key.has_proven(other_room, account, &proof));
@@ -184,14 +186,14 @@ mod tests {
             let altered = MembershipProof::parse(&bytes);
             assert!(altered.is_err() || !key.has_proven(room, account, &altered.unwrap()), "{at}");
         }
-        assert_ne!(proof.id(), key.prove(room, account, &root, rng).id());
+        assert_ne!(proof.id(), key.prove(room, account, &key_of_ours, rng).id());
 
-        let mark = key.mark(room, account, &root);
-        assert!(key.has_marked(room, account, &root, &mark));
-        assert!(!other_key.has_marked(room, account, &root, &mark));
-        assert!(!key.has_marked(other_room, account, &root, &mark));
-        assert!(!key.has_marked(room, theirs.account_id(), &root, &mark));
-        assert!(!key.has_marked(room, account, &other_root, &mark));
+        let mark = key.mark(room, account, &key_of_ours);
+        assert!(key.has_marked(room, account, &key_of_ours, &mark));
+        assert!(!other_key.has_marked(room, account, &key_of_ours, &mark));
+        assert!(!key.has_marked(other_room, account, &key_of_ours, &mark));
+        assert!(!key.has_marked(room, theirs.account_id(), &key_of_ours, &mark));
+        assert!(!key.has_marked(room, account, &key_of_theirs, &mark));
     }
 
     #[test]

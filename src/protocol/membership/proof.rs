@@ -1,6 +1,5 @@
 //! That a member was let in by somebody who has the room's key.
 
-use crate::protocol::public::SigningPublicKey;
 use crate::wire::{Bytes, MembershipProofBytes, Reader, WireError, Writer};
 
 pub(super) const NONCE_LENGTH: usize = 16;
@@ -52,12 +51,6 @@ impl MembershipProof {
     #[must_use]
     pub const fn root_key(&self) -> &Bytes<32> {
         &self.root_key
-    }
-
-    /// Whether it names this root key.
-    #[must_use]
-    pub fn is_of(&self, root_key: &SigningPublicKey) -> bool {
-        self.root_key == root_key.to_wire()
     }
 
     /// Which proof it is.

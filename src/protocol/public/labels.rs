@@ -84,7 +84,7 @@ labels! {
     /// HKDF info: the key of a room's membership tags and marks.
     MEMBERSHIP_TAG_KEY = b"conclave/v1/membership/tag-key";
     /// HMAC input: the tag of a proof of membership.
-    MEMBERSHIP_TAG = b"conclave/v1/membership/proof";
+    MEMBERSHIP_PROOF = b"conclave/v1/membership/proof";
     /// HMAC input: the mark of a member's messages.
     MEMBER_MARK = b"conclave/v1/membership/mark";
     /// HKDF info and associated data: a membership that is kept for an account's own devices.

@@ -1,10 +1,10 @@
 //! Members whom the node adds, and nobody has let in.
 
-use conclave::client::{Conversation, Event};
+use conclave::client::{Client, ClientError, Conversation, Event, Store};
 use conclave::ids::{AccountId, DeviceAddress, RoomId};
 use conclave::protocol::membership::{InvitationCode, MembershipKey};
 use conclave::wire::{
-    CreateInvitation, ErrorCode, MemberSummary, Members, MembershipProofBytes, Message, Role, RoomPolicy,
+    CreateInvitation, ErrorCode, Log, MemberSummary, Members, MembershipProofBytes, Message, Role, RoomPolicy, Rooms,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -14,17 +14,46 @@ use super::policies::CANARY;
 use super::{Scene, found_room};
 use crate::proxy::{Passing, Proxy};
 use crate::rooms::admit;
-use crate::user::User;
+use crate::user::{User, sign_in};
 
 impl Scene {
-    /// Until Ada is told that somebody is no member, whatever the node says.
-    async fn member_is_refused(&mut self, account: AccountId) {
+    /// Until Ada is told that somebody is no member, whatever the node says, and why.
+    async fn member_is_refused(&mut self, account: AccountId) -> ErrorCode {
         let is_it = |event: &Event| match event {
-            Event::MemberRefused { account: refused, .. } => (*refused == account).then_some(()),
+            Event::MemberRefused { account: refused, reason, .. } => (*refused == account).then_some(*reason),
             Event::MemberJoined { account: joined, .. } if *joined == account => panic!("{joined} was let in"),
             _ => None,
         };
-        self.ada.until(is_it).await;
+        self.ada.until(is_it).await
+    }
+
+    async fn member_joins(&mut self, account: AccountId) {
+        let is_it = |event: &Event| matches!(event, Event::MemberJoined { account: joined, .. } if *joined == account);
+        self.ada.until(|event| is_it(event).then_some(())).await;
+    }
+
+    async fn member_leaves(&mut self, account: AccountId) {
+        let is_it = |event: &Event| matches!(event, Event::MemberLeft { account: left, .. } if *left == account);
+        self.ada.until(|event| is_it(event).then_some(())).await;
+    }
+
+    /// A room of Ada's with Grace and another guest in it, and that guest's proof.
+    async fn room_with(&mut self, guest: &User) -> (RoomId, MembershipProofBytes) {
+        let room = found_room(&mut self.ada, RoomPolicy::default()).await;
+        admit(&mut self.ada, room, &self.grace).await;
+        admit(&mut self.ada, room, guest).await;
+        (room, proof_of(&self.ada, room, guest).await)
+    }
+
+    /// Whoever was removed is shown again, by the socket and in the list.
+    async fn is_not_let_in_again(&mut self, room: RoomId, guest: &User, proof: MembershipProofBytes) {
+        let account_id = guest.id();
+        self.evil.says(&Message::MemberJoined { room_id: room, account_id, proof: Some(proof) });
+        assert_eq!(self.member_is_refused(account_id).await, ErrorCode::MemberRemoved);
+        self.evil.answers(adds(room, account_id, Some(proof)));
+        self.evil.cut();
+        self.ada.is_level().await;
+        self.is_said_past(room, guest.client.device()).await;
     }
 
     /// What Ada says in a room comes to Grace, and nothing of it is for a device.
@@ -54,7 +83,7 @@ async fn a_member_whom_the_node_adds_is_refused_and_nothing_is_sealed_for_them()
             scene.evil.answers(adds(room, id, None));
             scene.evil.cut();
         }
-        scene.member_is_refused(id).await;
+        assert_eq!(scene.member_is_refused(id).await, ErrorCode::NotVouched);
         let shown = scene.ada.client.rooms().await.unwrap().remove(0);
         assert!(!shown.members.contains(&id));
         assert_eq!(shown.refused, [id]);
@@ -72,9 +101,7 @@ async fn what_waits_is_not_sealed_for_a_member_whom_the_node_adds_meanwhile() {
     // Of Joan's devices nothing is known yet: what is written is sealed when that is there.
     let mut joan = User::new(&scene.node.url, "joan").await;
     admit(&mut scene.grace, room, &joan).await;
-    let joined = joan.id();
-    let is_joan = |event: &Event| matches!(event, Event::MemberJoined { account, .. } if *account == joined);
-    scene.ada.until(|event| is_joan(event).then_some(())).await;
+    scene.member_joins(joan.id()).await;
     scene.evil.close();
     scene.ada.until(|event| matches!(event, Event::Disconnected { .. }).then_some(())).await;
     scene.ada.client.send(Conversation::Room(room), "in the dark").await.unwrap();
@@ -95,9 +122,7 @@ async fn what_waits_is_not_sealed_for_a_guest_who_comes_later() {
     let room = scene.room().await;
     let mut joan = User::new(&scene.node.url, "joan").await;
     admit(&mut scene.grace, room, &joan).await;
-    let joined = joan.id();
-    let is_joan = |event: &Event| matches!(event, Event::MemberJoined { account, .. } if *account == joined);
-    scene.ada.until(|event| is_joan(event).then_some(())).await;
+    scene.member_joins(joan.id()).await;
     scene.evil.close();
     scene.ada.until(|event| matches!(event, Event::Disconnected { .. }).then_some(())).await;
     scene.ada.client.send(Conversation::Room(room), "before you came").await.unwrap();
@@ -119,71 +144,191 @@ async fn a_proof_is_of_one_account_room_and_key() {
     // A room that Mallory is in by right, with Ada.
     let other_room = found_room(&mut scene.ada, RoomPolicy::default()).await;
     admit(&mut scene.ada, other_room, &mallory).await;
-    let others = scene.ada.client.members(other_room).await.unwrap();
-    let of_other_room = others.iter().find(|member| member.account_id == id).unwrap().proof;
+    let of_other_room = proof_of(&scene.ada, other_room, &mallory).await;
     let rng = &mut ChaCha20Rng::seed_from_u64(1);
     let invented = MembershipKey::generate(rng).prove(room, id, &root_key, rng).to_wire();
-    let grace = scene.grace.id();
-    let of_grace = scene.ada.client.members(room).await.unwrap();
-    let of_grace = of_grace.iter().find(|member| member.account_id == grace).unwrap().proof;
-    for proof in [of_other_room, Some(invented), of_grace] {
-        assert!(proof.is_some());
-        scene.evil.says(&Message::MemberJoined { room_id: room, account_id: id, proof });
-        scene.member_is_refused(id).await;
+    let of_grace = proof_of(&scene.ada, room, &scene.grace).await;
+    for proof in [of_other_room, invented, of_grace] {
+        scene.evil.says(&Message::MemberJoined { room_id: room, account_id: id, proof: Some(proof) });
+        assert_eq!(scene.member_is_refused(id).await, ErrorCode::NotVouched);
         // So that the next one is news again.
         scene.evil.says(&Message::MemberLeft { room_id: room, account_id: id });
     }
     scene.is_said_past(room, device).await;
 }
 
-/// Somebody who was let in, shown with a device list of the node's: Ada has never seen their keys.
+/// Somebody who was let in, shown with a device list of the node's: Ada has never seen their keys, and does not take these.
 #[tokio::test]
 async fn a_member_with_another_root_key_than_they_were_let_in_with_is_refused() {
+    for is_rotated in [false, true] {
+        let mut scene = Scene::new().await;
+        let room = scene.room().await;
+        let mut joan = User::new(&scene.node.url, "joan").await;
+        scene.shows(&joan, Attacker::posing_as(joan.id()).list(1));
+        admit(&mut scene.grace, room, &joan).await;
+        let id = joan.id();
+        scene.member_joins(id).await;
+        if is_rotated {
+            scene.ada.client.rotate_keys(room).await.unwrap();
+        }
+        let said = scene.ada.client.send(Conversation::Room(room), CANARY).await.unwrap();
+        assert_eq!(scene.member_is_refused(id).await, ErrorCode::IdentityChanged);
+        scene.ada.is_sent(said).await;
+        assert_eq!(scene.grace.text().await.1, CANARY);
+        let is_for_joan = |device: DeviceAddress| device.account_id == id;
+        assert!(!scene.evil.envelopes().iter().any(|envelope| envelope.recipient.is_some_and(is_for_joan)));
+        scene.evil.answers(|_, _| ());
+        scene.ada.write(&joan, "to the true one").await;
+        assert_eq!(joan.text().await.1, "to the true one");
+    }
+}
+
+/// Ada knows the node's keys for Joan's, when a member lets the true Joan in. It is for Ada to say which are right.
+#[tokio::test]
+async fn a_member_who_is_known_by_another_root_key_comes_in_when_the_user_takes_theirs() {
     let mut scene = Scene::new().await;
     let room = scene.room().await;
-    let joan = User::new(&scene.node.url, "joan").await;
-    let attacker = Attacker::posing_as(joan.id());
-    scene.shows(&joan, attacker.list(1));
+    let mut joan = User::new(&scene.node.url, "joan").await;
+    scene.shows(&joan, Attacker::posing_as(joan.id()).list(1));
+    scene.ada.client.devices(joan.id()).await.unwrap();
+    scene.evil.answers(|_, _| ());
     admit(&mut scene.grace, room, &joan).await;
     let id = joan.id();
-    let is_joan = |event: &Event| matches!(event, Event::MemberJoined { account, .. } if *account == id);
-    scene.ada.until(|event| is_joan(event).then_some(())).await;
-    let said = scene.ada.client.send(Conversation::Room(room), CANARY).await.unwrap();
-    scene
-        .ada
-        .until(|event| matches!(event, Event::MemberRefused { account, .. } if *account == id).then_some(()))
-        .await;
-    scene.ada.is_sent(said).await;
-    assert_eq!(scene.grace.text().await.1, CANARY);
-    let is_for_joan = |device: DeviceAddress| device.account_id == id;
-    assert!(!scene.evil.envelopes().iter().any(|envelope| envelope.recipient.is_some_and(is_for_joan)));
+    assert_eq!(scene.member_is_refused(id).await, ErrorCode::IdentityChanged);
+    scene.ada.until(|event| matches!(event, Event::IdentityChanged { account } if *account == id).then_some(())).await;
+    scene.ada.client.accept_identity(id, joan.client.root_key().clone()).await.unwrap();
+    scene.member_joins(id).await;
+    scene.ada.client.send(Conversation::Room(room), "so it is you").await.unwrap();
+    assert_eq!(joan.text().await.1, "so it is you");
 }
 
 #[tokio::test]
 async fn a_member_who_was_removed_does_not_come_back_by_the_proof_that_they_had() {
     let mut scene = Scene::new().await;
     let mallory = User::new(&scene.node.url, "mallory").await;
-    let room = found_room(&mut scene.ada, RoomPolicy::default()).await;
-    admit(&mut scene.ada, room, &scene.grace).await;
-    admit(&mut scene.ada, room, &mallory).await;
+    let (room, proof) = scene.room_with(&mallory).await;
     let (id, device) = (mallory.id(), mallory.client.device());
-    let members = scene.ada.client.members(room).await.unwrap();
-    let proof = members.iter().find(|member| member.account_id == id).unwrap().proof;
     scene.ada.client.remove(room, id).await.unwrap();
-    let is_gone = |event: &Event| matches!(event, Event::MemberLeft { account, .. } if *account == id);
-    scene.ada.until(|event| is_gone(event).then_some(())).await;
-    scene.evil.says(&Message::MemberJoined { room_id: room, account_id: id, proof });
-    scene.member_is_refused(id).await;
-    scene.evil.answers(adds(room, id, proof));
+    scene.member_leaves(id).await;
+    scene.is_not_let_in_again(room, &mallory, proof).await;
+    // Nor when the node takes the room away, and gives it back.
+    scene.evil.answers(|asks, answer| {
+        if asks == "GET /api/rooms" {
+            answer.change(|rooms: &mut Rooms| rooms.rooms.clear());
+        }
+    });
     scene.evil.cut();
-    scene.ada.is_level().await;
+    scene.member_leaves(scene.ada.id()).await;
+    scene.evil.answers(adds(room, id, Some(proof)));
+    scene.evil.cut();
+    assert_eq!(scene.member_is_refused(id).await, ErrorCode::MemberRemoved);
     scene.is_said_past(room, device).await;
-    // By another invitation she does.
+    // By another invitation they do.
     scene.evil.answers(|_, _| ());
     admit(&mut scene.ada, room, &mallory).await;
     let said = scene.ada.client.send(Conversation::Room(room), "welcome back").await.unwrap();
     scene.ada.is_sent(said).await;
     assert!(scene.is_anything_for(device));
+}
+
+/// Who has proven twice has two proofs.
+#[tokio::test]
+async fn a_member_who_was_removed_does_not_come_back_by_an_older_proof() {
+    let mut scene = Scene::new().await;
+    let mallory = User::new(&scene.node.url, "mallory").await;
+    let (room, older) = scene.room_with(&mallory).await;
+    let invitation = scene.ada.client.invite(room, CreateInvitation::default()).await.unwrap();
+    mallory.client.join(invitation.code.expose()).await.unwrap();
+    let newer = proof_of(&scene.ada, room, &mallory).await;
+    assert_ne!(older, newer);
+    // Behind the news of the newer one.
+    scene.grace.client.send(Conversation::Room(room), "she has come twice").await.unwrap();
+    assert_eq!(scene.ada.text().await.1, "she has come twice");
+    scene.ada.client.remove(room, mallory.id()).await.unwrap();
+    scene.member_leaves(mallory.id()).await;
+    scene.is_not_let_in_again(room, &mallory, older).await;
+}
+
+/// The node does as it is told, and does not say so.
+#[tokio::test]
+async fn a_member_whose_removal_is_not_answered_does_not_come_back() {
+    let mut scene = Scene::new().await;
+    let mallory = User::new(&scene.node.url, "mallory").await;
+    let (room, proof) = scene.room_with(&mallory).await;
+    scene.evil.answers(|asks, answer| {
+        if asks.starts_with("DELETE ") {
+            answer.lose();
+        }
+    });
+    scene.ada.client.remove(room, mallory.id()).await.unwrap_err();
+    scene.member_leaves(mallory.id()).await;
+    scene.is_not_let_in_again(room, &mallory, proof).await;
+}
+
+#[tokio::test]
+async fn a_member_whom_the_user_may_not_remove_stays_one() {
+    let mut scene = Scene::new().await;
+    let room = scene.room().await;
+    let mut joan = User::new(&scene.node.url, "joan").await;
+    admit(&mut scene.grace, room, &joan).await;
+    let id = joan.id();
+    scene.member_joins(id).await;
+    let refused = scene.ada.client.remove(room, id).await.unwrap_err();
+    assert!(matches!(&refused, ClientError::Api(error) if error.code() == Some(ErrorCode::RoleForbids)), "{refused:?}");
+    let proof = proof_of(&scene.ada, room, &joan).await;
+    scene.evil.says(&Message::MemberLeft { room_id: room, account_id: id });
+    scene.member_leaves(id).await;
+    scene.evil.says(&Message::MemberJoined { room_id: room, account_id: id, proof: Some(proof) });
+    scene.member_joins(id).await;
+    scene.ada.client.send(Conversation::Room(room), "still here").await.unwrap();
+    assert_eq!(joan.text().await.1, "still here");
+}
+
+/// A new device of Ada's has the key and the policy from what her account has kept. The node cannot make that up.
+#[tokio::test]
+async fn a_new_device_to_which_the_node_shows_something_else_for_its_key_uses_no_room() {
+    let mut scene = Scene::new().await;
+    let room = scene.room().await;
+    let kit = scene.ada.client.recovery_kit().await.unwrap();
+    for kept in [None, Some([7; 117].into())] {
+        scene.evil.answers(move |asks, answer| {
+            if asks == "GET /api/rooms" {
+                answer.change(|rooms: &mut Rooms| rooms.rooms[0].kept = kept);
+            }
+        });
+        let signed_in = sign_in(&scene.evil.url, "ada").await;
+        let (client, events) = Client::recover(Store::in_memory(), signed_in, &kit).await.unwrap();
+        let mut new = User { client, events };
+        new.is_level().await;
+        assert!(!new.client.rooms().await.unwrap().remove(0).has_key);
+        let refused = new.client.send(Conversation::Room(room), CANARY).await.unwrap_err();
+        assert!(matches!(refused, ClientError::NoMembershipKey { .. }), "{refused:?}");
+    }
+}
+
+/// This account's own devices need no proof of each other.
+#[tokio::test]
+async fn what_is_written_on_a_new_device_comes_to_the_others_whatever_is_shown_of_its_account() {
+    let mut scene = Scene::new().await;
+    let room = scene.room().await;
+    let kit = scene.ada.client.recovery_kit().await.unwrap();
+    let (id, path) = (scene.ada.id(), format!("GET /api/rooms/{room}/members"));
+    scene.evil.answers(move |asks, answer| {
+        if asks == path {
+            answer.change(|members: &mut Members| {
+                for member in members.members.iter_mut().filter(|member| member.account_id == id) {
+                    member.proof = None;
+                }
+            });
+        }
+    });
+    let (client, events) =
+        Client::recover(Store::in_memory(), sign_in(&scene.evil.url, "ada").await, &kit).await.unwrap();
+    let mut new = User { client, events };
+    new.until(|event| matches!(event, Event::CaughtUp { log: Log::Room(_) }).then_some(())).await;
+    new.client.send(Conversation::Room(room), "on the new one").await.unwrap();
+    assert_eq!(scene.ada.text().await, (id, "on the new one".to_owned()));
+    assert_eq!(scene.grace.text().await, (id, "on the new one".to_owned()));
 }
 
 /// Mallory has the node's token and not the room's key. Her client is made to believe the others.
@@ -214,7 +359,7 @@ async fn what_somebody_writes_whom_no_member_has_let_in_is_not_shown() {
             });
         }
     });
-    let code = InvitationCode::new(room, policy, drawn(), token);
+    let code = InvitationCode::new(room, policy, drawn(), token).unwrap();
     mallory.client.join(code.to_text().expose()).await.unwrap();
     let id = mallory.id();
     scene.member_is_refused(id).await;
@@ -225,6 +370,11 @@ async fn what_somebody_writes_whom_no_member_has_let_in_is_not_shown() {
         _ => None,
     });
     assert_eq!(refused.await, ErrorCode::NotVouched);
+}
+
+async fn proof_of(by: &User, room: RoomId, of: &User) -> MembershipProofBytes {
+    let members = by.client.members(room).await.unwrap();
+    members.iter().find(|member| member.account_id == of.id()).unwrap().proof.unwrap()
 }
 
 /// Has an account stand among a room's members.

@@ -3,7 +3,8 @@
 use conclave::client::{ApiError, Client, ClientError, Conversation, Event, Store};
 use conclave::ids::{AccountId, RoomId};
 use conclave::wire::{
-    CreateInvitation, Custody, Members, Message, Outcome, Protection, RoomPolicy, RoomSummary, Rooms, Signatures,
+    CreateInvitation, Custody, Members, Message, Outcome, Protection, Role, RoomPolicy, RoomSummary, Rooms, Signatures,
+    Timestamp,
 };
 use tokio::time::timeout;
 
@@ -85,6 +86,34 @@ async fn a_room_that_is_joined_and_shown_with_another_policy_is_not_used() {
         let refused = scene.room_is_refused(room).await;
         assert!(matches!(refused, ClientError::PolicyChanged { .. }), "{refused:?}");
     }
+}
+
+/// What the node says of a room before somebody is let in does not count.
+#[tokio::test]
+async fn a_room_that_was_shown_before_it_was_joined_has_the_policy_of_the_invitation() {
+    let mut scene = Scene::new().await;
+    let room = found_room(&mut scene.grace, RoomPolicy::default()).await;
+    let lie = lies()[2];
+    scene.evil.answers(move |asks, answer| {
+        if asks == "GET /api/rooms" {
+            answer.change(|rooms: &mut Rooms| {
+                let (role, created_at) = (Role::Member, Timestamp::from_millis(1));
+                rooms.rooms =
+                    vec![RoomSummary { room_id: room, policy: lie, role, created_at, closed_at: None, kept: None }];
+            });
+        }
+    });
+    scene.evil.cut();
+    scene.ada.is_level().await;
+    assert!(!scene.ada.client.rooms().await.unwrap()[0].has_key);
+    scene.evil.answers(|_, _| ());
+    scene.evil.cut();
+    scene.ada.is_level().await;
+    admit(&mut scene.grace, room, &scene.ada).await;
+    let known = scene.ada.client.rooms().await.unwrap().remove(0);
+    assert_eq!((known.policy, known.shown, known.has_key), (RoomPolicy::default(), None, true));
+    scene.ada.client.send(Conversation::Room(room), "hello").await.unwrap();
+    assert_eq!(scene.grace.text().await.1, "hello");
 }
 
 /// A device that has never seen a room has its policy from the account's other devices.

@@ -56,7 +56,7 @@ fn every_event() -> Vec<Event> {
             envelope: EnvelopeId::from_bytes([5; 16]),
         },
         Event::MemberJoined { room, account },
-        Event::MemberRefused { room, account },
+        Event::MemberRefused { room, account, reason: ErrorCode::NotVouched },
         Event::MemberLeft { room, account },
         Event::Presence { room, account, state: Presence::Online },
         Event::Typing { room, account, state: TypingState::Started },
