@@ -17,8 +17,8 @@
 //! - A root key that changes and a policy that changes are told, and block sending. A member whom no member has let in is
 //!   told, and nothing is sealed for them.
 //!
-//! What an attacker who is the node can still do: keep messages back, say that a member has left, and outside of rooms show
-//! a new account under a root key of its own: root keys are for safety numbers.
+//! What an attacker who is the node can still do: keep messages back, say that a member has left or not tell that one was
+//! removed, and outside of rooms show a new account under a root key of its own: root keys are for safety numbers.
 
 mod api;
 mod clock;
