@@ -6,15 +6,17 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use super::devices::LINK_PATIENCE;
 use super::names::{self, Named, Names};
 use super::out;
 use super::profile::{Profile, ProfileArgs, files};
 use super::status::CliError;
 use super::text::{clean, time_of_day};
 use crate::client::{
-    Client, ClientError, Events, Http, Linking, RecoveryKit, SignIn, SignInError, SignedIn, Store, UserCode,
+    Client, ClientError, Event, Events, Http, Linking, RecoveryKit, SignIn, SignInError, SignedIn, Store, UserCode,
 };
 use crate::wire::SecretText;
 
@@ -205,7 +207,19 @@ async fn link(store: Store, signed_in: SignedIn) -> Result<(Client, Events), Box
     let code = linking.code();
     eprintln!("On a device that you have, the first one of the account:\n\n  conclave devices approve {}\n", *code);
     eprintln!("The code is for you alone. This waits until it is typed.");
-    Ok(linking.wait().await?)
+    let (client, mut events) = linking.wait().await?;
+    // The other device gives it what opens the account's rooms and memories.
+    let opened = async {
+        while let Some(event) = events.next().await {
+            if matches!(event, Event::VaultOpened) {
+                break;
+            }
+        }
+    };
+    if timeout(LINK_PATIENCE, opened).await.is_err() {
+        eprintln!("Your rooms and memories open when another device of yours is online together with this one.");
+    }
+    Ok((client, events))
 }
 
 /// Whether what is said to a node can be read on the way: plain HTTP, and not to this machine.

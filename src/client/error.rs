@@ -74,7 +74,9 @@ pub enum ClientError {
     },
     /// What the room's members share is not on this device: another device of this account has to give it, or somebody has to
     /// invite this account again.
-    #[error("the key of room {room} is not on this device")]
+    #[error(
+        "the key of room {room} is not on this device: it comes from another one of yours that is online, or with a new invitation"
+    )]
     NoMembershipKey {
         /// Which room.
         room: RoomId,

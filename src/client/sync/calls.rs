@@ -150,6 +150,11 @@ impl Worker {
         Ok(())
     }
 
+    /// Whether something waits: to be sealed, or for the node to have it.
+    pub(in crate::client) fn has_unsent(&self) -> bool {
+        self.outbox.len() + self.drafts.len() > 0
+    }
+
     /// Commits what a job has gathered. If that fails, this turn is the last.
     pub(in crate::client) async fn finish(&mut self) -> bool {
         match self.commit().await {

@@ -56,7 +56,9 @@ impl Worker {
     pub(super) async fn vault_key_wanted(&mut self, by: DeviceAddress) -> Result<(), ClientError> {
         let Some(key) = self.vault_key().filter(|_| self.is_own(by)) else { return Ok(()) };
         let key = SecretText::new(Zeroizing::new(BASE64URL_NOPAD.encode(&key.encode_secret())));
-        self.tell_own(To::Device(by), Body::VaultKey { key }).await
+        self.tell_own(To::Device(by), Body::VaultKey { key }).await?;
+        self.event(Event::VaultShared { device: by.device_id });
+        Ok(())
     }
 
     /// Another device says what the vault's key is.

@@ -118,6 +118,12 @@ fn a_second_device_is_linked_and_reads_what_is_written_from_then_on() {
     ada.does(&["devices", "approve", &code]);
     assert!(waiting.wait().unwrap().success());
     assert_eq!(tablet.account(), ada.account());
+    // Its rooms are open at once.
+    let room: serde_json::Value = serde_json::from_str(&tablet.does(&["room", "list", "--json"])).unwrap();
+    assert_eq!(room["has_key"], true);
+    tablet.does(&["send", "--room", room["room"].as_str().unwrap(), "from the tablet"]);
+    assert_eq!(grace.hears_texts(), ["from the tablet"]);
+    assert_eq!(ada.hears_texts(), ["from the tablet"]);
     grace.does(&["send", "--to", "ada", "to both"]);
     assert_eq!((ada.hears_texts(), tablet.hears_texts()), (vec!["to both".to_owned()], vec!["to both".to_owned()]));
     let (status, _) = tablet.fails(&["backup", "create"]);
