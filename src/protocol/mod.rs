@@ -15,6 +15,8 @@ pub mod agreement;
 #[cfg(feature = "holder")]
 pub mod backup;
 #[cfg(feature = "holder")]
+mod carried_text;
+#[cfg(feature = "holder")]
 mod derive;
 #[cfg(feature = "holder")]
 pub mod identity;

@@ -1,9 +1,8 @@
 //! Linking a further device: a code that goes from its screen to a device that holds the account's root.
 //!
 //! ```text
-//! code      = base64url of: version 1 ∥ signing key 32 ∥ agreement key 32 ∥ secret 16 ∥ checksum 3      112 characters
+//! code      = text with a checksum of: version 1 ∥ signing key 32 ∥ agreement key 32 ∥ secret 16       112 characters
 //! device id = first 16 bytes of HKDF-SHA-256(secret, info = label ∥ account 16 ∥ root key 32 ∥ both keys)
-//! checksum  = first 3 bytes of SHA-256(label ∥ what stands before it)
 //! ```
 //!
 //! Each side has to know that the other's keys are right, and the code is carried one way only. The root's device has the
@@ -15,19 +14,17 @@
 
 use core::fmt;
 
-use data_encoding::BASE64URL_NOPAD;
 use rand_core::CryptoRng;
-use sha2::{Digest, Sha256};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::ids::{AccountId, DeviceId};
+use crate::protocol::carried_text;
 use crate::protocol::derive;
 use crate::protocol::public::{AgreementPublicKey, SigningPublicKey, labels};
 use crate::wire::{Reader, WireError, Writer};
 
 const VERSION: u8 = 1;
 const SECRET_LENGTH: usize = 16;
-const CHECKSUM_LENGTH: usize = 3;
 
 /// A new device's public keys, and a secret between it and whoever reads the code.
 pub struct LinkCode {
@@ -81,10 +78,8 @@ impl LinkCode {
     pub fn to_text(&self) -> Zeroizing<String> {
         let Self { signing_key, agreement_key, secret } = self;
         let writer = Writer::with_capacity(96).u8(VERSION).bytes(signing_key.as_bytes());
-        let mut code = writer.bytes(agreement_key.as_bytes()).bytes(&**secret).finish_secret();
-        let checksum = checksum(&code);
-        code.extend_from_slice(&checksum);
-        Zeroizing::new(BASE64URL_NOPAD.encode(&code))
+        let content = writer.bytes(agreement_key.as_bytes()).bytes(&**secret).finish_secret();
+        carried_text::write(labels::LINK_CHECKSUM, &content)
     }
 
     /// Reads a code; white space does not count. The caller wipes `text`.
@@ -92,13 +87,8 @@ impl LinkCode {
     /// # Errors
     /// [`LinkCodeError`].
     pub fn parse(text: &str) -> Result<Self, LinkCodeError> {
-        let text = Zeroizing::new(text.split_whitespace().collect::<String>());
-        let code = Zeroizing::new(BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| LinkCodeError)?);
-        let (content, given) = code.split_last_chunk::<CHECKSUM_LENGTH>().ok_or(LinkCodeError)?;
-        if *given != checksum(content) {
-            return Err(LinkCodeError);
-        }
-        Self::read(content).ok_or(LinkCodeError)
+        let content = carried_text::read(labels::LINK_CHECKSUM, text).ok_or(LinkCodeError)?;
+        Self::read(&content).ok_or(LinkCodeError)
     }
 
     fn read(content: &[u8]) -> Option<Self> {
@@ -123,13 +113,6 @@ impl fmt::Debug for LinkCode {
         let Self { signing_key, agreement_key: _, secret: _ } = self;
         write!(f, "LinkCode({:?}, ..)", signing_key.to_wire())
     }
-}
-
-fn checksum(content: &[u8]) -> [u8; CHECKSUM_LENGTH] {
-    let digest = Sha256::new().chain_update(labels::LINK_CHECKSUM).chain_update(content).finalize();
-    let mut checksum = [0; CHECKSUM_LENGTH];
-    checksum.copy_from_slice(digest.split_at(CHECKSUM_LENGTH).0);
-    checksum
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! What lets somebody into a room: a text that goes from one person to another past the node.
 //!
 //! ```text
-//! code     = base64url of: version 1 ∥ room_id 16 ∥ policy 3 ∥ membership key 32 ∥ token ∥ checksum 3
-//! checksum = first 3 bytes of SHA-256(label ∥ what stands before it)
+//! code = text with a checksum of: version 1 ∥ room_id 16 ∥ policy 3 ∥ membership key 32 ∥ token 1 to 256
 //! ```
 //!
 //! The token is the node's and gets the guest in; the rest it never sees. The guest has the room's policy from the one who
@@ -11,23 +10,21 @@
 use core::fmt;
 use core::str::FromStr;
 
-use data_encoding::BASE64URL_NOPAD;
-use sha2::{Digest, Sha256};
-use zeroize::{ZeroizeOnDrop, Zeroizing};
+use zeroize::ZeroizeOnDrop;
 
 use super::MembershipKey;
 use crate::ids::RoomId;
+use crate::protocol::carried_text;
 use crate::protocol::public::labels;
 use crate::wire::{Reader, RoomPolicy, SecretText, WireError, Writer};
 
 const VERSION: u8 = 1;
-const CHECKSUM_LENGTH: usize = 3;
 
 /// Bytes of a node's token at most: several times what they have.
 const TOKEN_BYTES_MAX: usize = 256;
 
 /// Bytes of a code at most: so that no part of it is left behind where it grew.
-const CODE_BYTES_MAX: usize = 1 + RoomId::LENGTH + RoomPolicy::LENGTH + MembershipKey::LENGTH + TOKEN_BYTES_MAX + 3;
+const CODE_BYTES_MAX: usize = 1 + RoomId::LENGTH + RoomPolicy::LENGTH + MembershipKey::LENGTH + TOKEN_BYTES_MAX;
 
 /// An invitation as it goes to a guest. Secret: who has it is let in, and can let in others.
 pub struct InvitationCode {
@@ -80,10 +77,8 @@ impl InvitationCode {
     pub fn to_text(&self) -> SecretText {
         let Self { room, policy, key, token } = self;
         let writer = Writer::with_capacity(CODE_BYTES_MAX).u8(VERSION).bytes(room.as_bytes()).bytes(&policy.to_bytes());
-        let mut code = writer.bytes(key.as_bytes()).bytes(token.expose().as_bytes()).finish_secret();
-        let checksum = checksum(&code);
-        code.extend_from_slice(&checksum);
-        SecretText::new(Zeroizing::new(BASE64URL_NOPAD.encode(&code)))
+        let content = writer.bytes(key.as_bytes()).bytes(token.expose().as_bytes()).finish_secret();
+        SecretText::new(carried_text::write(labels::INVITATION_CHECKSUM, &content))
     }
 
     fn read(content: &[u8]) -> Option<Self> {
@@ -105,13 +100,8 @@ impl FromStr for InvitationCode {
 
     /// Reads a code; white space does not count. The caller wipes `text`.
     fn from_str(text: &str) -> Result<Self, InvitationCodeError> {
-        let text = Zeroizing::new(text.split_whitespace().collect::<String>());
-        let code = BASE64URL_NOPAD.decode(text.as_bytes()).map(Zeroizing::new).map_err(|_| InvitationCodeError)?;
-        let (content, given) = code.split_last_chunk::<CHECKSUM_LENGTH>().ok_or(InvitationCodeError)?;
-        if *given != checksum(content) {
-            return Err(InvitationCodeError);
-        }
-        Self::read(content).ok_or(InvitationCodeError)
+        let content = carried_text::read(labels::INVITATION_CHECKSUM, text).ok_or(InvitationCodeError)?;
+        Self::read(&content).ok_or(InvitationCodeError)
     }
 }
 
@@ -122,13 +112,6 @@ impl fmt::Debug for InvitationCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "InvitationCode({}, ..)", self.room)
     }
-}
-
-fn checksum(content: &[u8]) -> [u8; CHECKSUM_LENGTH] {
-    let digest = Sha256::new().chain_update(labels::INVITATION_CHECKSUM).chain_update(content).finalize();
-    let mut checksum = [0; CHECKSUM_LENGTH];
-    checksum.copy_from_slice(digest.split_at(CHECKSUM_LENGTH).0);
-    checksum
 }
 
 #[cfg(test)]
