@@ -11,8 +11,7 @@ use super::out;
 use super::profile::ProfileArgs;
 use super::status::CliError;
 use super::text::day;
-use crate::client::{Client, ClientError, Event, Events};
-use crate::ids::DeviceId;
+use crate::client::{Client, ClientError, Events};
 
 /// What `conclave devices` is told.
 #[derive(Debug, Args)]
@@ -53,10 +52,10 @@ pub(super) const HELP: &str = "Examples:
 
 Only the first device, or one that was set up with the recovery kit, can approve and revoke.";
 
-pub(super) async fn run(devices: &Devices, client: Client, mut events: Events) -> Result<(), Box<dyn Error>> {
+pub(super) async fn run(devices: &Devices, client: Client, _events: Events) -> Result<(), Box<dyn Error>> {
     let done = match &devices.what {
         None | Some(What::List) => list(&client).await,
-        Some(What::Approve { code }) => approve(&client, &mut events, code).await,
+        Some(What::Approve { code }) => approve(&client, code).await,
         // It is carried out as a login.
         Some(What::Link(_)) => Ok(()),
         Some(What::Revoke { device }) => revoke(&client, device).await,
@@ -75,25 +74,21 @@ async fn list(client: &Client) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn approve(client: &Client, events: &mut Events, code: &str) -> Result<(), Box<dyn Error>> {
+async fn approve(client: &Client, code: &str) -> Result<(), Box<dyn Error>> {
     let device = client.link_device(code).await?;
     out::line(format_args!("{device} is a device of this account from now on."))?;
-    // The new one asks for it as soon as it is set up, which it is waiting to be.
-    if timeout(LINK_PATIENCE, share(client, events, device)).await.is_err() {
+    // The new one asks for it as soon as it is set up, which it is waiting to be. Events are left for whoever listens.
+    let shared = until(async || client.has_shared_vault_key(device).await);
+    if !matches!(timeout(LINK_PATIENCE, shared).await, Ok(Ok(()))) {
         eprintln!("It opens your rooms and memories when this device is online together with it: `conclave listen`.");
     }
     Ok(())
 }
 
-/// Until a device has the key of the account's vault from this one.
-async fn share(client: &Client, events: &mut Events, with: DeviceId) -> Result<(), ClientError> {
-    while let Some(event) = events.next().await {
-        if matches!(event, Event::VaultShared { device } if device == with) {
-            while client.has_unsent().await? {
-                sleep(LOOK_EVERY).await;
-            }
-            return Ok(());
-        }
+/// Until something is so.
+pub(super) async fn until(is_so: impl AsyncFn() -> Result<bool, ClientError>) -> Result<(), ClientError> {
+    while !is_so().await? {
+        sleep(LOOK_EVERY).await;
     }
     Ok(())
 }
@@ -109,5 +104,5 @@ async fn revoke(client: &Client, device: &str) -> Result<(), Box<dyn Error>> {
 /// How long two devices that are linked wait for each other.
 pub(super) const LINK_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Between two looks whether everything is sent.
+/// Between two looks whether something is so.
 const LOOK_EVERY: Duration = Duration::from_millis(50);

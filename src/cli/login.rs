@@ -9,14 +9,14 @@ use clap::Args;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::devices::LINK_PATIENCE;
+use super::devices::{LINK_PATIENCE, until};
 use super::names::{self, Named, Names};
 use super::out;
 use super::profile::{Profile, ProfileArgs, files};
 use super::status::CliError;
 use super::text::{clean, time_of_day};
 use crate::client::{
-    Client, ClientError, Event, Events, Http, Linking, RecoveryKit, SignIn, SignInError, SignedIn, Store, UserCode,
+    Client, ClientError, Events, Http, Linking, RecoveryKit, SignIn, SignInError, SignedIn, Store, UserCode,
 };
 use crate::wire::SecretText;
 
@@ -207,16 +207,10 @@ async fn link(store: Store, signed_in: SignedIn) -> Result<(Client, Events), Box
     let code = linking.code();
     eprintln!("On a device that you have, the first one of the account:\n\n  conclave devices approve {}\n", *code);
     eprintln!("The code is for you alone. This waits until it is typed.");
-    let (client, mut events) = linking.wait().await?;
+    let (client, events) = linking.wait().await?;
     // The other device gives it what opens the account's rooms and memories.
-    let opened = async {
-        while let Some(event) = events.next().await {
-            if matches!(event, Event::VaultOpened) {
-                break;
-            }
-        }
-    };
-    if timeout(LINK_PATIENCE, opened).await.is_err() {
+    let opened = until(async || client.has_vault_key().await);
+    if !matches!(timeout(LINK_PATIENCE, opened).await, Ok(Ok(()))) {
         eprintln!("Your rooms and memories open when another device of yours is online together with this one.");
     }
     Ok((client, events))

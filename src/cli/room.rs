@@ -164,7 +164,7 @@ async fn list(client: &Client, events: &mut Events, names: &Names, json: bool) -
     super::listen::catch_up(client, events, CATCH_UP).await;
     for room in client.rooms().await? {
         if json {
-            let RoomInfo { room_id, policy, members, refused, has_key, is_closed, shown } = &room;
+            let RoomInfo { room_id, policy, members, refused, has_key, is_open: _, is_closed, shown } = &room;
             let name = names.of_room(*room_id);
             let line = json!({
                 "room": room_id, "name": name, "policy": policy, "members": members, "refused": refused,
@@ -201,7 +201,7 @@ async fn members(client: &Client, names: &Names, room: RoomId) -> Result<(), Box
 }
 
 fn line(names: &Names, room: &RoomInfo) -> String {
-    let RoomInfo { room_id, policy, members, refused, has_key, is_closed, shown } = room;
+    let RoomInfo { room_id, policy, members, refused, has_key, is_open: _, is_closed, shown } = room;
     let name = names.of_room(*room_id).unwrap_or("(no name)");
     let closed = if *is_closed { ", closed" } else { "" };
     let lie = shown.map_or_else(String::new, |shown| {

@@ -41,6 +41,23 @@ impl Client {
         self.ask(move |worker| Box::pin(worker.devices(account))).await
     }
 
+    /// Whether this device has the key of the account's vault, which opens its rooms too. A device that was linked gets it from
+    /// another one.
+    ///
+    /// # Errors
+    /// [`ClientError::Stopped`].
+    pub async fn has_vault_key(&self) -> Result<bool, ClientError> {
+        self.tell(|worker| Ok(worker.vault_key().is_some())).await
+    }
+
+    /// Whether this device has given the vault's key to another one of the account since it was started, and the node has it.
+    ///
+    /// # Errors
+    /// [`ClientError::Stopped`].
+    pub async fn has_shared_vault_key(&self, with: DeviceId) -> Result<bool, ClientError> {
+        self.tell(move |worker| Ok(worker.has_shared_vault_key(with))).await
+    }
+
     /// Takes a device off the account's list: it is signed out, and nobody who sees the list writes to it any more.
     ///
     /// # Errors

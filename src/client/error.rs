@@ -60,8 +60,8 @@ pub enum ClientError {
     /// The tokens or the kit are of another account.
     #[error("that is of another account")]
     OtherAccount,
-    /// The account's root key is another one, by the node's word.
-    #[error("the node shows another root key of this account")]
+    /// The account's root key is another one than its devices have, or than members have let it into a room with.
+    #[error("the node shows another root key of the account")]
     OtherRootKey,
     /// The account has as many devices as it may have, or the device is not among them.
     #[error("the device cannot be put on the account's list, or is not on it")]

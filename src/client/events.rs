@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::content::Receipt;
 use super::error::ClientError;
 use super::message::{Conversation, Message};
-use crate::ids::{AccountId, DeviceAddress, DeviceId, EnvelopeId, MessageId, RoomId};
+use crate::ids::{AccountId, DeviceAddress, EnvelopeId, MessageId, RoomId};
 use crate::protocol::machine::Repair;
 use crate::wire::{ErrorCode, Log, Presence, RoomPolicy, TypingState};
 
@@ -148,11 +148,6 @@ pub enum Event {
     },
     /// A device that was linked has got the key of the account's vault from another one. It opens the account's rooms too.
     VaultOpened,
-    /// This device gives another one of the account the key of its vault.
-    VaultShared {
-        /// Which one.
-        device: DeviceId,
-    },
     /// What was missed has been told; what comes now is new.
     CaughtUp {
         /// Of what.

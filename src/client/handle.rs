@@ -151,14 +151,6 @@ impl Client {
         self.ask(move |worker| Box::pin(worker.mark_read(messages))).await
     }
 
-    /// Whether something waits to be sent.
-    ///
-    /// # Errors
-    /// [`ClientError::Stopped`].
-    pub async fn has_unsent(&self) -> Result<bool, ClientError> {
-        self.tell(|worker| Ok(worker.has_unsent())).await
-    }
-
     /// Whether the node still took this device's session when it was last asked.
     ///
     /// # Errors

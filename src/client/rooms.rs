@@ -20,6 +20,8 @@ pub struct RoomInfo {
     /// Whether what the members share is on this device. Until then it neither reads nor writes there, and `policy` is the
     /// node's word.
     pub has_key: bool,
+    /// Whether this device reads and writes there: it has the key, the policy is one that it knows, and the node shows no other.
+    pub is_open: bool,
     /// Whether it takes no more messages.
     pub is_closed: bool,
     /// Another policy that the node has shown: the room is not used any more.
@@ -102,6 +104,7 @@ impl Client {
                 members: room.members.keys().copied().collect(),
                 refused: room.refused.keys().copied().collect(),
                 has_key: room.key.is_some(),
+                is_open: room.is_open(),
                 is_closed: room.is_closed,
                 shown: room.shown,
             });

@@ -101,6 +101,45 @@ async fn a_linked_device_uses_the_rooms_of_its_account_once_another_has_given_it
     assert_eq!(tablet.text().await.1, "to both");
 }
 
+/// The first that the device hears of a member is a receipt, before it knows that there is one.
+#[tokio::test]
+async fn a_device_that_was_away_reads_a_member_who_came_meanwhile() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let mut ada = User::new(&node.url, "ada").await;
+    let room = ada.client.create_room(RoomPolicy::default()).await.unwrap();
+    let place = Conversation::Room(room);
+    let path = folder.path().join("tablet");
+    let store = Store::create(&path, passphrase()).await.unwrap();
+    let linking = Linking::begin(store, sign_in(&node.url, "ada").await).await.unwrap();
+    ada.client.link_device(&linking.code()).await.unwrap();
+    let (client, events) = linking.wait().await.unwrap();
+    let mut tablet = User { client, events };
+    tablet.until(|event| matches!(event, Event::CaughtUp { log } if *log == Log::Room(room)).then_some(())).await;
+    tablet.close().await;
+
+    let mut grace = User::new(&node.url, "grace").await;
+    admit(&mut ada, room, &grace).await;
+    ada.client.send(place, "welcome").await.unwrap();
+    let message = grace.message().await;
+    grace.client.mark_read(vec![(ada.id(), message.id)]).await.unwrap();
+    ada.until(|event| matches!(event, Event::Receipt { .. }).then_some(())).await;
+    grace.client.send(place, "thank you").await.unwrap();
+    assert_eq!(ada.text().await.1, "thank you");
+
+    let mut tablet = User::open(Store::open(&path, passphrase()).await.unwrap()).await;
+    let mut texts = Vec::new();
+    while texts.len() < 2 {
+        let said = tablet.until(|event| match event {
+            Event::Message(message) => Some(message.content.text().unwrap().to_owned()),
+            Event::Undecryptable { reason, .. } => panic!("{reason:?}"),
+            _ => None,
+        });
+        texts.push(said.await);
+    }
+    assert_eq!(texts, ["welcome", "thank you"]);
+}
+
 #[tokio::test]
 async fn a_revoked_device_is_signed_out_and_is_not_written_to() {
     let folder = DataFolder::new();

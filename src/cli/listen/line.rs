@@ -29,7 +29,6 @@ With --json each line is an object with `type`:
   keys_rotated      room, account
   room_closed       room
   vault_opened                               this linked device has got the key of the account's rooms and memories
-  vault_shared  device                       another one has got it from here
   connection    state ("connected", "disconnected", "signed_out", "distrusted", "refused",
                 "stopped"), retry_in_ms, reason
   caught_up     log ("mailbox", or a room's id)
@@ -105,7 +104,6 @@ fn value(event: &Event, names: &Names) -> Value {
             in_room("typing", *room, *account, state)
         }
         Event::VaultOpened => json!({"type": "vault_opened"}),
-        Event::VaultShared { device } => json!({"type": "vault_shared", "device": device}),
         Event::CaughtUp { log } => json!({"type": "caught_up", "log": of_log(*log)}),
         Event::Gap { log } => json!({"type": "gap", "log": of_log(*log)}),
     }
@@ -195,9 +193,6 @@ pub(super) fn words(event: &Event, names: &Names) -> Option<String> {
         }
         Event::VaultOpened => {
             "* another device has given this one the key of the account's rooms and memories".to_owned()
-        }
-        Event::VaultShared { .. } => {
-            "* another device has the key of the account's rooms and memories from here".to_owned()
         }
         Event::Gap { .. } => "! the node has lost messages that were for this device".to_owned(),
         Event::SignedOut { reason } => format!("! signed out: {reason}"),

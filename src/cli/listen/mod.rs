@@ -135,7 +135,7 @@ struct Missed(BTreeSet<Log>);
 impl Missed {
     async fn of(client: &Client) -> Result<Self, ClientError> {
         let rooms = client.rooms().await?;
-        let rooms = rooms.iter().filter(|room| !room.is_closed && room.shown.is_none());
+        let rooms = rooms.iter().filter(|room| !room.is_closed && room.is_open);
         let logs = rooms.map(|room| Log::Room(room.room_id)).chain([Log::Mailbox]);
         Ok(Self(logs.collect()))
     }

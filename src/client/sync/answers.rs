@@ -52,8 +52,8 @@ impl Worker {
         let Some(pending) = self.under_way.remove(&answer.id) else { return Ok(()) };
         match (pending, answer.result) {
             (Pending::Hello, _) => self.welcomed().await?,
-            (Pending::Join(room), Some(Outcome::Joined { policy, head, online })) => {
-                self.joined(room, policy, head, online);
+            (Pending::Join(room), Some(Outcome::Joined { policy, head: _, online })) => {
+                self.joined(room, policy, online);
             }
             (Pending::Send(number), Some(Outcome::Sent(_))) => self.accepted(number).await?,
             (Pending::Deliver(numbers), Some(Outcome::Delivered(deliveries))) => {

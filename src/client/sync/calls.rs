@@ -65,9 +65,14 @@ impl Worker {
             return Err(ApiError::Mismatch.into());
         }
         self.take_room(room_id, policy, Some(key))?;
-        let summary = self.rest(|api| async move { api.room(room_id).await }).await?;
-        self.see_room(&summary)?;
-        self.readers(room_id).await?;
+        // It is in; what the node shows of the room is seen now or later.
+        let summary = self.rest(|api| async move { api.room(room_id).await }).await;
+        match survive(summary)? {
+            Some(summary) => self.see_room(&summary)?,
+            None => self.is_synced = false,
+        }
+        let readers = self.readers(room_id).await;
+        survive(readers)?;
         self.tell_own_devices().await?;
         Ok(room_id)
     }
@@ -105,15 +110,13 @@ impl Worker {
             survive(fetched)?;
         }
         // Before the node hears of it: whatever it answers, it is not to bring them back.
-        let spent = self.spend_proof(room, member);
+        let spent = self.spend_proofs(room, member);
         self.commit().await?;
         let removed = self.rest(|api| async move { api.remove_member(room, member).await }).await;
-        match (&removed, spent) {
-            (Ok(()), _) => self.member_left(room, member),
-            (Err(ClientError::Api(error)), Some(spent)) if error.code().is_some_and(forbids) => {
-                self.restore_proof(room, spent);
-            }
-            (Err(_), _) => {}
+        match &removed {
+            Ok(()) => self.member_left(room, member),
+            Err(error) if was_not_done(error) => self.restore_proofs(room, &spent),
+            Err(_) => {}
         }
         removed
     }
@@ -150,11 +153,6 @@ impl Worker {
         Ok(())
     }
 
-    /// Whether something waits: to be sealed, or for the node to have it.
-    pub(in crate::client) fn has_unsent(&self) -> bool {
-        self.outbox.len() + self.drafts.len() > 0
-    }
-
     /// Commits what a job has gathered. If that fails, this turn is the last.
     pub(in crate::client) async fn finish(&mut self) -> bool {
         match self.commit().await {
@@ -167,7 +165,15 @@ impl Worker {
     }
 }
 
-/// Whether a call was refused for good, so that nothing was done.
-const fn forbids(code: ErrorCode) -> bool {
-    matches!(code, ErrorCode::RoleForbids | ErrorCode::LastOwner | ErrorCode::RoomClosed)
+/// Whether a removal was surely not carried out.
+fn was_not_done(error: &ClientError) -> bool {
+    match error {
+        ClientError::SignedOut => true,
+        ClientError::Api(ApiError::Unreachable(error)) => error.is_connect(),
+        ClientError::Api(ApiError::Refused { code, .. }) => matches!(
+            code,
+            ErrorCode::RoleForbids | ErrorCode::LastOwner | ErrorCode::RoomClosed | ErrorCode::RateLimited
+        ),
+        _ => false,
+    }
 }

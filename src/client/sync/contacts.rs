@@ -47,8 +47,15 @@ impl Worker {
     }
 
     /// Takes an account's device list, as the node shows it.
-    pub(super) fn take_devices(&mut self, account: AccountId, list: &DeviceList) -> Result<(), ClientError> {
+    ///
+    /// # Errors
+    /// Those of the machine, if the list is refused; [`ClientError::OtherRootKey`] if nothing is known of the account, and
+    /// members of a room have let it in with another one.
+    fn take_devices(&mut self, account: AccountId, list: &DeviceList) -> Result<(), ClientError> {
         let before = self.machine.device_list(account).map(VerifiedDeviceList::version);
+        if before.is_none() && self.is_let_in_with_another(account, &list.root_key) {
+            return Err(ClientError::OtherRootKey);
+        }
         let was_changed = self.machine.identity_change(account).is_some();
         let outputs = match self.handle(Input::DeviceList(list)) {
             // The node is behind; what is known stands.

@@ -123,6 +123,12 @@ impl Worker {
     pub(super) async fn open(&mut self, envelope: Envelope, room: Option<RoomId>) -> Result<(), ClientError> {
         let account = envelope.sender.account_id;
         let was_known = self.machine.device_list(account).is_some();
+        if let Some(room) = room
+            && !self.knows_members(room, account).await?
+        {
+            self.hold(envelope, Some(room));
+            return Ok(());
+        }
         match self.try_open(&envelope, room).await {
             Ok(opened) => {
                 let body = Body::parse(&opened.plaintext);
@@ -136,6 +142,11 @@ impl Worker {
             Err(ClientError::Machine(error)) if error.repair() != Repair::AskUser => {
                 self.undecryptable(&envelope, room, &error).await?;
                 if was_known { Ok(()) } else { self.forget_stranger(account) }
+            }
+            Err(ClientError::OtherRootKey) => {
+                let (sender, envelope, reason) = (envelope.sender, envelope.id, ErrorCode::IdentityChanged);
+                self.event(Event::Undecryptable { room, sender, envelope, reason, repair: Repair::Refuse });
+                Ok(())
             }
             // A new identity that is to be accepted first, or a list that could not be fetched now.
             Err(error) => {
@@ -161,6 +172,19 @@ impl Worker {
             outputs => outputs?,
         };
         outputs.opened.ok_or(MachineError::Internal { what: "an envelope opened to nothing" }.into())
+    }
+
+    /// Whether it can be said whether somebody is a member: before the list was read, who is new is taken for none.
+    async fn knows_members(&mut self, room_id: RoomId, account: AccountId) -> Result<bool, ClientError> {
+        if self.is_member(room_id, account) || self.rooms.get(&room_id).is_none_or(|room| room.is_level) {
+            return Ok(true);
+        }
+        let fetched = self.fetch_members(room_id).await;
+        let is_known = survive(fetched)?.is_some();
+        if !is_known {
+            self.retry_later();
+        }
+        Ok(is_known)
     }
 
     /// Whether what was opened in a room is of a member, or a message of somebody who was one.
@@ -269,7 +293,7 @@ impl Worker {
 
     async fn caught_up(&mut self, log: Log, position: Option<Position>) -> Result<(), ClientError> {
         match log {
-            Log::Room(room) if !self.rooms.contains_key(&room) => return Ok(()),
+            Log::Room(room) if self.rooms.get(&room).is_none_or(|room| room.key.is_none()) => return Ok(()),
             Log::Room(room) => {
                 if let Some(position) = position {
                     self.has_read(Some(room), position);
@@ -303,7 +327,7 @@ impl Worker {
                 }
             }
             Log::Room(room_id) => {
-                let Some(room) = self.rooms.get_mut(&room_id) else { return };
+                let Some(room) = self.rooms.get_mut(&room_id).filter(|room| room.key.is_some()) else { return };
                 let was_read = room.read.is_some();
                 room.read = position;
                 self.save_read(room_id);

@@ -116,8 +116,8 @@ impl Worker {
             }
         }
         if let Conversation::Room(room) = letter.conversation {
-            letter.readers =
-                self.rooms.get(&room).map(|room| room.members.keys().copied().collect()).unwrap_or_default();
+            let known = self.rooms.get(&room).filter(|room| room.was_level);
+            letter.readers = known.map(|room| room.members.keys().copied().collect()).unwrap_or_default();
         }
         let number = self.number();
         self.drafts.insert(number, letter);
@@ -251,10 +251,15 @@ impl Worker {
         }
     }
 
+    /// Whether a part of a message is not with the node yet.
+    pub(super) fn is_waiting(&self, conversation: Conversation, id: MessageId) -> bool {
+        let is_letter = |letter: &Letter| letter.message == Some(id) && letter.conversation == conversation;
+        self.outbox.has(conversation, id) || self.drafts.values().any(is_letter)
+    }
+
     /// Says so, if the node has all of a message.
     pub(super) async fn is_done(&mut self, conversation: Conversation, id: MessageId) -> Result<(), ClientError> {
-        let is_letter = |letter: &Letter| letter.message == Some(id) && letter.conversation == conversation;
-        if self.outbox.has(conversation, id) || self.drafts.values().any(is_letter) {
+        if self.is_waiting(conversation, id) {
             return Ok(());
         }
         let own = self.machine.device().address();

@@ -19,10 +19,10 @@ use crate::wire::{Bytes, ErrorCode, MemberMark, MembershipProofBytes};
 /// A member who was let in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::client) struct Admitted {
-    /// The root key that the proof is for. None: it is this account, or the user has taken another key of theirs since.
+    /// The root key that they have proven it for. None: the user has taken another one of theirs since.
     root_key: Option<Bytes<32>>,
-    /// None of this account.
-    proof: Option<ProofId>,
+    /// Every proof of theirs that was seen.
+    proofs: BTreeSet<ProofId>,
 }
 
 /// Somebody whom the node shows as a member, and who is none.
@@ -54,12 +54,12 @@ enum Admission {
 impl Admitted {
     /// This account itself, which needs no proof here.
     pub(super) const fn own() -> Self {
-        Self { root_key: None, proof: None }
+        Self { root_key: None, proofs: BTreeSet::new() }
     }
 }
 
 impl Room {
-    /// Takes an account in that the node shows as a member, if it was let in. `pinned` is the root key that it is known by.
+    /// Admits an account that the node shows as a member, if it was let in. `pinned` is the root key that it is known by.
     fn admit(
         &mut self,
         room_id: RoomId,
@@ -72,27 +72,24 @@ impl Room {
         let Some(proof) = proof.filter(|proof| key.has_proven(room_id, account, proof)) else {
             return self.refuse(account, ErrorCode::NotVouched, None);
         };
-        if self.spent.contains(&proof.id()) {
-            self.refuse(account, ErrorCode::MemberRemoved, Some(proof.id()))
-        } else if pinned.is_some_and(|pinned| pinned != proof.root_key()) {
-            self.refuse(account, ErrorCode::IdentityChanged, Some(proof.id()))
-        } else {
-            self.take_in(account, &proof)
+        let is_another_root = pinned.is_some_and(|pinned| pinned != proof.root_key());
+        if let Some(admitted) = self.members.get_mut(&account) {
+            let is_new = admitted.proofs.len() < PROOFS_MAX && admitted.proofs.insert(proof.id());
+            if is_new && !is_another_root {
+                admitted.root_key = Some(*proof.root_key());
+            }
+            return if is_new { Admission::Again } else { Admission::Known };
         }
-    }
-
-    fn take_in(&mut self, account: AccountId, proof: &MembershipProof) -> Admission {
+        if self.spent.contains_key(&proof.id()) {
+            return self.refuse(account, ErrorCode::MemberRemoved, Some(proof.id()));
+        }
+        if is_another_root {
+            return self.refuse(account, ErrorCode::IdentityChanged, Some(proof.id()));
+        }
         self.refused.remove(&account);
-        let admitted = Admitted { root_key: Some(*proof.root_key()), proof: Some(proof.id()) };
-        let before = self.members.get(&account).map(|before| before.proof);
-        match before {
-            None => {}
-            Some(before) if before == admitted.proof || self.spent.len() >= SPENT_MAX => return Admission::Known,
-            // The one before is not to bring them back when they are gone.
-            Some(before) => self.spent.extend(before),
-        }
-        self.members.insert(account, admitted);
-        if before.is_some() { Admission::Again } else { Admission::New }
+        let proofs = BTreeSet::from([proof.id()]);
+        self.members.insert(account, Admitted { root_key: Some(*proof.root_key()), proofs });
+        Admission::New
     }
 
     fn refuse(&mut self, account: AccountId, reason: ErrorCode, proof: Option<ProofId>) -> Admission {
@@ -108,10 +105,15 @@ impl Room {
         Admission::Refused(reason)
     }
 
-    /// The proof that somebody is shown with.
-    fn proof_of(&self, account: AccountId) -> Option<ProofId> {
-        let of_member = self.members.get(&account).and_then(|admitted| admitted.proof);
-        of_member.or_else(|| self.refused.get(&account)?.proof)
+    /// The proofs that somebody was shown with.
+    fn proofs_of(&self, account: AccountId) -> impl Iterator<Item = ProofId> {
+        let of_member = self.members.get(&account).into_iter().flat_map(|admitted| &admitted.proofs);
+        of_member.copied().chain(self.refused.get(&account).and_then(|refused| refused.proof))
+    }
+
+    /// Whether this device has removed somebody, and nobody has let them in again.
+    fn is_removed(&self, account: AccountId) -> bool {
+        !self.members.contains_key(&account) && self.spent.values().any(|spent| *spent == account)
     }
 }
 
@@ -135,11 +137,12 @@ impl Worker {
     pub(super) async fn fetch_members(&mut self, room_id: RoomId) -> Result<(), ClientError> {
         let now = self.rest(|api| async move { api.members(room_id).await }).await?;
         let Some(room) = self.rooms.get_mut(&room_id) else { return Ok(()) };
+        let mut has_changed = !room.was_level;
         (room.is_level, room.was_level) = (true, true);
         let is_there: BTreeSet<AccountId> = now.iter().map(|member| member.account_id).collect();
         room.refused.retain(|account, _| is_there.contains(account));
         let gone: Vec<AccountId> = room.members.keys().copied().filter(|known| !is_there.contains(known)).collect();
-        let (own, mut has_changed) = (self.own_id(), false);
+        let own = self.own_id();
         for account in gone.into_iter().filter(|account| *account != own) {
             has_changed |= self.take_out(room_id, account);
         }
@@ -168,7 +171,8 @@ impl Worker {
     /// Somebody is no member any more.
     pub(in crate::client) fn member_left(&mut self, room_id: RoomId, account: AccountId) {
         if account == self.own_id() {
-            self.room_left(room_id);
+            // What the socket tells may be older than a call by which the account has come back: the list says.
+            self.is_synced = false;
         } else if self.take_out(room_id, account) {
             self.save_room(room_id);
         }
@@ -184,40 +188,37 @@ impl Worker {
             return Ok(false);
         };
         let proven = admitted.root_key;
-        if self.root_key_of(account).is_none()
-            && let Some(proven) = proven
-        {
-            let Some(list) = self.rest(|api| async move { api.device_list(account).await }).await? else {
-                return Ok(false);
-            };
-            if list.root_key != proven {
+        match self.learn(account).await {
+            Ok(true) if proven.is_none_or(|proven| self.root_key_of(account) == Some(proven)) => Ok(true),
+            Ok(false) => Ok(false),
+            Ok(true) | Err(ClientError::OtherRootKey) => {
                 self.expel(room_id, account);
-                return Ok(false);
+                Ok(false)
             }
-            self.take_devices(account, &list)?;
-        } else if !self.learn(account).await? {
-            return Ok(false);
+            Err(error) => Err(error),
         }
-        let is_proven = proven.is_none_or(|proven| self.root_key_of(account) == Some(proven));
-        if !is_proven {
-            self.expel(room_id, account);
-        }
-        Ok(is_proven)
     }
 
-    /// Has the proof of a member let nobody in again. Returns it, if it was good until now.
-    pub(super) fn spend_proof(&mut self, room_id: RoomId, account: AccountId) -> Option<ProofId> {
-        let room = self.rooms.get_mut(&room_id)?;
-        let proof = room.proof_of(account).filter(|proof| !room.spent.contains(proof))?;
-        room.spent.insert(proof);
+    /// Whether members have let an account in, and never with this root key.
+    pub(super) fn is_let_in_with_another(&self, account: AccountId, root_key: &Bytes<32>) -> bool {
+        let admitted = self.rooms.values().filter_map(|room| room.members.get(&account)?.root_key);
+        let proven: Vec<Bytes<32>> = admitted.collect();
+        !proven.is_empty() && !proven.contains(root_key)
+    }
+
+    /// Has the proofs of a member let nobody in again. Returns those that were good until now.
+    pub(super) fn spend_proofs(&mut self, room_id: RoomId, account: AccountId) -> Vec<ProofId> {
+        let Some(room) = self.rooms.get_mut(&room_id) else { return Vec::new() };
+        let good: Vec<ProofId> = room.proofs_of(account).filter(|proof| !room.spent.contains_key(proof)).collect();
+        room.spent.extend(good.iter().map(|proof| (*proof, account)));
         self.save_room(room_id);
-        Some(proof)
+        good
     }
 
-    /// Has a proof be good again.
-    pub(super) fn restore_proof(&mut self, room_id: RoomId, proof: ProofId) {
+    /// Has proofs be good again.
+    pub(super) fn restore_proofs(&mut self, room_id: RoomId, proofs: &[ProofId]) {
         if let Some(room) = self.rooms.get_mut(&room_id) {
-            room.spent.remove(&proof);
+            room.spent.retain(|spent, _| !proofs.contains(spent));
             self.save_room(room_id);
         }
     }
@@ -247,7 +248,8 @@ impl Worker {
         let Some(room) = self.rooms.get(&room_id) else { return false };
         let root_key = self.machine.device_list(writer).map(VerifiedDeviceList::root_key);
         let (Some(key), Some(root_key), Some(mark)) = (&room.key, root_key, mark) else { return false };
-        !room.refused.contains_key(&writer) && key.has_marked(room_id, writer, root_key, mark)
+        let is_shut_out = room.refused.contains_key(&writer) || room.is_removed(writer);
+        !is_shut_out && key.has_marked(room_id, writer, root_key, mark)
     }
 
     /// Whether somebody is a member now.
@@ -264,6 +266,13 @@ impl Worker {
         account: AccountId,
         proof: Option<&MembershipProofBytes>,
     ) -> Result<bool, ClientError> {
+        if self.root_key_of(account).is_none() && self.is_refused_for_root(room_id, account) {
+            // Perhaps it is shown with the right one by now; before it is, they are not let in again by what they had.
+            let learned = self.learn(account).await;
+            if survive(learned)? != Some(true) {
+                return Ok(false);
+            }
+        }
         let pinned = self.root_key_of(account);
         let Some(room) = self.rooms.get_mut(&room_id) else { return Ok(false) };
         match room.admit(room_id, account, proof, pinned.as_ref()) {
@@ -297,11 +306,16 @@ impl Worker {
     /// Somebody who was let in is shown with another root key than that was for.
     fn expel(&mut self, room_id: RoomId, account: AccountId) {
         let Some(room) = self.rooms.get_mut(&room_id) else { return };
-        let (proof, reason) = (room.proof_of(account), ErrorCode::IdentityChanged);
+        let (proof, reason) = (room.proofs_of(account).last(), ErrorCode::IdentityChanged);
         room.members.remove(&account);
         room.refuse(account, reason, proof);
         self.save_room(room_id);
         self.event(Event::MemberRefused { room: room_id, account, reason });
+    }
+
+    fn is_refused_for_root(&self, room_id: RoomId, account: AccountId) -> bool {
+        let refused = self.rooms.get(&room_id).and_then(|room| room.refused.get(&account));
+        refused.is_some_and(|refused| refused.reason == ErrorCode::IdentityChanged)
     }
 
     /// The root key that an account is known by.
@@ -314,8 +328,8 @@ impl Worker {
     }
 }
 
-/// Refused members of a room that are remembered, so that each is told of once.
+/// Refused members of a room that are remembered, so that each is told of once in a run.
 const REFUSED_MAX: usize = 1_024;
 
-/// Proofs that are remembered because another took their place, some 100 KiB. Past that none takes another's place.
-const SPENT_MAX: usize = 4_096;
+/// Proofs of a member that are remembered. It makes a new one each time that it comes in.
+const PROOFS_MAX: usize = 16;

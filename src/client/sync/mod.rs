@@ -106,7 +106,7 @@ pub(super) struct Worker {
     /// When to leave a node that stops.
     reconnect_at: Option<Instant>,
     is_registered: bool,
-    /// Rooms and members are as the node has them.
+    /// The rooms are as the node has them.
     is_synced: bool,
     fresh: BTreeMap<AccountId, Instant>,
     /// The node's clock less ours, in milliseconds.

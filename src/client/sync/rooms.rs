@@ -3,7 +3,7 @@
 //! Policy and key come from whoever invites, or from another device of this account: the node is not asked. A room whose key
 //! is not here yet is followed when it is.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,8 +28,8 @@ pub(in crate::client) struct Room {
     /// Whom the node shows as members, and nobody has let in.
     #[serde(skip)]
     pub(in crate::client) refused: RefusedMembers,
-    /// Proofs that let nobody in any more: of members whom this device has removed, and those that others took the place of.
-    pub(super) spent: BTreeSet<ProofId>,
+    /// Of members whom this device has removed.
+    pub(super) spent: Spent,
     /// How far the log was read: a record of its own.
     #[serde(skip)]
     pub(in crate::client) read: Option<Position>,
@@ -61,7 +61,7 @@ impl Room {
             key: None,
             members: Members::new(),
             refused: RefusedMembers::new(),
-            spent: BTreeSet::new(),
+            spent: Spent::new(),
             read: None,
             is_closed: false,
             shown: None,
@@ -75,11 +75,16 @@ impl Room {
         self.following == Following::Yes
     }
 
-    /// Whether its log is to be asked for.
-    fn is_wanting(&self) -> bool {
+    /// Whether this device reads and writes there.
+    pub(in crate::client) fn is_open(&self) -> bool {
         let is_ours =
             matches!(self.policy, RoomPolicy { custody: Custody::Client, protection: Protection::Ratchet, .. });
-        self.following == Following::No && self.shown.is_none() && is_ours && self.key.is_some()
+        is_ours && self.shown.is_none() && self.key.is_some()
+    }
+
+    /// Whether its log is to be asked for.
+    fn is_wanting(&self) -> bool {
+        self.following == Following::No && self.is_open()
     }
 
     pub(super) fn unfollowed(&mut self) {
@@ -96,10 +101,13 @@ impl Worker {
     /// [`ClientError::NoMembershipKey`].
     pub(super) fn usable(&self, room_id: RoomId) -> Result<RoomPolicy, ClientError> {
         let room = self.rooms.get(&room_id).ok_or(ClientError::NotJoined { room: room_id })?;
-        match (room.shown, &room.key) {
-            (Some(shown), _) => Err(ClientError::PolicyChanged { room: room_id, pinned: room.policy, shown }),
-            (None, None) => Err(ClientError::NoMembershipKey { room: room_id }),
-            (None, Some(_)) => Ok(room.policy),
+        match room.shown {
+            Some(shown) => Err(ClientError::PolicyChanged { room: room_id, pinned: room.policy, shown }),
+            // A room whose keys the node holds has none; nothing is sealed for it here.
+            None if room.key.is_none() && room.policy.custody == Custody::Client => {
+                Err(ClientError::NoMembershipKey { room: room_id })
+            }
+            None => Ok(room.policy),
         }
     }
 
@@ -245,7 +253,7 @@ impl Worker {
         }
     }
 
-    pub(super) fn joined(&mut self, room_id: RoomId, policy: RoomPolicy, _head: Position, online: Vec<AccountId>) {
+    pub(super) fn joined(&mut self, room_id: RoomId, policy: RoomPolicy, online: Vec<AccountId>) {
         if let Some(room) = self.rooms.get_mut(&room_id) {
             room.following = Following::Yes;
             room.is_level = false;
@@ -330,9 +338,12 @@ impl Worker {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Left {
     policy: RoomPolicy,
-    spent: BTreeSet<ProofId>,
+    spent: Spent,
 }
 
-/// Rooms that were left at most, some 10 MiB. Past that no room is new: who was removed from one that was forgotten could be
+/// Proofs that let nobody in any more, and whose they were.
+type Spent = BTreeMap<ProofId, AccountId>;
+
+/// Rooms that were left. Past that no room is new: who was removed from one that was forgotten could be
 /// shown as a member again.
 const ROOMS_LEFT_MAX: usize = 65_536;

@@ -134,6 +134,7 @@ impl Saved {
         Ok(vault::Known {
             given_key: given_key.transpose().map_err(|_| StoreError::Broken)?,
             has_asked: false,
+            shared: BTreeMap::new(),
             heads: self.each(VAULT_HEAD, |bytes| Head::load(bytes).map_err(|_| StoreError::Broken))?,
         })
     }

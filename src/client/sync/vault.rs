@@ -12,9 +12,10 @@ use zeroize::Zeroizing;
 use super::letters::To;
 use super::{Api, ClientError, Letter, Worker, survive};
 use crate::client::content::Body;
+use crate::client::entropy;
 use crate::client::events::Event;
 use crate::client::message::Conversation;
-use crate::ids::{CollectionName, DeviceAddress};
+use crate::ids::{CollectionName, DeviceAddress, DeviceId, MessageId};
 use crate::protocol::backup::AccountSecrets;
 use crate::protocol::vault::{CollectionKey, Head, VaultKey};
 use crate::wire::SecretText;
@@ -32,13 +33,15 @@ pub(super) struct Known {
     pub(super) given_key: Option<VaultKey>,
     /// Whether it was asked for since the start.
     pub(super) has_asked: bool,
+    /// To which devices it was given since the start, and in which letter.
+    pub(super) shared: BTreeMap<DeviceId, MessageId>,
     /// The newest head that was seen of each collection.
     pub(super) heads: BTreeMap<CollectionName, Head>,
 }
 
 impl Worker {
     /// The vault's key: of the account's secrets where they are, else as another device has given it.
-    pub(super) fn vault_key(&self) -> Option<&VaultKey> {
+    pub(in crate::client) fn vault_key(&self) -> Option<&VaultKey> {
         self.secrets.as_ref().map(AccountSecrets::vault_key).or(self.vault.given_key.as_ref())
     }
 
@@ -49,15 +52,17 @@ impl Worker {
         }
         self.vault.has_asked = true;
         let own = self.machine.device().address().account_id;
-        self.tell_own(To::Account(own), Body::VaultKeyWanted {}).await
+        self.tell_own(To::Account(own), None, Body::VaultKeyWanted {}).await.map(|_| ())
     }
 
     /// A device wants the vault's key. It is given to those of this account, which its root key has certified.
     pub(super) async fn vault_key_wanted(&mut self, by: DeviceAddress) -> Result<(), ClientError> {
         let Some(key) = self.vault_key().filter(|_| self.is_own(by)) else { return Ok(()) };
         let key = SecretText::new(Zeroizing::new(BASE64URL_NOPAD.encode(&key.encode_secret())));
-        self.tell_own(To::Device(by), Body::VaultKey { key }).await?;
-        self.event(Event::VaultShared { device: by.device_id });
+        let id = MessageId::generate(&mut entropy::generator()?);
+        if self.tell_own(To::Device(by), Some(id), Body::VaultKey { key }).await? {
+            self.vault.shared.insert(by.device_id, id);
+        }
         Ok(())
     }
 
@@ -76,14 +81,21 @@ impl Worker {
         }
     }
 
+    /// Whether the key was given to a device, and the node has it.
+    pub(in crate::client) fn has_shared_vault_key(&self, with: DeviceId) -> bool {
+        let own = Conversation::Direct(self.machine.device().address().account_id);
+        self.vault.shared.get(&with).is_some_and(|id| !self.is_waiting(own, *id))
+    }
+
     fn is_own(&self, device: DeviceAddress) -> bool {
         device.account_id == self.machine.device().address().account_id
     }
 
-    async fn tell_own(&mut self, to: To, body: Body) -> Result<(), ClientError> {
+    /// False if it could not even be kept.
+    async fn tell_own(&mut self, to: To, id: Option<MessageId>, body: Body) -> Result<bool, ClientError> {
         let conversation = Conversation::Direct(self.machine.device().address().account_id);
-        let posted = self.post(Letter::new(conversation, to, None, body)).await;
-        survive(posted).map(|_| ())
+        let posted = self.post(Letter::new(conversation, to, id, body)).await;
+        Ok(survive(posted)?.is_some())
     }
 
     /// A collection's key, and the newest head that was seen of it.

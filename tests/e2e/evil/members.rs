@@ -1,5 +1,7 @@
 //! Members whom the node adds, and nobody has let in.
 
+use std::sync::{Arc, Mutex};
+
 use conclave::client::{Client, ClientError, Conversation, Event, Store};
 use conclave::ids::{AccountId, DeviceAddress, RoomId};
 use conclave::protocol::membership::{InvitationCode, MembershipKey};
@@ -168,6 +170,8 @@ async fn a_member_with_another_root_key_than_they_were_let_in_with_is_refused() 
         admit(&mut scene.grace, room, &joan).await;
         let id = joan.id();
         scene.member_joins(id).await;
+        let refused = scene.ada.client.send_direct(id, CANARY).await.unwrap_err();
+        assert!(matches!(refused, ClientError::OtherRootKey), "{refused:?}");
         if is_rotated {
             scene.ada.client.rotate_keys(room).await.unwrap();
         }
@@ -263,6 +267,56 @@ async fn a_member_whose_removal_is_not_answered_does_not_come_back() {
     scene.ada.client.remove(room, mallory.id()).await.unwrap_err();
     scene.member_leaves(mallory.id()).await;
     scene.is_not_let_in_again(room, &mallory, proof).await;
+}
+
+/// What the node has kept back until its writer was removed.
+#[tokio::test]
+async fn what_a_member_writes_whom_this_device_has_removed_is_not_shown() {
+    let mut scene = Scene::new().await;
+    let mut mallory = User::new(&scene.node.url, "mallory").await;
+    let (room, _) = scene.room_with(&mallory).await;
+    let (device, kept_back) = (mallory.client.device(), Arc::new(Mutex::new(None)));
+    let keeps = Arc::clone(&kept_back);
+    scene.evil.tells(move |_, message| match message {
+        Message::Envelope(entry) if entry.envelope.sender == device => {
+            *keeps.lock().unwrap() = Some(entry);
+            Vec::new()
+        }
+        other => vec![other],
+    });
+    let said = mallory.client.send(Conversation::Room(room), "one more thing").await.unwrap();
+    mallory.is_sent(said).await;
+    assert_eq!(scene.grace.text().await.1, "one more thing");
+    scene.ada.client.remove(room, mallory.id()).await.unwrap();
+    scene.member_leaves(mallory.id()).await;
+    let entry = kept_back.lock().unwrap().take().unwrap();
+    scene.evil.tells(|_, message| vec![message]);
+    scene.evil.says(&Message::Envelope(entry));
+    let refused = scene.ada.until(|event| match event {
+        Event::Undecryptable { sender, reason, .. } if *sender == device => Some(*reason),
+        Event::Message(message) => panic!("{message:?} was shown"),
+        _ => None,
+    });
+    assert_eq!(refused.await, ErrorCode::NotVouched);
+}
+
+/// Whom a message is for is not known when it is written: it waits for all of them.
+#[tokio::test]
+async fn what_is_written_before_the_members_were_ever_told_waits_for_them() {
+    let mut scene = Scene::new().await;
+    let room = found_room(&mut scene.grace, RoomPolicy::default()).await;
+    let invitation = scene.grace.client.invite(room, CreateInvitation::default()).await.unwrap();
+    let path = format!("GET /api/rooms/{room}/members");
+    scene.evil.answers(move |asks, answer| {
+        if asks == path {
+            answer.lose();
+        }
+    });
+    assert_eq!(scene.ada.client.join(invitation.code.expose()).await.unwrap(), room);
+    let said = scene.ada.client.send(Conversation::Room(room), "is anybody here?").await.unwrap();
+    scene.evil.answers(|_, _| ());
+    scene.ada.is_sent(said).await;
+    assert_eq!(scene.grace.text().await.1, "is anybody here?");
 }
 
 #[tokio::test]

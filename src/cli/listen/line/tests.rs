@@ -72,7 +72,6 @@ fn every_event() -> Vec<Event> {
         Event::Refused,
         Event::Stopped { error: crate::client::ClientError::NotSetUp },
         Event::VaultOpened,
-        Event::VaultShared { device: DeviceId::from_bytes([4; 16]) },
         Event::CaughtUp { log: Log::Mailbox },
         Event::Gap { log: Log::Room(room) },
     ]
