@@ -110,12 +110,12 @@ impl Worker {
             survive(fetched)?;
         }
         // Before the node hears of it: whatever it answers, it is not to bring them back.
-        let spent = self.spend_proofs(room, member);
+        let spent = self.shut_out(room, member);
         self.commit().await?;
         let removed = self.rest(|api| async move { api.remove_member(room, member).await }).await;
         match &removed {
             Ok(()) => self.member_left(room, member),
-            Err(error) if was_not_done(error) => self.restore_proofs(room, &spent),
+            Err(error) if was_not_done(error) => self.let_back(room, member, &spent),
             Err(_) => {}
         }
         removed

@@ -29,8 +29,8 @@ pub(in crate::client) struct Admitted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::client) struct Refused {
     reason: ErrorCode,
-    /// One that is under the room's key.
-    proof: Option<ProofId>,
+    /// What they have proven under the room's key all the same: which proof, and for which root key.
+    proven: Option<(ProofId, Bytes<32>)>,
 }
 
 /// The members of a room, and how they were let in.
@@ -72,6 +72,7 @@ impl Room {
         let Some(proof) = proof.filter(|proof| key.has_proven(room_id, account, proof)) else {
             return self.refuse(account, ErrorCode::NotVouched, None);
         };
+        let proven = Some((proof.id(), *proof.root_key()));
         let is_another_root = pinned.is_some_and(|pinned| pinned != proof.root_key());
         if let Some(admitted) = self.members.get_mut(&account) {
             let is_new = admitted.proofs.len() < PROOFS_MAX && admitted.proofs.insert(proof.id());
@@ -80,19 +81,20 @@ impl Room {
             }
             return if is_new { Admission::Again } else { Admission::Known };
         }
-        if self.spent.contains_key(&proof.id()) {
-            return self.refuse(account, ErrorCode::MemberRemoved, Some(proof.id()));
+        if self.spent.contains(&proof.id()) {
+            return self.refuse(account, ErrorCode::MemberRemoved, proven);
         }
         if is_another_root {
-            return self.refuse(account, ErrorCode::IdentityChanged, Some(proof.id()));
+            return self.refuse(account, ErrorCode::IdentityChanged, proven);
         }
         self.refused.remove(&account);
+        self.removed.remove(&account);
         let proofs = BTreeSet::from([proof.id()]);
         self.members.insert(account, Admitted { root_key: Some(*proof.root_key()), proofs });
         Admission::New
     }
 
-    fn refuse(&mut self, account: AccountId, reason: ErrorCode, proof: Option<ProofId>) -> Admission {
+    fn refuse(&mut self, account: AccountId, reason: ErrorCode, proven: Option<(ProofId, Bytes<32>)>) -> Admission {
         let before = self.refused.get(&account).map(|refused| refused.reason);
         // Who was let in before needs no proof again.
         if self.members.contains_key(&account) || before == Some(reason) {
@@ -101,19 +103,23 @@ impl Room {
         if before.is_none() && self.refused.len() >= REFUSED_MAX {
             return Admission::Known;
         }
-        self.refused.insert(account, Refused { reason, proof });
+        self.refused.insert(account, Refused { reason, proven });
         Admission::Refused(reason)
     }
 
     /// The proofs that somebody was shown with.
     fn proofs_of(&self, account: AccountId) -> impl Iterator<Item = ProofId> {
         let of_member = self.members.get(&account).into_iter().flat_map(|admitted| &admitted.proofs);
-        of_member.copied().chain(self.refused.get(&account).and_then(|refused| refused.proof))
+        let of_refused = self.refused.get(&account).and_then(|refused| refused.proven).map(|(proof, _)| proof);
+        of_member.copied().chain(of_refused)
     }
 
-    /// Whether this device has removed somebody, and nobody has let them in again.
-    fn is_removed(&self, account: AccountId) -> bool {
-        !self.members.contains_key(&account) && self.spent.values().any(|spent| *spent == account)
+    /// The root key that an account has proven to have been let in with.
+    fn proven_root(&self, account: AccountId) -> Option<Bytes<32>> {
+        match self.members.get(&account) {
+            Some(admitted) => admitted.root_key,
+            None => self.refused.get(&account)?.proven.map(|(_, root_key)| root_key),
+        }
     }
 }
 
@@ -201,24 +207,25 @@ impl Worker {
 
     /// Whether members have let an account in, and never with this root key.
     pub(super) fn is_let_in_with_another(&self, account: AccountId, root_key: &Bytes<32>) -> bool {
-        let admitted = self.rooms.values().filter_map(|room| room.members.get(&account)?.root_key);
-        let proven: Vec<Bytes<32>> = admitted.collect();
+        let proven: Vec<Bytes<32>> = self.rooms.values().filter_map(|room| room.proven_root(account)).collect();
         !proven.is_empty() && !proven.contains(root_key)
     }
 
-    /// Has the proofs of a member let nobody in again. Returns those that were good until now.
-    pub(super) fn spend_proofs(&mut self, room_id: RoomId, account: AccountId) -> Vec<ProofId> {
+    /// Shuts somebody out of a room: the proofs that they have let them in no more. Returns those that were good until now.
+    pub(super) fn shut_out(&mut self, room_id: RoomId, account: AccountId) -> Vec<ProofId> {
         let Some(room) = self.rooms.get_mut(&room_id) else { return Vec::new() };
-        let good: Vec<ProofId> = room.proofs_of(account).filter(|proof| !room.spent.contains_key(proof)).collect();
-        room.spent.extend(good.iter().map(|proof| (*proof, account)));
+        let good: Vec<ProofId> = room.proofs_of(account).filter(|proof| !room.spent.contains(proof)).collect();
+        room.spent.extend(&good);
+        room.removed.insert(account);
         self.save_room(room_id);
         good
     }
 
-    /// Has proofs be good again.
-    pub(super) fn restore_proofs(&mut self, room_id: RoomId, proofs: &[ProofId]) {
+    /// Has somebody be a member as before, by these proofs.
+    pub(super) fn let_back(&mut self, room_id: RoomId, account: AccountId, proofs: &[ProofId]) {
         if let Some(room) = self.rooms.get_mut(&room_id) {
-            room.spent.retain(|spent, _| !proofs.contains(spent));
+            room.spent.retain(|spent| !proofs.contains(spent));
+            room.removed.remove(&account);
             self.save_room(room_id);
         }
     }
@@ -248,8 +255,9 @@ impl Worker {
         let Some(room) = self.rooms.get(&room_id) else { return false };
         let root_key = self.machine.device_list(writer).map(VerifiedDeviceList::root_key);
         let (Some(key), Some(root_key), Some(mark)) = (&room.key, root_key, mark) else { return false };
-        let is_shut_out = room.refused.contains_key(&writer) || room.is_removed(writer);
-        !is_shut_out && key.has_marked(room_id, writer, root_key, mark)
+        let is_member = room.members.contains_key(&writer);
+        let is_shut_out = room.refused.contains_key(&writer) || room.removed.contains(&writer);
+        (is_member || !is_shut_out) && key.has_marked(room_id, writer, root_key, mark)
     }
 
     /// Whether somebody is a member now.
@@ -306,9 +314,10 @@ impl Worker {
     /// Somebody who was let in is shown with another root key than that was for.
     fn expel(&mut self, room_id: RoomId, account: AccountId) {
         let Some(room) = self.rooms.get_mut(&room_id) else { return };
-        let (proof, reason) = (room.proofs_of(account).last(), ErrorCode::IdentityChanged);
+        let (proven, reason) =
+            (room.proofs_of(account).last().zip(room.proven_root(account)), ErrorCode::IdentityChanged);
         room.members.remove(&account);
-        room.refuse(account, reason, proof);
+        room.refuse(account, reason, proven);
         self.save_room(room_id);
         self.event(Event::MemberRefused { room: room_id, account, reason });
     }

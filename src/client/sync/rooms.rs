@@ -3,7 +3,7 @@
 //! Policy and key come from whoever invites, or from another device of this account: the node is not asked. A room whose key
 //! is not here yet is followed when it is.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,8 +28,9 @@ pub(in crate::client) struct Room {
     /// Whom the node shows as members, and nobody has let in.
     #[serde(skip)]
     pub(in crate::client) refused: RefusedMembers,
-    /// Of members whom this device has removed.
-    pub(super) spent: Spent,
+    pub(super) spent: BTreeSet<ProofId>,
+    /// Whom this device has removed, and nobody has let in again.
+    pub(super) removed: BTreeSet<AccountId>,
     /// How far the log was read: a record of its own.
     #[serde(skip)]
     pub(in crate::client) read: Option<Position>,
@@ -61,7 +62,8 @@ impl Room {
             key: None,
             members: Members::new(),
             refused: RefusedMembers::new(),
-            spent: Spent::new(),
+            spent: BTreeSet::new(),
+            removed: BTreeSet::new(),
             read: None,
             is_closed: false,
             shown: None,
@@ -145,8 +147,8 @@ impl Worker {
                 return Err(ClientError::TooManyRooms);
             }
             // A room that was left is what it was: nobody can take it away and give it back as another.
-            if let Some(Left { policy, spent }) = self.left.remove(&room_id) {
-                (room.policy, room.spent) = (policy, spent);
+            if let Some(Left { policy, spent, removed }) = self.left.remove(&room_id) {
+                (room.policy, room.spent, room.removed) = (policy, spent, removed);
             }
             room.key = Some(Box::new(key));
             room.members.insert(self.machine.device().address().account_id, Admitted::own());
@@ -282,7 +284,8 @@ impl Worker {
         let Some(room) = self.rooms.remove(&room_id) else { return };
         // The node's word for a room is nothing to keep.
         if room.key.is_some() {
-            self.left.insert(room_id, Left { policy: room.policy, spent: room.spent });
+            let Room { policy, spent, removed, .. } = room;
+            self.left.insert(room_id, Left { policy, spent, removed });
         }
         self.save_room(room_id);
         for number in self.outbox.of_room(room_id) {
@@ -338,11 +341,9 @@ impl Worker {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Left {
     policy: RoomPolicy,
-    spent: Spent,
+    spent: BTreeSet<ProofId>,
+    removed: BTreeSet<AccountId>,
 }
-
-/// Proofs that let nobody in any more, and whose they were.
-type Spent = BTreeMap<ProofId, AccountId>;
 
 /// Rooms that were left. Past that no room is new: who was removed from one that was forgotten could be
 /// shown as a member again.

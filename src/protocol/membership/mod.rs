@@ -21,8 +21,8 @@
 //! What an attacker can still do: whoever has the key can let others in, and nobody sees who it was. A member who was removed,
 //! a device that was revoked and whoever finds an invitation have it for good; together with a node that takes their word
 //! they can come in again. Who was removed by this device is not let in again by a proof that it has seen; one that the node
-//! has kept from it until then looks like a new one, and other devices hear of a removal from the node alone. The node still
-//! says who is *no* member, and in which role a member is.
+//! has kept from it until then looks like a new one, and other devices hear of a removal from the node alone: until then they
+//! seal for whoever was removed, and show what they write. The node still says who is *no* member, and in which role one is.
 //!
 //! Sources: RFC 9420, sections 6.2 and 8 (`membership_key`, `membership_tag`: the name and the idea); RFC 2104, section 5 (codes
 //! that are cut to half).

@@ -179,6 +179,11 @@ async fn a_member_with_another_root_key_than_they_were_let_in_with_is_refused() 
         assert_eq!(scene.member_is_refused(id).await, ErrorCode::IdentityChanged);
         scene.ada.is_sent(said).await;
         assert_eq!(scene.grace.text().await.1, CANARY);
+        // Nor is it taken afterwards.
+        scene.evil.cut();
+        scene.ada.is_level().await;
+        let refused = scene.ada.client.send_direct(id, CANARY).await.unwrap_err();
+        assert!(matches!(refused, ClientError::OtherRootKey), "{refused:?}");
         let is_for_joan = |device: DeviceAddress| device.account_id == id;
         assert!(!scene.evil.envelopes().iter().any(|envelope| envelope.recipient.is_some_and(is_for_joan)));
         scene.evil.answers(|_, _| ());
