@@ -25,9 +25,10 @@ pub(in crate::client) struct Room {
     pub(in crate::client) key: Option<Box<MembershipKey>>,
     /// As the app was told.
     pub(in crate::client) members: Members,
-    /// Whom the node shows as members, and nobody has let in.
+    /// Whom the node shows as members too.
     #[serde(skip)]
     pub(in crate::client) refused: RefusedMembers,
+    /// Proofs that let nobody in any more.
     pub(super) spent: BTreeSet<ProofId>,
     /// Whom this device has removed, and nobody has let in again.
     pub(super) removed: BTreeSet<AccountId>,
