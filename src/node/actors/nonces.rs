@@ -110,7 +110,7 @@ fn hash(envelope: &Envelope) -> u64 {
         .chain_update(sender.device_id.as_bytes())
         .chain_update(nonce.0)
         .finalize();
-    hash.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+    hash.iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
 
 /// Nonces on a page, and pages: 100,000 nonces, which take 4 MB.
