@@ -30,6 +30,7 @@ mod census;
 mod cursor;
 mod mailbox;
 mod meter;
+mod nonces;
 mod publication;
 mod room;
 mod room_state;

@@ -3,13 +3,11 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use moka::policy::EvictionPolicy;
-use moka::sync::Cache;
-
+use super::nonces::Nonces;
 use super::session::ConnectionId;
-use crate::ids::{AccountId, EnvelopeId, LogEpoch, RoomId};
+use crate::ids::{AccountId, LogEpoch, RoomId};
 use crate::node::store;
-use crate::protocol::public::{ReplayKey, ReplayWindow, StaleError};
+use crate::protocol::public::{ReplayWindow, StaleError};
 use crate::wire::{Destination, Envelope, Position, Protection, RoomPolicy, Timestamp};
 use crate::wire::{ErrorCode, Presence};
 
@@ -25,9 +23,8 @@ pub(super) struct RoomState {
     /// Sockets that have joined, by account.
     online: BTreeMap<AccountId, BTreeSet<ConnectionId>>,
     window: ReplayWindow,
-    /// Nonces of the last minutes. A full cache forgets the oldest: a replay of what it forgot is met by the
-    /// store, where an envelope's id is stored once.
-    nonces: Cache<ReplayKey, EnvelopeId>,
+    /// Nonces of the last minutes.
+    nonces: Nonces,
 }
 
 /// Why a room does not admit an envelope.
@@ -71,11 +68,6 @@ impl RoomState {
     /// A room as the store has it.
     pub(super) fn new(room: &store::Room, members: BTreeSet<AccountId>, nonce_ttl: Duration) -> Self {
         let window = ReplayWindow::new(nonce_ttl);
-        let nonces = Cache::builder()
-            .max_capacity(NONCES_MAX)
-            .time_to_live(window.nonce_ttl())
-            .eviction_policy(EvictionPolicy::lru())
-            .build();
         Self {
             room_id: room.room_id,
             policy: room.policy,
@@ -85,7 +77,7 @@ impl RoomState {
             members,
             online: BTreeMap::new(),
             window,
-            nonces,
+            nonces: Nonces::new(window.nonce_ttl()),
         }
     }
 
@@ -130,18 +122,12 @@ impl RoomState {
             return Err(AdmitError::OtherPolicy);
         }
         self.window.check(envelope.timestamp, now)?;
-        let key = ReplayKey::from(envelope);
-        match self.nonces.get(&key) {
-            Some(id) if id != envelope.id => return Err(AdmitError::Replayed),
-            Some(_) => {}
-            None => self.nonces.insert(key, envelope.id),
-        }
-        Ok(())
+        if self.nonces.claim(envelope, now) { Ok(()) } else { Err(AdmitError::Replayed) }
     }
 
     /// An admitted envelope was not stored: it may come again.
     pub(super) fn forget(&mut self, envelope: &Envelope) {
-        self.nonces.invalidate(&ReplayKey::from(envelope));
+        self.nonces.forget(envelope);
     }
 
     pub(super) fn add_member(&mut self, account: AccountId) {
@@ -187,6 +173,3 @@ impl RoomState {
         self.online.is_empty()
     }
 }
-
-/// Nonces that a room remembers. One takes about 150 bytes.
-const NONCES_MAX: u64 = 100_000;

@@ -11,7 +11,8 @@ use tokio::sync::oneshot;
 use super::error::StoreError;
 use super::limits::WRITES_WAITING_MAX;
 use super::log::Outgoing;
-use super::room_log::{Appended, append_all};
+use super::room_log::{Appended, append_each};
+use super::whole::{self, Within};
 use super::writer::{Job, Work, WriterHandle};
 use crate::ids::RoomId;
 use crate::wire::Timestamp;
@@ -57,7 +58,7 @@ impl Appends {
             return Err(writer.refuse());
         }
         if waiting_before == 0
-            && let Err(error) = writer.queue(Box::new(Write { appends: self.clone(), outcome: None }))
+            && let Err(error) = writer.queue(Box::new(Write::of(self.clone())))
         {
             // Whoever has come meanwhile has relied on it.
             self.take().into_iter().for_each(|waiting| waiting.tell(Err(error.clone())));
@@ -82,27 +83,56 @@ impl Waiting {
 /// The write of all batches that wait.
 struct Write {
     appends: Appends,
-    /// Once it has run: who waits, and for what.
-    outcome: Option<(Vec<oneshot::Sender<Outcome>>, Vec<Outcome>)>,
+    /// What it has taken, and who waits for it.
+    batches: Vec<Batch>,
+    replies: Vec<oneshot::Sender<Outcome>>,
+    /// Whether something is known to speak against one of them.
+    is_mixed: bool,
+    /// Once it has run.
+    outcomes: Option<Vec<Outcome>>,
+}
+
+impl Write {
+    const fn of(appends: Appends) -> Self {
+        Self { appends, batches: Vec::new(), replies: Vec::new(), is_mixed: false, outcomes: None }
+    }
+
+    /// Takes what waits, once: for what comes later another write is queued.
+    fn take(&mut self) {
+        if self.replies.is_empty() {
+            (self.batches, self.replies) = self.appends.take().into_iter().map(|one| (one.batch, one.reply)).unzip();
+        }
+    }
 }
 
 impl Job for Write {
     fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> Work<'c, ()> {
         Box::pin(async move {
-            let (batches, replies) = self.appends.take().into_iter().map(|one| (one.batch, one.reply)).unzip();
-            let (_, outcomes) = self.outcome.insert((replies, Vec::new()));
-            *outcomes = append_all(connection, batches).await?;
+            self.take();
+            if !self.is_mixed {
+                self.outcomes = whole::append(connection, &self.batches, Within::Savepoint).await?;
+            }
+            if self.outcomes.is_none() {
+                let batches = core::mem::take(&mut self.batches);
+                self.outcomes = Some(append_each(connection, batches).await?);
+            }
             Ok(())
         })
     }
 
-    fn answer(self: Box<Self>, commit: Result<(), StoreError>) {
-        let Some((replies, outcomes)) = self.outcome else {
-            let error = commit.err().unwrap_or(StoreError::Bug { what: "a write did not run" });
-            return self.appends.take().into_iter().for_each(|waiting| waiting.tell(Err(error.clone())));
-        };
-        let mut outcomes = outcomes.into_iter();
-        for reply in replies {
+    fn commit<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> Work<'c, bool> {
+        Box::pin(async move {
+            self.take();
+            self.outcomes = whole::append(connection, &self.batches, Within::Transaction).await?;
+            self.is_mixed = self.outcomes.is_none();
+            Ok(!self.is_mixed)
+        })
+    }
+
+    fn answer(mut self: Box<Self>, commit: Result<(), StoreError>) {
+        self.take();
+        let mut outcomes = self.outcomes.unwrap_or_default().into_iter();
+        for reply in self.replies {
             let outcome = outcomes.next().unwrap_or(Err(StoreError::Bug { what: "a batch without an outcome" }));
             // If nobody waits any more, the write stands all the same.
             let _ = reply.send(commit.clone().and(outcome));

@@ -11,7 +11,6 @@ use super::columns::{Blob, Integer};
 use super::error::StoreError;
 use super::limits::PAGE_SCAN_MAX;
 use super::log::{Outgoing, Size, entries, last_that_fits};
-use super::whole;
 use crate::ids::{DeviceAddress, LogEpoch, RoomId};
 use crate::wire::{Destination, Envelope, LogPage, PageLimit, Position, Timestamp};
 
@@ -68,12 +67,8 @@ impl Store {
     }
 }
 
-/// Stores batches, in this order, and says of each what came of it. Where all of them can be stored whole, which is the rule, a
-/// few statements do it; otherwise it is looked at each envelope.
-pub(super) async fn append_all(db: &mut SqliteConnection, batches: Vec<Batch>) -> Result<Vec<Outcome>, StoreError> {
-    if let Some(outcomes) = whole::append(db, &batches).await? {
-        return Ok(outcomes);
-    }
+/// Stores batches, in this order, looking at each envelope, and says of each batch what came of it.
+pub(super) async fn append_each(db: &mut SqliteConnection, batches: Vec<Batch>) -> Result<Vec<Outcome>, StoreError> {
     let mut outcomes = Vec::with_capacity(batches.len());
     for batch in batches {
         let mut savepoint = db.begin().await?;

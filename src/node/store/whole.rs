@@ -1,7 +1,12 @@
 //! Many envelopes of many rooms in few statements, where nothing speaks against any of them.
 //!
 //! Each statement, and each row that one answers, is a trip from the thread that SQLite runs on. So rows go together in parts,
-//! each by one text that answers one row; and parts are filled up with NULL to few lengths, so that the texts stay prepared.
+//! each by one text that answers one row, and what begins and ends them is in the first text and the last; and parts are filled
+//! up with NULL to few lengths, so that the texts stay prepared.
+//!
+//! What speaks against an envelope breaks a rule of the schema: a room that is closed or none gives it no number, an account
+//! that is no member no sender, and one that is known is not unique. The statement fails then, what follows it in the text does
+//! not run, and all is taken back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +20,38 @@ use super::log::Outgoing;
 use super::room_log::Appended;
 use crate::ids::{LogEpoch, RoomId};
 use crate::wire::{Position, Timestamp};
+
+/// What envelopes are stored in.
+#[derive(Clone, Copy)]
+pub(super) enum Within {
+    /// A transaction of their own, which is committed.
+    Transaction,
+    /// A savepoint of the transaction that is under way.
+    Savepoint,
+}
+
+impl Within {
+    const fn begin(self) -> &'static str {
+        match self {
+            Self::Transaction => "BEGIN IMMEDIATE; ",
+            Self::Savepoint => "SAVEPOINT whole; ",
+        }
+    }
+
+    const fn end(self) -> &'static str {
+        match self {
+            Self::Transaction => "; COMMIT",
+            Self::Savepoint => "; RELEASE whole",
+        }
+    }
+
+    const fn take_back(self) -> &'static str {
+        match self {
+            Self::Transaction => "ROLLBACK",
+            Self::Savepoint => "ROLLBACK TO whole; RELEASE whole",
+        }
+    }
+}
 
 /// An envelope with its room.
 #[derive(Clone, Copy)]
@@ -33,36 +70,55 @@ struct End {
 
 /// Stores all envelopes of all batches, and says of each where. None if that cannot be: a room is closed or none, or comes
 /// twice; a sender is no member; an envelope is known. Nothing is stored then.
-pub(super) async fn append(db: &mut SqliteConnection, batches: &[Batch]) -> Result<Option<Vec<Outcome>>, StoreError> {
+///
+/// # Errors
+/// A failure of the store. A transaction of their own may still be under way then: the connection is not to be used again.
+pub(super) async fn append(
+    db: &mut SqliteConnection,
+    batches: &[Batch],
+    within: Within,
+) -> Result<Option<Vec<Outcome>>, StoreError> {
     let rooms: BTreeSet<RoomId> = batches.iter().map(|batch| batch.room_id).collect();
-    let mut is_whole = rooms.len() == batches.len();
     let rows: Vec<Row<'_>> = batches.iter().flat_map(rows).collect();
+    if rooms.len() < batches.len() || rows.is_empty() {
+        return Ok(None);
+    }
     let mut before = BTreeMap::new();
-    for part in rows.chunks(PART_MAX) {
-        is_whole = is_whole && store(db, part, &mut before).await?;
+    let mut begin = within.begin();
+    let mut parts = rows.chunks(PART_MAX).peekable();
+    while let Some(part) = parts.next() {
+        let end = if parts.peek().is_none() { within.end() } else { "" };
+        match store(db, part, [begin, end], &mut before).await {
+            Ok(()) => begin = "",
+            Err(StoreError::IdInUse | StoreError::Bug { .. }) => {
+                sqlx::query(within.take_back()).execute(db).await?;
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        }
     }
-    let outcomes = |batch: &Batch| {
-        let End { epoch, head } = *before.get(&batch.room_id)?;
+    let outcome = |batch: &Batch| {
+        let End { epoch, head } = *before.get(&batch.room_id).ok_or(StoreError::Corrupt { what: "ends of logs" })?;
         let positions = (head + 1..).map(|seq| Appended::Stored(Position { epoch, seq }));
-        Some(Ok(positions.take(batch.envelopes.len()).collect()))
+        Ok(Ok(positions.take(batch.envelopes.len()).collect()))
     };
-    match batches.iter().map(outcomes).collect() {
-        Some(outcomes) if is_whole => Ok(Some(outcomes)),
-        _ => take_back(db, &before).await.map(|()| None),
-    }
+    batches.iter().map(outcome).collect::<Result<_, _>>().map(Some)
 }
 
 fn rows(batch: &Batch) -> impl Iterator<Item = Row<'_>> {
     batch.envelopes.iter().map(|envelope| Row { room_id: batch.room_id, now: batch.now, envelope })
 }
 
-/// Stores envelopes whose rooms are open, whose senders are members and which are not known. Whether that was all of them.
-/// Notes where the logs ended `before`.
+/// Stores envelopes between `begin` and `end`. Notes where the logs ended `before`.
+///
+/// # Errors
+/// [`StoreError::IdInUse`] or [`StoreError::Bug`] if something speaks against one of them; a failure of the store.
 async fn store(
     db: &mut SqliteConnection,
     part: &[Row<'_>],
+    [begin, end]: [&str; 2],
     before: &mut BTreeMap<RoomId, End>,
-) -> Result<bool, StoreError> {
+) -> Result<(), StoreError> {
     let mut counts = BTreeMap::new();
     let numbered: Vec<(u64, &Row<'_>)> = part
         .iter()
@@ -73,10 +129,12 @@ async fn store(
         })
         .collect();
     let length = LENGTHS.into_iter().find(|length| *length >= part.len()).unwrap_or(PART_MAX);
-    let (stored, ends): (Integer, String) =
-        statements(&counts, &numbered, length)?.build_query_as().fetch_one(db).await?;
-    let ends: BTreeMap<String, (String, u64)> =
-        serde_json::from_str(&ends).map_err(|_| StoreError::Corrupt { what: "ends of logs" })?;
+    let mut sql = statements(begin, &counts, &numbered, length)?;
+    sql.push(end);
+    // To its end: what follows the row has to be done as well.
+    let answers: Vec<(String,)> = sql.build_query_as().fetch_all(db).await?;
+    let ends = answers.first().and_then(|(ends,)| serde_json::from_str(ends).ok());
+    let ends: BTreeMap<String, (String, u64)> = ends.ok_or(StoreError::Corrupt { what: "ends of logs" })?;
     for (room_id, count) in counts {
         if let Some((epoch, head)) = ends.get(&HEXUPPER.encode(room_id.as_bytes())) {
             let epoch = HEXUPPER.decode(epoch.as_bytes()).ok().and_then(|epoch| epoch.try_into().ok());
@@ -84,12 +142,13 @@ async fn store(
             before.entry(room_id).or_insert(End { epoch, head: head.saturating_sub(count) });
         }
     }
-    Ok(stored.get() == part.len() as u64)
+    Ok(())
 }
 
-/// Moves the ends of the logs of rooms that are open by as many entries as there are envelopes; stores these; and answers how
-/// many it stored, and the ends.
+/// Moves the ends of the logs of rooms that are open by as many entries as there are envelopes; stores these; and answers the
+/// ends.
 fn statements(
+    begin: &str,
     counts: &BTreeMap<RoomId, u64>,
     numbered: &[(u64, &Row<'_>)],
     length: usize,
@@ -106,16 +165,16 @@ fn statements(
     rooms.resize_with(length, || (None, None));
     rows.resize_with(length, || None);
 
-    let mut sql = QueryBuilder::new("UPDATE rooms SET head = head + column2 FROM (");
+    let mut sql = QueryBuilder::new(begin);
+    sql.push("UPDATE rooms SET head = head + column2 FROM (");
     sql.push_values(&rooms, |mut values, (room_id, count)| {
         values.push_bind(*room_id).push_bind(*count);
     });
-    // A cross join is not turned around: rooms and members are looked up, not listed.
     sql.push(
         ") WHERE room_id = column1 AND closed_at IS NULL;
          INSERT INTO room_log (room_id, seq, sender_account, sender_device, envelope_id, recipient_account,
              recipient_device, committed_at, envelope)
-         SELECT column1, head - column2, column3, column4, column5, column6, column7, column8, column9 FROM (",
+         SELECT column1, head - column2, account_id, column4, column5, column6, column7, column8, column9 FROM (",
     );
     sql.push_values(&rows, |mut values, row| {
         let envelope = row.map(|(row, ..)| row.envelope);
@@ -132,12 +191,10 @@ fn statements(
             .push_bind(envelope.map(|envelope| envelope.bytes.as_slice()));
     });
     sql.push(
-        ") CROSS JOIN rooms CROSS JOIN members
-         WHERE rooms.room_id = column1 AND closed_at IS NULL
-             AND members.room_id = column1 AND members.account_id = column3
-         ON CONFLICT (room_id, sender_account, sender_device, envelope_id) DO NOTHING;
-         SELECT changes(), json_group_object(hex(room_id), json_array(hex(epoch), head)) FROM rooms
-         WHERE closed_at IS NULL AND room_id IN ",
+        ") LEFT JOIN rooms ON rooms.room_id = column1 AND closed_at IS NULL
+         LEFT JOIN members ON members.room_id = rooms.room_id AND account_id = column3
+         WHERE column1 IS NOT NULL;
+         SELECT json_group_object(hex(room_id), json_array(hex(epoch), head)) FROM rooms WHERE room_id IN ",
     );
     sql.push_tuples(&rooms, |mut values, (room_id, _)| {
         values.push_bind(*room_id);
@@ -145,21 +202,8 @@ fn statements(
     Ok(sql)
 }
 
-/// Puts the ends of logs back to where they were, and removes what is past them.
-async fn take_back(db: &mut SqliteConnection, before: &BTreeMap<RoomId, End>) -> Result<(), StoreError> {
-    for (room_id, End { head, .. }) in before {
-        for sql in
-            ["UPDATE rooms SET head = ?2 WHERE room_id = ?1", "DELETE FROM room_log WHERE room_id = ?1 AND seq > ?2"]
-        {
-            let (room_id, head) = (Blob(*room_id.as_bytes()), Integer::new(*head, "number")?);
-            sqlx::query(sql).bind(room_id).bind(head).execute(&mut *db).await?;
-        }
-    }
-    Ok(())
-}
-
 /// Rows that go together at most.
-const PART_MAX: usize = 64;
+const PART_MAX: usize = 256;
 
 /// What parts are filled up to.
-const LENGTHS: [usize; 3] = [1, 8, PART_MAX];
+const LENGTHS: [usize; 9] = [1, 2, 4, 8, 16, 32, 64, 128, PART_MAX];

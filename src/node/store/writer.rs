@@ -6,6 +6,9 @@
 //! fails, none of that commit is stored and all of its callers are told; the connection is opened
 //! anew for the next.
 //!
+//! SQLite runs on a thread of its own, and each step is a trip to it and back. So a write that is the only one may bring its own
+//! transaction, in fewer steps.
+//!
 //! A caller that stops waiting does not stop its write.
 
 use core::future::Future;
@@ -130,6 +133,12 @@ pub(super) trait Job: Send {
     /// Does it, in a transaction or on a savepoint that is kept on `Ok`.
     fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> Work<'c, ()>;
 
+    /// Does it in a transaction of its own, which it commits, if it can do that in fewer steps than [`run`](Self::run) takes.
+    /// False if not: nothing is changed then, and no transaction under way.
+    fn commit<'c>(&'c mut self, _connection: &'c mut SqliteConnection) -> Work<'c, bool> {
+        Box::pin(async { Ok(false) })
+    }
+
     /// Tells its caller, once it is known whether the transaction is stored.
     fn answer(self: Box<Self>, commit: Result<(), StoreError>);
 }
@@ -226,6 +235,11 @@ impl Writer {
             Some(connection) => connection,
             none => none.insert(self.options.connect().await?),
         };
+        if let [only] = jobs
+            && only.commit(connection).await?
+        {
+            return Ok(1);
+        }
         let mut kept = 0;
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         if let [only] = jobs {
