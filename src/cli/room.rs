@@ -152,7 +152,7 @@ async fn carry_out(what: &What, client: &Client, events: &mut Events) -> Result<
             show(client, &names, room).await?;
         }
         What::List { json } => list(client, events, &names, *json).await?,
-        What::Members { room } => members(client, &names, names.room(room)?).await?,
+        What::Members { room } => members(client, events, &names, names.room(room)?).await?,
         What::Remove { room, user } => client.remove(names.room(room)?, names.account(user)?).await?,
         What::Rotate { room } => client.rotate_keys(names.room(room)?).await?,
         What::Leave { room } => client.leave(names.room(room)?).await?,
@@ -186,7 +186,8 @@ async fn show(client: &Client, names: &Names, room: RoomId) -> Result<(), Box<dy
     Ok(())
 }
 
-async fn members(client: &Client, names: &Names, room: RoomId) -> Result<(), Box<dyn Error>> {
+async fn members(client: &Client, events: &mut Events, names: &Names, room: RoomId) -> Result<(), Box<dyn Error>> {
+    super::listen::catch_up(client, events, CATCH_UP).await;
     let members = client.members(room).await?;
     show(client, names, room).await?;
     let rooms = client.rooms().await?;
