@@ -116,6 +116,24 @@ fn somebody_without_a_name_is_given_one_by_a_line_that_is_no_message() {
 }
 
 #[test]
+fn somebody_whom_no_member_has_let_in_is_told_of_and_not_listed() {
+    let mut chat = chat();
+    let told = |chat: &Chat| {
+        let screen = screen(chat, 110, 12);
+        (screen.contains("THE NODE SHOWS BAQEBAQE… HERE: no member has let them in"), screen.contains("Members 3"))
+    };
+    assert_eq!(told(&chat), (false, true));
+    chat.apply(&Event::MemberRefused {
+        room: RoomId::from_bytes([8; 16]),
+        account: JOAN,
+        reason: ErrorCode::NotVouched,
+    });
+    assert_eq!(told(&chat), (false, true));
+    chat.apply(&Event::MemberRefused { room: GARDEN, account: JOAN, reason: ErrorCode::NotVouched });
+    assert_eq!(told(&chat), (true, false));
+}
+
+#[test]
 fn a_narrow_terminal_leaves_the_members_out_and_still_says_who_can_read() {
     let mut chat = chat();
     say(&mut chat, "a text that is longer than such a narrow line and therefore breaks");
