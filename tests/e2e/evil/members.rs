@@ -67,6 +67,20 @@ impl Scene {
         assert!(!self.evil.has_seen(CANARY.as_bytes()));
     }
 
+    /// Has Ada hear of everything but a member.
+    fn hides(&self, room: RoomId, account: AccountId) {
+        let path = format!("GET /api/rooms/{room}/members");
+        self.evil.answers(move |asks, answer| {
+            if asks == path {
+                answer.change(|members: &mut Members| members.members.retain(|member| member.account_id != account));
+            }
+        });
+        self.evil.tells(move |_, message| match message {
+            Message::MemberJoined { account_id, .. } if account_id == account => Vec::new(),
+            other => vec![other],
+        });
+    }
+
     fn is_anything_for(&self, device: DeviceAddress) -> bool {
         self.evil.envelopes().iter().any(|envelope| envelope.recipient == Some(device))
     }
@@ -390,45 +404,53 @@ async fn what_is_written_on_a_new_device_comes_to_the_others_whatever_is_shown_o
     assert_eq!(scene.grace.text().await, (id, "on the new one".to_owned()));
 }
 
-/// Mallory has the node's token and not the room's key. Her client is made to believe the others.
+/// Mallory has the node's token and not the room's key. Her client is made to believe the others. Ada is told that she is there,
+/// or not even that.
 #[tokio::test]
 async fn what_somebody_writes_whom_no_member_has_let_in_is_not_shown() {
-    let mut scene = Scene::new().await;
-    let room = scene.room().await;
-    let mirror = Proxy::before(&scene.node).await;
-    let mallory = User::new(&mirror.url, "mallory").await;
-    let code: InvitationCode = {
-        let invitation = scene.grace.client.invite(room, CreateInvitation::default()).await.unwrap();
-        invitation.code.expose().parse().unwrap()
-    };
-    let (policy, (token, _)) = (code.policy(), code.into_parts());
-    let drawn = || MembershipKey::generate(&mut ChaCha20Rng::seed_from_u64(2));
-    let hers = drawn();
-    let roots = [&scene.ada, &scene.grace].map(|user| (user.id(), user.client.root_key().clone()));
-    let path = format!("GET /api/rooms/{room}/members");
-    mirror.answers(move |asks, answer| {
-        if asks == path {
-            answer.change(|members: &mut Members| {
-                for member in &mut members.members {
-                    if let Some((id, root_key)) = roots.iter().find(|(id, _)| *id == member.account_id) {
-                        let rng = &mut ChaCha20Rng::seed_from_u64(3);
-                        member.proof = Some(hers.prove(room, *id, root_key, rng).to_wire());
+    for is_hidden in [false, true] {
+        let mut scene = Scene::new().await;
+        let room = scene.room().await;
+        let mirror = Proxy::before(&scene.node).await;
+        let mallory = User::new(&mirror.url, "mallory").await;
+        let code: InvitationCode = {
+            let invitation = scene.grace.client.invite(room, CreateInvitation::default()).await.unwrap();
+            invitation.code.expose().parse().unwrap()
+        };
+        let (policy, (token, _)) = (code.policy(), code.into_parts());
+        let drawn = || MembershipKey::generate(&mut ChaCha20Rng::seed_from_u64(2));
+        let hers = drawn();
+        let roots = [&scene.ada, &scene.grace].map(|user| (user.id(), user.client.root_key().clone()));
+        let path = format!("GET /api/rooms/{room}/members");
+        mirror.answers(move |asks, answer| {
+            if asks == path {
+                answer.change(|members: &mut Members| {
+                    for member in &mut members.members {
+                        if let Some((id, root_key)) = roots.iter().find(|(id, _)| *id == member.account_id) {
+                            let rng = &mut ChaCha20Rng::seed_from_u64(3);
+                            member.proof = Some(hers.prove(room, *id, root_key, rng).to_wire());
+                        }
                     }
-                }
-            });
+                });
+            }
+        });
+        let code = InvitationCode::new(room, policy, drawn(), token).unwrap();
+        let id = mallory.id();
+        if is_hidden {
+            scene.hides(room, id);
         }
-    });
-    let code = InvitationCode::new(room, policy, drawn(), token).unwrap();
-    mallory.client.join(code.to_text().expose()).await.unwrap();
-    let id = mallory.id();
-    scene.member_is_refused(id).await;
-    mallory.client.send(Conversation::Room(room), "I belong here").await.unwrap();
-    let refused = scene.ada.until(|event| match event {
-        Event::Undecryptable { sender, reason, .. } if sender.account_id == id => Some(*reason),
-        Event::Message(message) => panic!("{message:?} was shown"),
-        _ => None,
-    });
-    assert_eq!(refused.await, ErrorCode::NotVouched);
+        mallory.client.join(code.to_text().expose()).await.unwrap();
+        if !is_hidden {
+            scene.member_is_refused(id).await;
+        }
+        mallory.client.send(Conversation::Room(room), "I belong here").await.unwrap();
+        let refused = scene.ada.until(|event| match event {
+            Event::Undecryptable { sender, reason, .. } if sender.account_id == id => Some(*reason),
+            Event::Message(message) => panic!("{message:?} was shown"),
+            _ => None,
+        });
+        assert_eq!(refused.await, ErrorCode::NotVouched);
+    }
 }
 
 async fn proof_of(by: &User, room: RoomId, of: &User) -> MembershipProofBytes {
