@@ -179,6 +179,10 @@ impl Worker {
         if self.is_member(room_id, account) || self.rooms.get(&room_id).is_none_or(|room| room.is_level) {
             return Ok(true);
         }
+        if self.retry_at.is_some() {
+            // The node has just failed at something: it is not asked for each envelope again.
+            return Ok(false);
+        }
         let fetched = self.fetch_members(room_id).await;
         let is_known = survive(fetched)?.is_some();
         if !is_known {
