@@ -91,7 +91,7 @@ async fn deliver(
 /// It takes no event past the first message that has come: that one is for whoever listens, and is told again then.
 ///
 /// # Errors
-/// [`CliError::Waiting`] if it does not have it in time; a text if it refuses it.
+/// [`CliError::Waiting`] if it does not have it in time, [`CliError::WaitingForSignIn`]; a text if it refuses it.
 pub(super) async fn is_sent(
     client: &Client,
     events: &mut Events,
@@ -107,7 +107,7 @@ pub(super) async fn is_sent(
                     return Err(format!("the node refuses the message: {reason}").into());
                 }
                 Some(Event::Distrusted { .. }) => return Err(ClientError::OtherRootKey.into()),
-                Some(Event::SignedOut { .. }) => return Err(ClientError::SignedOut.into()),
+                Some(Event::SignedOut { .. }) => return Err(CliError::WaitingForSignIn.into()),
                 Some(Event::Message(_)) | None => return Ok(false),
                 Some(_) => {}
             }
@@ -128,7 +128,7 @@ pub(super) async fn is_sent(
                 return Ok(());
             }
             if !client.has_session().await? {
-                return Err(ClientError::SignedOut.into());
+                return Err(CliError::WaitingForSignIn.into());
             }
         }
     };

@@ -29,6 +29,9 @@ pub(super) enum CliError {
     /// A message that the node has not confirmed.
     #[error("the node is not reached: the message is kept, and goes with the next command")]
     Waiting,
+    /// The same, because the session has ended.
+    #[error("signed out: the message is kept, and goes with the first command after `conclave login`")]
+    WaitingForSignIn,
     /// Nothing is kept under a name.
     #[error("nothing is kept under {name}: see `conclave memory list`")]
     Absent {
@@ -61,7 +64,7 @@ pub(super) enum CliError {
 pub(super) fn status(error: &(dyn Error + 'static)) -> u8 {
     if let Some(error) = error.downcast_ref::<CliError>() {
         return match error {
-            CliError::NoDevice { .. } => SIGN_IN,
+            CliError::NoDevice { .. } | CliError::WaitingForSignIn => SIGN_IN,
             CliError::Waiting => UNREACHABLE,
             CliError::Absent { .. } | CliError::Overtaken { .. } => OTHER_VERSION,
             CliError::Lie { .. } => CHANGED,

@@ -252,7 +252,7 @@ section! {
         /// `"text"` for people, `"json"` for programs.
         format: LogFormat = LogFormat::Text;
         /// Which lines: `"error"`, `"warn"`, `"info"`, `"debug"`, or by target: `"warn,audit=info"`.
-        filter: LogFilter = LogFilter::level(tracing::Level::INFO);
+        filter: LogFilter = LogFilter::default();
     }
 }
 

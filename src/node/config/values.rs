@@ -282,13 +282,14 @@ pub enum LogFormat {
 #[serde(transparent)]
 pub struct LogFilter(String);
 
-impl LogFilter {
-    /// Lines of this level and above.
-    #[must_use]
-    pub fn level(level: tracing::Level) -> Self {
-        Self(level.as_str().to_lowercase())
+impl Default for LogFilter {
+    /// What the node does; of the server below it, what goes wrong.
+    fn default() -> Self {
+        Self("info,actix_server=warn".to_owned())
     }
+}
 
+impl LogFilter {
     /// The filter itself.
     #[must_use]
     pub fn to_filter(&self) -> EnvFilter {
