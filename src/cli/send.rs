@@ -124,8 +124,12 @@ pub(super) async fn is_sent(
         loop {
             looks.tick().await;
             let messages = client.history(conversation, None, LOOKED_AT).await?;
-            if messages.iter().any(|message| message.id == id && message.is_sent) {
-                return Ok(());
+            if let Some(message) = messages.iter().find(|message| message.id == id) {
+                match message.refused {
+                    Some(reason) => return Err(format!("the node refuses the message: {reason}").into()),
+                    None if message.is_sent => return Ok(()),
+                    None => {}
+                }
             }
             if !client.has_session().await? {
                 return Err(CliError::WaitingForSignIn.into());

@@ -29,7 +29,7 @@ pub enum Event {
         /// Which.
         id: MessageId,
     },
-    /// A message is given up for a device: the node refuses it for good.
+    /// The node refuses a message for good, for some or all of those it is for. [`Sent`](Self::Sent) does not follow.
     NotSent {
         /// Where it stands.
         conversation: Conversation,

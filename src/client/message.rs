@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::content::{Content, Receipt};
 use super::store::{StoreError, StoredMessage};
 use crate::ids::{AccountId, DeviceAddress, MessageId, RoomId};
-use crate::wire::Timestamp;
+use crate::wire::{ErrorCode, Timestamp};
 
 /// Where a message stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -55,6 +55,8 @@ pub struct Message {
     pub content: Content,
     /// Whether the node has it in every mailbox and log that it is for; true of those that came from there.
     pub is_sent: bool,
+    /// Why the node refuses it for good, for some or all of those it is for.
+    pub refused: Option<ErrorCode>,
     /// What readers have said of it, where this account wrote it.
     pub receipts: BTreeMap<AccountId, Receipt>,
 }
@@ -80,9 +82,9 @@ impl Message {
     pub(super) fn load(stored: &StoredMessage) -> Result<Self, StoreError> {
         let Some((&VERSION, json)) = stored.bytes.split_first() else { return Err(StoreError::Broken) };
         let saved: Saved = serde_json::from_slice(json).map_err(|_| StoreError::Broken)?;
-        let Saved { id, conversation, sender, sent_at, content, is_sent, receipts } = saved;
+        let Saved { id, conversation, sender, sent_at, content, is_sent, refused, receipts } = saved;
         let receipts = receipts.into_iter().collect();
-        Ok(Self { number: stored.number, id, conversation, sender, sent_at, content, is_sent, receipts })
+        Ok(Self { number: stored.number, id, conversation, sender, sent_at, content, is_sent, refused, receipts })
     }
 }
 
@@ -95,13 +97,15 @@ struct Saved {
     sent_at: Timestamp,
     content: Content,
     is_sent: bool,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    refused: Option<ErrorCode>,
     receipts: Vec<(AccountId, Receipt)>,
 }
 
 impl From<Message> for Saved {
     fn from(message: Message) -> Self {
-        let Message { number: _, id, conversation, sender, sent_at, content, is_sent, receipts } = message;
-        Self { id, conversation, sender, sent_at, content, is_sent, receipts: receipts.into_iter().collect() }
+        let Message { number: _, id, conversation, sender, sent_at, content, is_sent, refused, receipts } = message;
+        Self { id, conversation, sender, sent_at, content, is_sent, refused, receipts: receipts.into_iter().collect() }
     }
 }
 

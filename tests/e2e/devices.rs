@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use conclave::client::{Client, ClientError, Conversation, Event, Linking, RecoveryKit, Store};
 use conclave::protocol::public::VerifiedDevice;
-use conclave::wire::{Log, RoomPolicy};
+use conclave::wire::{ErrorCode, Log, RoomPolicy};
 
 use crate::direct::passphrase;
 use crate::process::{DataFolder, NodeProcess};
+use crate::proxy::Proxy;
 use crate::rooms::admit;
 use crate::user::{User, sign_in};
 
@@ -195,4 +196,74 @@ async fn a_code_that_was_mistyped_or_is_another_accounts_links_nothing() {
     let refused = ada.client.link_device(&mistyped).await;
     assert!(matches!(refused, Err(ClientError::LinkCode)), "{refused:?}");
     assert_eq!(ada.client.devices(ada.id()).await.unwrap().len(), 1);
+}
+
+/// What was sealed for devices that are gone, or that were not all, when the node has it.
+#[tokio::test]
+async fn what_was_written_without_a_node_reaches_the_devices_that_there_are_then() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let proxy = Proxy::before(&node).await;
+    let mut ada = User::new(&proxy.url, "ada").await;
+    let mut grace = User::new(&node.url, "grace").await;
+    let room = ada.client.create_room(RoomPolicy::default()).await.unwrap();
+    admit(&mut ada, room, &grace).await;
+    ada.client.send(Conversation::Room(room), "welcome").await.unwrap();
+    assert_eq!(grace.text().await.1, "welcome");
+    ada.write(&grace, "hello").await;
+    assert_eq!(grace.text().await.1, "hello");
+    proxy.close();
+    ada.until(|event| matches!(event, Event::Disconnected { .. }).then_some(())).await;
+    let direct = ada.write(&grace, "to whom it finds").await;
+    let in_room = ada.client.send(Conversation::Room(room), "in the room too").await.unwrap();
+
+    let kit = RecoveryKit::parse(&grace.client.recovery_kit().await.unwrap().to_text()).unwrap();
+    let (client, events) = Client::recover(Store::in_memory(), sign_in(&node.url, "grace").await, &kit).await.unwrap();
+    let mut phone = User { client, events };
+    phone.is_level().await;
+    let mut tablet = link(&node.url, "grace", &phone).await;
+    tablet.until(|event| matches!(event, Event::VaultOpened).then_some(())).await;
+    phone.client.revoke_device(grace.client.device().device_id).await.unwrap();
+    proxy.lead_to(&node);
+    for device in [&mut phone, &mut tablet] {
+        let mut texts = [device.text().await.1, device.text().await.1];
+        texts.sort();
+        assert_eq!(texts, ["in the room too", "to whom it finds"]);
+    }
+    for id in [direct, in_room] {
+        let kept = [Conversation::Direct(grace.id()), Conversation::Room(room)]
+            .map(|place| ada.client.history(place, None, 10));
+        let kept = futures_util::future::try_join_all(kept).await.unwrap().concat();
+        let message = kept.iter().find(|message| message.id == id).unwrap();
+        assert!(message.refused.is_none(), "{message:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_the_node_refuses_is_never_called_sent() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let proxy = Proxy::before(&node).await;
+    let mut ada = User::new(&node.url, "ada").await;
+    let mut grace = User::new(&proxy.url, "grace").await;
+    let room = ada.client.create_room(RoomPolicy::default()).await.unwrap();
+    let place = Conversation::Room(room);
+    admit(&mut ada, room, &grace).await;
+    let first = grace.client.send(place, "here I am").await.unwrap();
+    assert_eq!(ada.text().await.1, "here I am");
+    grace.is_sent(first).await;
+    proxy.close();
+    grace.until(|event| matches!(event, Event::Disconnected { .. }).then_some(())).await;
+    let id = grace.client.send(place, "too late").await.unwrap();
+    ada.client.remove(room, grace.id()).await.unwrap();
+    proxy.lead_to(&node);
+    let told = grace.until(|event| match event {
+        Event::NotSent { id: Some(refused), reason, .. } => Some((*refused, *reason)),
+        Event::Sent { .. } => panic!("{event:?}"),
+        _ => None,
+    });
+    assert_eq!(told.await, (id, ErrorCode::UnknownRoom));
+    let kept = grace.client.history(place, None, 10).await.unwrap();
+    let message = kept.iter().find(|message| message.id == id).unwrap();
+    assert_eq!((message.is_sent, message.refused), (false, Some(ErrorCode::UnknownRoom)));
 }

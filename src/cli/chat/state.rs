@@ -483,7 +483,11 @@ impl Said {
             writer: message.sender.account_id,
             at: message.sent_at,
             text: clean_lines(&text),
-            delivery: Delivery { is_sent: message.is_sent, is_refused: false, receipts: message.receipts.clone() },
+            delivery: Delivery {
+                is_sent: message.is_sent,
+                is_refused: message.refused.is_some(),
+                receipts: message.receipts.clone(),
+            },
             draft: None,
         }
     }

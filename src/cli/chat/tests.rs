@@ -53,6 +53,7 @@ fn message(number: u8, writer: AccountId, at: Timestamp, text: &str) -> Message 
         sent_at: at,
         content: text.into(),
         is_sent: true,
+        refused: None,
         receipts: BTreeMap::new(),
     }
 }

@@ -110,7 +110,7 @@ fn value(event: &Event, names: &Names) -> Value {
 }
 
 fn of_message(message: &Message, names: &Names) -> Value {
-    let Message { number, id, conversation, sender, sent_at, content, is_sent: _, receipts: _ } = message;
+    let Message { number, id, conversation, sender, sent_at, content, is_sent: _, refused: _, receipts: _ } = message;
     let account = sender.account_id;
     let from = json!({"account": account, "device": sender.device_id, "name": names.of_account(account)});
     let value = json!({

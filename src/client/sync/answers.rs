@@ -3,7 +3,6 @@
 use core::time::Duration;
 
 use super::{ClientError, Worker};
-use crate::client::events::Event;
 use crate::ids::RoomId;
 use crate::protocol::machine::Input;
 use crate::wire::{Answer, Command, Delivery, ErrorCode, Outcome};
@@ -131,26 +130,29 @@ impl Worker {
                 }
                 self.outbox.hold(number, retry_after.unwrap_or(RETRY_AFTER));
             }
+            ErrorCode::UnknownDevice => self.device_unknown(number),
             code => self.give_up(number, code).await?,
         }
         Ok(())
     }
 
-    /// An envelope will not be taken. Its message may still reach other devices.
+    /// An envelope will not be taken.
     async fn give_up(&mut self, number: u64, code: ErrorCode) -> Result<(), ClientError> {
         let Some(waiting) = self.outbox.remove(number) else { return Ok(()) };
         self.save_waiting(number);
-        if code == ErrorCode::UnknownDevice {
-            // It was removed: the next message is sealed for those that are left.
-            if let Some(recipient) = waiting.envelope.recipient {
-                self.fresh.remove(&recipient.account_id);
-            }
+        self.not_sent(waiting.conversation, waiting.message, code).await
+    }
+
+    /// The node knows no device of that name: it was removed, or this node has not heard of it. A message waits until the
+    /// list says which; anything else went with the device.
+    fn device_unknown(&mut self, number: u64) {
+        let Some(waiting) = self.outbox.get(number) else { return };
+        if let (Some(_), Some(recipient)) = (waiting.message, waiting.envelope.recipient) {
+            self.moved.insert(recipient.account_id);
+            self.outbox.hold(number, RETRY_AFTER);
         } else {
-            self.event(Event::NotSent { conversation: waiting.conversation, id: waiting.message, reason: code });
-        }
-        match waiting.message {
-            Some(id) => self.is_done(waiting.conversation, id).await,
-            None => Ok(()),
+            self.outbox.remove(number);
+            self.save_waiting(number);
         }
     }
 

@@ -99,8 +99,7 @@ impl Worker {
 
     pub(in crate::client) async fn leave(&mut self, room: RoomId) -> Result<(), ClientError> {
         self.rest(|api| async move { api.leave_room(room).await }).await?;
-        self.room_left(room);
-        Ok(())
+        self.room_left(room).await
     }
 
     pub(in crate::client) async fn remove(&mut self, room: RoomId, member: AccountId) -> Result<(), ClientError> {

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::answers::Pending;
 use super::link::{Arrival, Link};
+use super::lookups::Lookups;
 use super::socket::{Incoming, Socket};
 use super::{ClientError, Worker, survive};
 use crate::client::events::Event;
@@ -137,7 +138,7 @@ impl Worker {
         }
     }
 
-    fn disconnect_for_a_while(&mut self) {
+    pub(super) fn disconnect_for_a_while(&mut self) {
         let wait = self.back_off.next();
         self.disconnect(Some(wait));
     }
@@ -160,7 +161,9 @@ impl Worker {
             *is_welcome = true;
         }
         self.retry_at = None;
+        self.lookups = Lookups::default();
         self.event(Event::Connected);
+        self.look_for_devices();
         let synced = self.sync_rooms().await;
         survive(synced)?;
         self.open_held().await

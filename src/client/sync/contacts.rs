@@ -68,6 +68,9 @@ impl Worker {
                 self.event(Event::IdentityChanged { account });
             }
         } else if before.is_some_and(|before| before != list.version) {
+            if self.outbox.parts().any(|part| part.recipient.account_id == account) {
+                self.moved.insert(account);
+            }
             self.event(Event::DevicesChanged { account });
         }
         Ok(())

@@ -71,8 +71,13 @@ impl Worker {
             return Ok(());
         }
         // In a room the node shows a device its own too.
-        if !is_ours {
-            self.open(envelope, room).await?;
+        if !is_ours && let Some(later) = self.open(&envelope, room).await? {
+            if later == Later::Told && self.is_holding_all() {
+                // There is no room for it here. The node has it still, and gives it again.
+                self.disconnect_for_a_while();
+                return Ok(());
+            }
+            self.hold(envelope, room);
         }
         // After it: on the way there may have been a commit, and what is not kept is to be given again.
         self.has_read(room, position);
@@ -119,42 +124,49 @@ impl Worker {
         }
     }
 
-    /// Opens an envelope; what cannot be opened yet is held.
-    pub(super) async fn open(&mut self, envelope: Envelope, room: Option<RoomId>) -> Result<(), ClientError> {
+    /// Opens an envelope. What has to come first, if it cannot be opened yet.
+    pub(super) async fn open(
+        &mut self,
+        envelope: &Envelope,
+        room: Option<RoomId>,
+    ) -> Result<Option<Later>, ClientError> {
         let account = envelope.sender.account_id;
         let was_known = self.machine.device_list(account).is_some();
         if let Some(room) = room
             && !self.knows_members(room, account).await?
         {
-            self.hold(envelope, Some(room));
-            return Ok(());
+            return Ok(Some(Later::Told));
         }
-        match self.try_open(&envelope, room).await {
+        match self.try_open(envelope, room).await {
             Ok(opened) => {
                 let body = Body::parse(&opened.plaintext);
                 if room.is_none_or(|room| self.is_vouched(&body, account, room)) {
-                    return self.opened(opened, body, room).await;
+                    self.opened(opened, body, room).await?;
+                } else {
+                    self.refuse(&opened, room, ErrorCode::NotVouched);
+                    if !was_known {
+                        self.forget(account)?;
+                    }
                 }
-                self.refuse(&opened, room, ErrorCode::NotVouched);
-                if was_known { Ok(()) } else { self.forget(account) }
+                Ok(None)
             }
             Err(error) if error.is_fatal() => Err(error),
             Err(ClientError::Machine(error)) if error.repair() != Repair::AskUser => {
-                self.undecryptable(&envelope, room, &error).await?;
-                if was_known { Ok(()) } else { self.forget_stranger(account) }
+                self.undecryptable(envelope, room, &error).await?;
+                if !was_known {
+                    self.forget_stranger(account)?;
+                }
+                Ok(None)
             }
+            Err(ClientError::Machine(_)) => Ok(Some(Later::Accepted)),
             Err(ClientError::OtherRootKey) => {
                 let (sender, envelope, reason) = (envelope.sender, envelope.id, ErrorCode::IdentityChanged);
                 self.event(Event::Undecryptable { room, sender, envelope, reason, repair: Repair::Refuse });
-                Ok(())
+                Ok(None)
             }
-            // A new identity that is to be accepted first, or a list that could not be fetched now.
-            Err(error) => {
-                if !matches!(error, ClientError::Machine(_)) {
-                    self.retry_later();
-                }
-                self.hold(envelope, room);
-                Ok(())
+            Err(_) => {
+                self.retry_later();
+                Ok(Some(Later::Told))
             }
         }
     }
@@ -166,7 +178,12 @@ impl Worker {
         };
         let outputs = match self.handle(Input::Open { envelope, policy }) {
             Err(ClientError::Machine(error)) if error.repair() == Repair::FetchDevices => {
-                self.fetch_devices(envelope.sender.account_id).await?;
+                if !self.lookups.may_ask() {
+                    return Err(ClientError::NotConnected);
+                }
+                let fetched = self.fetch_devices(envelope.sender.account_id).await;
+                self.lookups.note(&fetched);
+                fetched?;
                 self.handle(Input::Open { envelope, policy })?
             }
             outputs => outputs?,
@@ -179,11 +196,12 @@ impl Worker {
         if self.is_member(room_id, account) || self.rooms.get(&room_id).is_none_or(|room| room.is_level) {
             return Ok(true);
         }
-        if self.retry_at.is_some() {
-            // The node has just failed at something: it is not asked for each envelope again.
+        if !self.lookups.may_ask() {
+            self.retry_later();
             return Ok(false);
         }
         let fetched = self.fetch_members(room_id).await;
+        self.lookups.note(&fetched);
         let is_known = survive(fetched)?.is_some();
         if !is_known {
             self.retry_later();
@@ -218,7 +236,17 @@ impl Worker {
                 }
                 let number = self.number();
                 let receipts = BTreeMap::new();
-                let message = Message { number, id, conversation, sender, sent_at, content, is_sent: true, receipts };
+                let message = Message {
+                    number,
+                    id,
+                    conversation,
+                    sender,
+                    sent_at,
+                    content,
+                    is_sent: true,
+                    refused: None,
+                    receipts,
+                };
                 self.keep(&message);
                 self.owe_receipt(&message);
                 self.event(Event::Message(Box::new(message)));
@@ -368,4 +396,13 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// What has to come before an envelope opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Later {
+    /// The node is to tell who its writer is.
+    Told,
+    /// The user is to accept its writer's new identity.
+    Accepted,
 }

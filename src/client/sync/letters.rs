@@ -10,7 +10,6 @@ use super::{Worker, survive};
 use crate::client::content::{Body, Content};
 use crate::client::entropy;
 use crate::client::error::ClientError;
-use crate::client::events::Event;
 use crate::client::message::{Conversation, Message};
 use crate::ids::{AccountId, DeviceAddress, MessageId};
 use crate::protocol::machine::{Encrypt, Input, MachineError, Place};
@@ -41,11 +40,14 @@ pub(in crate::client) struct Letter {
     /// written to. Empty if none were known.
     #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
     pub(in crate::client) readers: BTreeSet<AccountId>,
+    /// Devices that have their part of the message already.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
+    pub(in crate::client) served: BTreeSet<DeviceAddress>,
 }
 
 impl Letter {
     pub(in crate::client) fn new(conversation: Conversation, to: To, message: Option<MessageId>, body: Body) -> Self {
-        Self { conversation, to, message, body, readers: BTreeSet::new() }
+        Self { conversation, to, message, body, readers: BTreeSet::new(), served: BTreeSet::new() }
     }
 }
 
@@ -93,6 +95,7 @@ impl Worker {
             sent_at,
             content,
             is_sent: false,
+            refused: None,
             receipts: BTreeMap::new(),
         };
         self.batch.messages.push(message.store());
@@ -149,10 +152,7 @@ impl Worker {
                     self.retry_later();
                     return Ok(());
                 }
-                Err(error) => {
-                    let reason = reason(&error);
-                    self.event(Event::NotSent { conversation: letter.conversation, id: letter.message, reason });
-                }
+                Err(error) => self.not_sent(letter.conversation, letter.message, reason(&error)).await?,
                 Ok(()) => {}
             }
             self.drafts.remove(&number);
@@ -172,6 +172,7 @@ impl Worker {
         };
         let accounts = self.addressees(letter).await?;
         let mut except = self.others_than(letter.to);
+        except.extend(&letter.served);
         let plaintext: Zeroizing<Vec<u8>> = letter.body.encode();
         let envelopes = loop {
             self.check_reach(letter, &except)?;
@@ -241,37 +242,18 @@ impl Worker {
     /// Whether a message to an account reaches it at all: this user's other devices alone are not who it is for.
     fn check_reach(&self, letter: &Letter, except: &[DeviceAddress]) -> Result<(), ClientError> {
         let own = self.machine.device().address().account_id;
-        let (To::All, Conversation::Direct(account)) = (letter.to, letter.conversation) else { return Ok(()) };
+        let Conversation::Direct(account) = letter.conversation else { return Ok(()) };
+        let is_for_them = letter.to == To::All || (letter.to == To::Account(account) && letter.message.is_some());
+        if account == own || !is_for_them {
+            return Ok(());
+        }
         let list = self.machine.device_list(account);
         let mut devices = list.into_iter().flat_map(VerifiedDeviceList::devices).map(VerifiedDevice::address);
-        if account == own || devices.any(|device| !except.contains(&device)) {
+        if devices.any(|device| !except.contains(&device) || letter.served.contains(&device)) {
             Ok(())
         } else {
             Err(ClientError::NotReachable { account })
         }
-    }
-
-    /// Whether a part of a message is not with the node yet.
-    pub(super) fn is_waiting(&self, conversation: Conversation, id: MessageId) -> bool {
-        let is_letter = |letter: &Letter| letter.message == Some(id) && letter.conversation == conversation;
-        self.outbox.has(conversation, id) || self.drafts.values().any(is_letter)
-    }
-
-    /// Says so, if the node has all of a message.
-    pub(super) async fn is_done(&mut self, conversation: Conversation, id: MessageId) -> Result<(), ClientError> {
-        if self.is_waiting(conversation, id) {
-            return Ok(());
-        }
-        let own = self.machine.device().address();
-        if let Some(mut message) = self.find(own.account_id, id).await?
-            && message.sender == own
-            && !message.is_sent
-        {
-            message.is_sent = true;
-            self.keep(&message);
-            self.event(Event::Sent { conversation, id });
-        }
-        Ok(())
     }
 
     /// Sends what it can after a while.

@@ -17,8 +17,10 @@ mod contacts;
 mod inbox;
 mod letters;
 mod link;
+mod lookups;
 mod members;
 mod outbox;
+mod parts;
 mod repair;
 mod rooms;
 mod rotation;
@@ -32,7 +34,7 @@ mod vault;
 use core::future::{Future, pending};
 use core::pin::Pin;
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
@@ -55,6 +57,7 @@ use crate::protocol::machine::{Input, Machine, Outputs};
 use crate::wire::{Position, Timestamp};
 use answers::Pending;
 use link::{BackOff, Link};
+use lookups::Lookups;
 use outbox::Outbox;
 use socket::Socket;
 use tell::Tell;
@@ -91,6 +94,7 @@ pub(super) struct Worker {
     /// Receipts that are owed.
     owed: repair::Owed,
     held: BTreeMap<u64, repair::Held>,
+    lookups: Lookups,
     carried: repair::CarriedMap,
     repairs: Vec<repair::Repairs>,
     /// When sessions with an account's devices were begun anew.
@@ -109,6 +113,8 @@ pub(super) struct Worker {
     /// The rooms are as the node has them.
     is_synced: bool,
     fresh: BTreeMap<AccountId, Instant>,
+    /// Accounts whose devices may be others than what waits was sealed for.
+    moved: BTreeSet<AccountId>,
     /// The node's clock less ours, in milliseconds.
     node_ahead_ms: i64,
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use super::parts::Part;
 use crate::client::message::Conversation;
 use crate::client::store::StoreError;
 use crate::ids::{MessageId, RoomId};
@@ -83,6 +84,14 @@ impl Outbox {
         let removed = self.waiting.remove(&number)?;
         self.take_part(&removed);
         Some(removed)
+    }
+
+    /// Those that are parts of messages.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Part> {
+        self.waiting.iter().filter_map(|(number, waiting)| {
+            let (message, recipient) = (waiting.message?, waiting.envelope.recipient?);
+            Some(Part { number: *number, conversation: waiting.conversation, message, recipient })
+        })
     }
 
     /// Whether more of a message waits.

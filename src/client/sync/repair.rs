@@ -87,9 +87,14 @@ impl Worker {
         Ok(())
     }
 
-    /// Keeps an envelope until it can be opened. Past the limit it is given up.
+    /// Whether no more envelopes can be held.
+    pub(super) fn is_holding_all(&self) -> bool {
+        self.held.len() >= HELD_MAX
+    }
+
+    /// Keeps an envelope until it can be opened. Past the limit what waits for the user is given up.
     pub(super) fn hold(&mut self, envelope: Envelope, room: Option<RoomId>) {
-        if self.held.len() >= HELD_MAX {
+        if self.is_holding_all() {
             let (sender, id, reason) = (envelope.sender, envelope.id, ErrorCode::IdentityChanged);
             self.event(Event::Undecryptable { room, sender, envelope: id, reason, repair: Repair::AskUser });
             return;
@@ -102,10 +107,19 @@ impl Worker {
 
     /// Tries to open what is held.
     pub(in crate::client) async fn open_held(&mut self) -> Result<(), ClientError> {
-        for (number, Held { room, envelope }) in core::mem::take(&mut self.held) {
-            self.open(envelope, room).await?;
-            // After it: on the way there may have been a commit.
-            self.batch.delete(format!("{HELD}{number}"));
+        let mut before = core::mem::take(&mut self.held);
+        let after = before.split_off(&(self.lookups.failed_at + 1));
+        for (number, held) in after.into_iter().chain(before) {
+            let may_ask = self.lookups.may_ask();
+            if self.open(&held.envelope, held.room).await?.is_some() {
+                if may_ask && !self.lookups.may_ask() {
+                    self.lookups.failed_at = number;
+                }
+                self.held.insert(number, held);
+            } else {
+                // After it: on the way there may have been a commit.
+                self.batch.delete(format!("{HELD}{number}"));
+            }
         }
         Ok(())
     }
@@ -170,6 +184,11 @@ impl Worker {
         }
     }
 
+    /// The devices for which a message was sealed, as far as is remembered.
+    pub(super) fn carried_to(&self, message: MessageId) -> impl Iterator<Item = DeviceAddress> {
+        self.carried.values().filter(move |carried| carried.message == message).map(|carried| carried.recipient)
+    }
+
     /// A device could not open these: they are sealed for it again, if they were for it.
     pub(super) async fn send_again(
         &mut self,
@@ -186,14 +205,11 @@ impl Worker {
             self.carried.remove(&number);
             self.batch.delete(format!("{CARRIED}{number}"));
             let Some(message) = self.find(own, carried.message).await? else { continue };
-            let to = match message.conversation {
-                Conversation::Direct(account) => Some(account),
-                Conversation::Room(room) if self.is_member(room, device.account_id) => None,
-                Conversation::Room(_) => continue,
-            };
-            let mark = message.conversation.room().and_then(|room| self.own_mark(room));
-            let Message { id, sent_at, content, conversation, .. } = message;
-            let body = Body::Message { id, to, mark, sent_at, content };
+            let conversation = message.conversation;
+            if conversation.room().is_some_and(|room| !self.is_member(room, device.account_id)) {
+                continue;
+            }
+            let (id, body) = (message.id, self.body_again(message));
             let letter = Letter::new(conversation, To::Device(device), Some(id), body);
             let posted = self.post(letter).await;
             survive(posted)?;

@@ -198,7 +198,7 @@ impl Worker {
         let gone: Vec<RoomId> =
             self.rooms.keys().copied().filter(|known| !summaries.iter().any(|room| room.room_id == *known)).collect();
         for room_id in gone {
-            self.room_left(room_id);
+            self.room_left(room_id).await?;
         }
         for summary in &summaries {
             match self.see_room(summary) {
@@ -281,8 +281,8 @@ impl Worker {
     }
 
     /// This account is no member any more: what waits for the room is given up.
-    pub(in crate::client) fn room_left(&mut self, room_id: RoomId) {
-        let Some(room) = self.rooms.remove(&room_id) else { return };
+    pub(in crate::client) async fn room_left(&mut self, room_id: RoomId) -> Result<(), ClientError> {
+        let Some(room) = self.rooms.remove(&room_id) else { return Ok(()) };
         // The node's word for a room is nothing to keep.
         if room.key.is_some() {
             let Room { policy, spent, removed, .. } = room;
@@ -291,13 +291,13 @@ impl Worker {
         self.save_room(room_id);
         for number in self.outbox.of_room(room_id) {
             if let Some(waiting) = self.outbox.remove(number) {
-                let (conversation, id) = (waiting.conversation, waiting.message);
-                self.event(Event::NotSent { conversation, id, reason: ErrorCode::UnknownRoom });
+                self.not_sent(waiting.conversation, waiting.message, ErrorCode::UnknownRoom).await?;
             }
             self.save_waiting(number);
         }
         let account = self.machine.device().address().account_id;
         self.event(Event::MemberLeft { room: room_id, account });
+        Ok(())
     }
 
     fn room_closed(&mut self, room_id: RoomId) {

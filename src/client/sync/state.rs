@@ -1,6 +1,6 @@
 //! The records that a worker keeps beside its machine's, and how it begins from them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,7 +11,7 @@ use super::repair::{CARRIED, Carried, HELD, Held, RECEIPTS, REPAIRS};
 use super::rotation::RENEWED;
 use super::tokens::Session;
 use super::vault::{self, VAULT_HEAD, VAULT_KEY};
-use super::{BackOff, Events, Job, Letter, Link, Outbox, Room, Tell, Worker};
+use super::{BackOff, Events, Job, Letter, Link, Lookups, Outbox, Room, Tell, Worker};
 use crate::client::api::{Api, Http};
 use crate::client::clock::Clock;
 use crate::client::error::ClientError;
@@ -186,6 +186,7 @@ impl Saved {
             drafts,
             owed: self.get(RECEIPTS)?.unwrap_or_default(),
             held,
+            lookups: Lookups::default(),
             carried,
             repairs: self.get(REPAIRS)?.unwrap_or_default(),
             renewed: self.each(RENEWED, decode)?,
@@ -198,6 +199,7 @@ impl Saved {
             is_registered: false,
             is_synced: false,
             fresh: BTreeMap::new(),
+            moved: BTreeSet::new(),
             node_ahead_ms: 0,
             clock,
             // Once the mailbox was read.

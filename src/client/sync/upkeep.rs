@@ -22,6 +22,7 @@ impl Worker {
         self.follow_rooms();
         self.level_rooms().await?;
         self.send_receipts().await?;
+        self.follow_devices().await?;
         self.try_seal_drafts().await?;
         self.restamp_old()?;
         // What is sealed or stamped anew is saved before it goes.

@@ -1,5 +1,8 @@
 //! Logs that the node does not tell as they are, and commands that it says it has carried out.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use conclave::client::{Conversation, Event, Receipt};
 use conclave::ids::{LogEpoch, MessageId};
 use conclave::wire::{Command, Delivery, Entry, ErrorCode, Log, Message, Outcome, Position, RoomPolicy};
@@ -142,6 +145,34 @@ async fn what_cannot_be_opened_yet_keeps_nothing_else_waiting() {
     assert_eq!(scene.told_up_to("who am I?").await, ["who am I?"]);
     let kept = scene.victim.client.history(Conversation::Direct(stranger.id()), None, 10).await.unwrap();
     assert_eq!(kept.iter().map(|message| message.id).collect::<Vec<_>>(), [id]);
+}
+
+/// Each of many envelopes needs what the node does not tell. It is not asked for each: a call may take long, and everything
+/// else would wait for it.
+#[tokio::test]
+async fn a_node_that_does_not_tell_whose_devices_there_are_is_left_alone_for_a_while() {
+    const WRITTEN: usize = 24;
+    let mut scene = Scene::new().await;
+    let stranger = User::new(&scene.node.url, "stranger").await;
+    let path = format!("GET /api/users/{}/devices", stranger.id());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    scene.evil.answers(move |asks, answer| {
+        if asks == path {
+            count.fetch_add(1, Ordering::Relaxed);
+            answer.become_json(&"no list");
+        }
+    });
+    for n in 0..WRITTEN {
+        stranger.write(&scene.victim, &format!("{n}")).await;
+    }
+    scene.writes("the last").await;
+    assert_eq!(scene.told_up_to("the last").await, ["the last"]);
+    let asked = asked.load(Ordering::Relaxed);
+    assert!((1..WRITTEN / 2).contains(&asked), "{asked}");
+    scene.evil.answers(|_, _| ());
+    let last = format!("{}", WRITTEN - 1);
+    assert_eq!(scene.told_up_to(&last).await, (0..WRITTEN).map(|n| n.to_string()).collect::<Vec<_>>());
 }
 
 #[tokio::test]

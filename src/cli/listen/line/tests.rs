@@ -31,6 +31,7 @@ fn message(content: Content) -> Event {
         sent_at: Timestamp::from_millis(1_700_000_000_000),
         content,
         is_sent: true,
+        refused: None,
         receipts: BTreeMap::new(),
     }))
 }
