@@ -49,7 +49,7 @@ fn refusal(error: &(dyn Error + 'static)) -> Option<ErrorCode> {
 }
 
 /// What a refusal means to somebody who types commands; none for those that they do not bring about.
-const fn words(code: ErrorCode) -> Option<&'static str> {
+pub(super) const fn words(code: ErrorCode) -> Option<&'static str> {
     Some(match code {
         ErrorCode::InvitationRefused => "the invitation is not known, was used or has expired: ask for another",
         ErrorCode::UnknownRoom => "there is no such room, or you are not in it",

@@ -91,7 +91,8 @@ async fn deliver(
 /// It takes no event past the first message that has come: that one is for whoever listens, and is told again then.
 ///
 /// # Errors
-/// [`CliError::Waiting`] if it does not have it in time, [`CliError::WaitingForSignIn`]; a text if it refuses it.
+/// [`CliError::Waiting`] or [`CliError::Delayed`] if it does not have it in time, [`CliError::WaitingForSignIn`]; a text if
+/// it refuses it.
 pub(super) async fn is_sent(
     client: &Client,
     events: &mut Events,
@@ -136,10 +137,13 @@ pub(super) async fn is_sent(
             }
         }
     };
-    match timeout_at(deadline, kept).await {
-        Ok(done) => done,
-        Err(_) => Err(CliError::Waiting.into()),
+    if let Ok(done) = timeout_at(deadline, kept).await {
+        return done;
     }
+    Err(match client.delay(id).await? {
+        Some(reason) => CliError::Delayed { reason }.into(),
+        None => CliError::Waiting.into(),
+    })
 }
 
 /// Between two looks whether a message was sent.

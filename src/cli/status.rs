@@ -2,10 +2,12 @@
 
 use std::error::Error;
 
+use super::explain;
 use crate::client::vault::VaultError;
 use crate::client::{ApiError, ClientError, SignInError, StoreError};
 use crate::ids::CollectionName;
 use crate::protocol::machine::MachineError;
+use crate::wire::ErrorCode;
 
 /// What stands under `--help` of the commands that talk.
 pub(super) const STATUSES: &str = "Exit statuses:
@@ -13,7 +15,7 @@ pub(super) const STATUSES: &str = "Exit statuses:
   1  failed; standard error says why
   2  the command line is wrong
   3  no device is set up in the profile, or its session has ended: `conclave login`
-  4  the node is not reached; what was to be sent is kept, and goes with the next command
+  4  the node is not reached, or does not take it now; what was to be sent is kept, and goes later
   5  somebody's identity, a room's policy or the vault is not as it was: look before you go on
   6  no such memory, or another version of it than was said: nothing has changed";
 
@@ -29,6 +31,12 @@ pub(super) enum CliError {
     /// A message that the node has not confirmed.
     #[error("the node is not reached: the message is kept, and goes with the next command")]
     Waiting,
+    /// One that waits although the node is reached.
+    #[error("the message is kept, and goes when it can: {}", delay(*reason))]
+    Delayed {
+        /// What is in its way.
+        reason: ErrorCode,
+    },
     /// The same, because the session has ended.
     #[error("signed out: the message is kept, and goes with the first command after `conclave login`")]
     WaitingForSignIn,
@@ -65,9 +73,9 @@ pub(super) fn status(error: &(dyn Error + 'static)) -> u8 {
     if let Some(error) = error.downcast_ref::<CliError>() {
         return match error {
             CliError::NoDevice { .. } | CliError::WaitingForSignIn => SIGN_IN,
-            CliError::Waiting => UNREACHABLE,
+            CliError::Delayed { reason: ErrorCode::IdentityChanged } | CliError::Lie { .. } => CHANGED,
+            CliError::Waiting | CliError::Delayed { .. } => UNREACHABLE,
             CliError::Absent { .. } | CliError::Overtaken { .. } => OTHER_VERSION,
-            CliError::Lie { .. } => CHANGED,
             CliError::Usage(_) => USAGE,
         };
     }
@@ -111,6 +119,17 @@ const UNREACHABLE: u8 = 4;
 const CHANGED: u8 = 5;
 const OTHER_VERSION: u8 = 6;
 
+fn delay(reason: ErrorCode) -> String {
+    match reason {
+        ErrorCode::IdentityChanged => "the reader has a new identity: see `conclave contact safety`".to_owned(),
+        ErrorCode::NoPrekeys => "no device of the reader can be written to yet".to_owned(),
+        reason => match explain::words(reason) {
+            Some(words) => format!("{words} ({reason})"),
+            None => format!("the node says {reason}"),
+        },
+    }
+}
+
 fn there(version: u64) -> String {
     if version == 0 { "nothing is there now".to_owned() } else { format!("version {version} is there") }
 }
@@ -124,6 +143,9 @@ mod tests {
         let statuses = [
             status(&CliError::NoDevice { folder: String::new() }),
             status(&CliError::Waiting),
+            status(&CliError::WaitingForSignIn),
+            status(&CliError::Delayed { reason: ErrorCode::MailboxFull }),
+            status(&CliError::Delayed { reason: ErrorCode::IdentityChanged }),
             status(&ClientError::SignedOut),
             status(&ClientError::NotConnected),
             status(&ClientError::OtherRootKey),
@@ -135,7 +157,7 @@ mod tests {
             status(&ApiError::Status { status: 404 }),
             status(&std::io::Error::other("a disk")),
         ];
-        assert_eq!(statuses, [3, 4, 3, 4, 5, 6, 5, 4, 1, 4, 4, 1]);
+        assert_eq!(statuses, [3, 4, 3, 4, 5, 3, 4, 5, 6, 5, 4, 1, 4, 4, 1]);
         for status in ["  1  ", "  3  ", "  4  ", "  5  ", "  6  "] {
             assert!(STATUSES.contains(status));
         }

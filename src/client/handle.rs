@@ -17,6 +17,7 @@ use super::sync::{Events, Job, Saved, Worker};
 use super::vault::Shelves;
 use crate::ids::{AccountId, DeviceAddress, MessageId};
 use crate::protocol::public::SigningPublicKey;
+use crate::wire::ErrorCode;
 
 /// A device at work. Clones are handles of the same one, and cheap; it works on until it is
 /// [closed](Self::close) or the last handle is dropped.
@@ -141,6 +142,15 @@ impl Client {
         limit: u32,
     ) -> Result<Vec<Message>, ClientError> {
         self.ask(move |worker| Box::pin(worker.page(conversation, before, limit))).await
+    }
+
+    /// Why a message waits, if it does although there is a connection: its reader has a new identity that is not accepted
+    /// (`identity_changed`), or no keys yet (`no_prekeys`); their mailbox is full (`mailbox_full`); or the node cannot now.
+    ///
+    /// # Errors
+    /// [`ClientError::Stopped`].
+    pub async fn delay(&self, id: MessageId) -> Result<Option<ErrorCode>, ClientError> {
+        self.tell(move |worker| Ok(worker.delay(id))).await
     }
 
     /// Tells the writers of messages that the user has read them.

@@ -10,8 +10,9 @@ use crate::ids::{AccountId, RoomId};
 use crate::wire::{Log, Presence, TypingState};
 
 /// The form, as `--help` shows it. It grows by new types and members; a program passes over those that it does not know.
-pub(in crate::cli) const HELP: &str = r#"Each message is told once, whichever command has told it. One profile serves one command at a
-time: a program that listens and sends does both here, with --input.
+pub(in crate::cli) const HELP: &str = r#"Each message is told once, whichever command has told it; what --room or --from leave out counts
+as told, and is seen in `conclave chat`. One profile serves one command at a time: a program that
+listens and sends does both here, with --input.
 
 With --json each line is an object with `type`:
   message       number, id, room or direct, from {account, device, name}, sent_at (ms since 1970), own, content

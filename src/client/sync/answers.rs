@@ -120,6 +120,8 @@ impl Worker {
                 self.outbox.hold(number, retry_after.unwrap_or(Duration::from_millis(100)));
             }
             ErrorCode::RateLimited | ErrorCode::Unavailable | ErrorCode::MailboxFull | ErrorCode::Internal => {
+                let message = self.outbox.get(number).and_then(|waiting| waiting.message);
+                self.is_delayed(message, code);
                 self.outbox.hold(number, retry_after.unwrap_or(RETRY_AFTER));
             }
             ErrorCode::NotJoined => {

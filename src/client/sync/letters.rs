@@ -137,6 +137,9 @@ impl Worker {
                 continue;
             }
             let sealed = self.seal(&letter).await;
+            if let Err(error) = &sealed {
+                self.is_delayed(letter.message, reason(error));
+            }
             match sealed {
                 Err(error) if error.is_fatal() => return Err(error),
                 Err(ClientError::Machine(MachineError::IdentityChanged { .. })) => {
@@ -279,6 +282,7 @@ fn reason(error: &ClientError) -> ErrorCode {
         ClientError::Api(error) => error.code().unwrap_or(ErrorCode::Unavailable),
         ClientError::NotJoined { .. } | ClientError::NoMembershipKey { .. } => ErrorCode::NotJoined,
         ClientError::PolicyChanged { .. } => ErrorCode::OtherPolicy,
+        ClientError::NotReachable { .. } => ErrorCode::NoPrekeys,
         _ => ErrorCode::Internal,
     }
 }

@@ -51,10 +51,10 @@ use super::error::ClientError;
 use super::events::Event;
 use super::settings::Settings;
 use super::store::{Batch, LocalStore};
-use crate::ids::{AccountId, RoomId};
+use crate::ids::{AccountId, MessageId, RoomId};
 use crate::protocol::backup::AccountSecrets;
 use crate::protocol::machine::{Input, Machine, Outputs};
-use crate::wire::{Position, Timestamp};
+use crate::wire::{ErrorCode, Position, Timestamp};
 use answers::Pending;
 use link::{BackOff, Link};
 use lookups::Lookups;
@@ -91,6 +91,8 @@ pub(super) struct Worker {
     mailbox: Option<Position>,
     outbox: Outbox,
     drafts: BTreeMap<u64, Letter>,
+    /// Why messages wait that could go otherwise.
+    delays: BTreeMap<MessageId, ErrorCode>,
     /// Receipts that are owed.
     owed: repair::Owed,
     held: BTreeMap<u64, repair::Held>,

@@ -28,6 +28,7 @@ impl Worker {
         if self.is_waiting(conversation, id) {
             return Ok(());
         }
+        self.delays.remove(&id);
         if let Some(mut message) = self.unsent(id).await? {
             message.is_sent = true;
             self.keep(&message);
@@ -48,9 +49,22 @@ impl Worker {
             let Some(mut message) = self.unsent(id).await? else { return Ok(()) };
             message.refused = Some(reason);
             self.keep(&message);
+            self.delays.remove(&id);
         }
         self.event(Event::NotSent { conversation, id, reason });
         Ok(())
+    }
+
+    /// Notes why a message waits.
+    pub(super) fn is_delayed(&mut self, id: Option<MessageId>, reason: ErrorCode) {
+        if let Some(id) = id {
+            self.delays.insert(id, reason);
+        }
+    }
+
+    /// Why a message waits, if it does and something else than the connection is in its way.
+    pub(in crate::client) fn delay(&self, id: MessageId) -> Option<ErrorCode> {
+        self.link.socket().and_then(|_| self.delays.get(&id).copied())
     }
 
     /// A message of this device of which nothing was told yet.

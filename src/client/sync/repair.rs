@@ -201,9 +201,6 @@ impl Worker {
             let asked =
                 carried.into_iter().find(|(_, carried)| (carried.envelope, carried.recipient) == (envelope, device));
             let Some((number, carried)) = asked else { continue };
-            // Once: what does not open again is asked for under its new envelope's id.
-            self.carried.remove(&number);
-            self.batch.delete(format!("{CARRIED}{number}"));
             let Some(message) = self.find(own, carried.message).await? else { continue };
             let conversation = message.conversation;
             if conversation.room().is_some_and(|room| !self.is_member(room, device.account_id)) {
@@ -212,7 +209,11 @@ impl Worker {
             let (id, body) = (message.id, self.body_again(message));
             let letter = Letter::new(conversation, To::Device(device), Some(id), body);
             let posted = self.post(letter).await;
-            survive(posted)?;
+            if survive(posted)?.is_some() {
+                // Once: what does not open again is asked for under its new envelope's id.
+                self.carried.remove(&number);
+                self.batch.delete(format!("{CARRIED}{number}"));
+            }
         }
         Ok(())
     }

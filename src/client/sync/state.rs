@@ -184,6 +184,7 @@ impl Saved {
             mailbox: self.get(MAILBOX)?,
             outbox,
             drafts,
+            delays: BTreeMap::new(),
             owed: self.get(RECEIPTS)?.unwrap_or_default(),
             held,
             lookups: Lookups::default(),

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use conclave::client::{Conversation, Event, Receipt};
 use conclave::ids::{LogEpoch, MessageId};
 use conclave::wire::{Command, Delivery, Entry, ErrorCode, Log, Message, Outcome, Position, RoomPolicy};
+use tokio::time::timeout;
 
 use super::{at, found_room};
 use crate::process::{DataFolder, NodeProcess};
 use crate::proxy::Proxy;
 use crate::rooms::admit;
-use crate::user::User;
+use crate::user::{PATIENCE, User};
 
 /// Two people who have written to each other: one behind an evil node, the other at the real one.
 struct Scene {
@@ -250,6 +251,33 @@ async fn what_the_node_only_says_it_has_is_never_called_delivered() {
     let history = scene.victim.client.history(Conversation::Direct(scene.friend.id()), None, 10).await.unwrap();
     let receipts = |id| history.iter().find(|message| message.id == id).unwrap().receipts.len();
     assert_eq!((receipts(lost), receipts(told)), (0, 1));
+}
+
+/// It waits, and the app can say for what.
+#[tokio::test]
+async fn a_message_that_the_node_does_not_take_now_waits_with_its_reason() {
+    let mut scene = Scene::new().await;
+    scene.evil.hears(|command| match command {
+        Command::Deliver { id, envelopes } => {
+            let full = envelopes.iter().map(|_| Delivery::Refused(ErrorCode::MailboxFull)).collect();
+            Some(Message::answer(*id, Outcome::Delivered(full)))
+        }
+        _ => None,
+    });
+    let id = scene.victim.write(&scene.friend, "when there is room").await;
+    let reason = async {
+        loop {
+            if let Some(reason) = scene.victim.client.delay(id).await.unwrap() {
+                return reason;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    assert_eq!(timeout(PATIENCE, reason).await.unwrap(), ErrorCode::MailboxFull);
+    scene.evil.hears(|_| None);
+    scene.victim.is_sent(id).await;
+    assert_eq!(scene.friend.text().await.1, "when there is room");
+    assert_eq!(scene.victim.client.delay(id).await.unwrap(), None);
 }
 
 #[tokio::test]
