@@ -31,6 +31,7 @@ use super::actors::{Routes, Signers, Supervisor, Upgrades};
 use super::auth::{self, DevelopmentProvider, Provider, ProvidersError, Redirects, SignIn};
 use super::clock::Clock;
 use super::config::{self, ConfigError, PublicAddress, Settings, WebAddress};
+use super::connections::Shared;
 use super::http::{self, Custody, NodeState, RateLimits, Readiness};
 use super::metrics::{self, Metrics};
 use super::store::{CommitMeter, Store, StoreError, StoreOptions};
@@ -384,13 +385,14 @@ fn serve(listener: TcpListener, certificate: Option<&Arc<Certificate>>, state: &
     let state = state.clone();
     let stopping = server.graceful_shutdown_signal();
     let server = match certificate {
-        None => server.listen("http", listener, move || service!(state, stopping).tcp())?,
+        None => server.listen("http", listener, move || Shared::new(service!(state, stopping).tcp(), state.clone()))?,
         Some(certificate) => {
             let tls = certificate.server_config()?;
             let limit = settings.header_seconds_max.seconds();
             server.listen("https", listener, move || {
                 let accept = TlsAcceptorConfig::default().handshake_timeout(limit);
-                service!(state, stopping).rustls_0_23_with_config(tls.clone(), accept)
+                let service = service!(state, stopping).rustls_0_23_with_config(tls.clone(), accept);
+                Shared::new(service, state.clone())
             })?
         }
     };

@@ -17,6 +17,7 @@ pub mod audit;
 pub mod auth;
 pub mod clock;
 pub mod config;
+pub mod connections;
 #[cfg(feature = "custody")]
 pub mod custody;
 pub mod entropy;

@@ -1,5 +1,6 @@
 //! Clients that hold on to connections, or send without end: they lose theirs, and nobody else notices.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -102,6 +103,60 @@ async fn open_from(local: &str, node: &NodeProcess, headers: &[(&str, &str)]) ->
         Err(tokio_tungstenite::tungstenite::Error::Http(response)) => Err(response.status().as_u16()),
         Err(error) => panic!("{error}"),
     }
+}
+
+/// Connections that ask for nothing.
+#[actix_web::test]
+async fn connections_past_an_addresss_share_are_closed_and_others_are_served() {
+    const SHARE: usize = 40;
+    let node = TestNode::start_with(|settings| {
+        settings.server.connections_per_worker_max = Bounded::of::<100>();
+        settings.limits.connections_per_address = Bounded::of::<40>();
+    })
+    .await;
+    let to = node.node.address();
+    let connect = async |from: &str| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(from.parse().unwrap()).unwrap();
+        socket.connect(to).await.unwrap()
+    };
+    let mut idle = Vec::new();
+    for _ in 0..SHARE * 10 {
+        idle.push(connect("127.0.0.2:0").await);
+    }
+    // All others are closed, without a word.
+    let is_open =
+        |stream: &TcpStream| matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+    let closed = async {
+        while idle.iter().filter(|stream| is_open(stream)).count() > SHARE {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, closed).await.unwrap();
+    idle.retain(is_open);
+    assert_eq!(idle.len(), SHARE);
+    let answer = async |stream: &mut TcpStream| {
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: here\r\n\r\n").await.unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await.unwrap();
+        status
+    };
+    assert_eq!(&answer(&mut connect("127.0.0.3:0").await).await, b"HTTP/1.1 200");
+    // Those within it are served, and whoever lets go of one has another.
+    assert_eq!(&answer(&mut idle[0]).await, b"HTTP/1.1 200");
+    idle.clear();
+    let again = async {
+        loop {
+            let mut stream = connect("127.0.0.2:0").await;
+            if stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: here\r\n\r\n").await.is_ok()
+                && matches!(stream.read(&mut [0; 12]).await, Ok(12))
+            {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, again).await.unwrap();
+    node.stop().await;
 }
 
 #[actix_web::test]

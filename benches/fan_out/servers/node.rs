@@ -26,6 +26,7 @@ pub(crate) fn start(folder: &Path) -> Process {
             .env("CONCLAVE__LIMITS__SIGN_IN_PER_MINUTE", "100000")
             .env("CONCLAVE__LIMITS__COMMANDS_PER_MINUTE", "100000000")
             .env("CONCLAVE__LIMITS__SOCKETS_PER_ADDRESS", "1000000")
+            .env("CONCLAVE__LIMITS__CONNECTIONS_PER_ADDRESS", "1000000")
             .stderr(Stdio::null()),
     )
 }

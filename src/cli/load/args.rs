@@ -74,6 +74,7 @@ pub(in super::super) struct LoadArgs {
 const AFTER_HELP: &str = "\
 The node needs the development provider, and limits that are wide enough; sign_in_per_minute counts three calls a client:
   CONCLAVE__LIMITS__SIGN_IN_PER_MINUTE=100000 CONCLAVE__LIMITS__SOCKETS_PER_ADDRESS=20000 \\
+  CONCLAVE__LIMITS__CONNECTIONS_PER_ADDRESS=40000 \\
   CONCLAVE__LIMITS__COMMANDS_PER_MINUTE=1000000 conclave serve
 
 A quick look, then a long run:

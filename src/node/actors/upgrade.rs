@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 
 use super::session::{Session, SessionParts};
 use super::shard::Shard;
-use crate::node::http::{ApiError, NodeState, Seat, address, authenticate};
+use crate::node::http::{ApiError, NodeState, Place, address, authenticate};
 use crate::node::store;
 use crate::node::ws::Connection;
 use crate::node::ws::handshake::Accepted;
@@ -87,8 +87,8 @@ where
         Box::pin(async move {
             // In a box of its own: request, buffers and all are gone before the wait, which may last for days.
             let opened = Box::pin(open(&parts, request, framed)).await?;
-            // The seat is held as long as the socket is there.
-            if let Some((is_over, _seat)) = opened {
+            // The place is held as long as the socket is there.
+            if let Some((is_over, _place)) = opened {
                 // An error is the end too: the session has dropped its half.
                 let _ = is_over.await;
             }
@@ -102,7 +102,7 @@ async fn open<T>(
     parts: &Rc<SessionParts>,
     mut request: Request,
     framed: Framed<T, h1::Codec>,
-) -> io::Result<Option<(oneshot::Receiver<()>, Seat<'_>)>>
+) -> io::Result<Option<(oneshot::Receiver<()>, Place)>>
 where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
 {
@@ -112,7 +112,7 @@ where
     // actix keeps requests to use them again; the token is not to stay with them.
     request.headers_mut().clear();
     drop(request);
-    let (accepted, session, seat) = match admitted {
+    let (accepted, session, place) = match admitted {
         Ok(admitted) => admitted,
         Err(refused) => {
             state.metrics.sockets.refused.of([refused.code().as_str()]).increment(1);
@@ -126,14 +126,11 @@ where
     state.metrics.sockets.opened.increment(1);
     let id = state.routes.next_connection();
     Session::new(id, accepted.encoding, connection, Rc::clone(parts), session, over).start();
-    Ok(Some((is_over, seat)))
+    Ok(Some((is_over, place)))
 }
 
 /// Checks a request for a socket, and its token if it has one.
-async fn admit<'a>(
-    state: &'a NodeState,
-    request: &Request,
-) -> Result<(Accepted, Option<store::Session>, Seat<'a>), ApiError> {
+async fn admit(state: &NodeState, request: &Request) -> Result<(Accepted, Option<store::Session>, Place), ApiError> {
     if state.readiness.is_stopping() {
         return Err(ApiError::new(ErrorCode::Unavailable));
     }
@@ -144,11 +141,11 @@ async fn admit<'a>(
     match authenticate(state, request.headers().get(AUTHORIZATION)).await {
         Ok(session) => {
             state.limits.account(session.account_id)?;
-            Ok((accepted, Some(session), state.limits.seat(address)?))
+            Ok((accepted, Some(session), state.limits.socket(address)?))
         }
         Err(error) if error.code() == ErrorCode::TokenMissing => {
             visitor()?;
-            Ok((accepted, None, state.limits.seat(address)?))
+            Ok((accepted, None, state.limits.socket(address)?))
         }
         Err(error) => visitor().and(Err(error)),
     }

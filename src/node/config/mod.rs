@@ -177,6 +177,8 @@ section! {
         commands_per_minute: Bounded<1, 100_000_000> = Bounded::of::<6_000>();
         /// Sockets that are open at once, by address (IPv6: by /64), 1 to 1000000.
         sockets_per_address: Bounded<1, 1_000_000> = Bounded::of::<1_000>();
+        /// Connections that are open at once, by address, sockets among them, 1 to 1000000. Further ones are closed at once.
+        connections_per_address: Bounded<1, 1_000_000> = Bounded::of::<2_000>();
         /// Claims in a minute, by who asks and whose device is asked for, 1 to 1000. A claim takes one
         /// of the device's one-time keys.
         claims_per_minute: Bounded<1, 1_000> = Bounded::of::<10>();

@@ -23,6 +23,7 @@ mod invitations;
 mod members;
 mod openapi;
 mod page;
+mod places;
 mod precondition;
 mod prekeys;
 mod rate_limit;
@@ -38,7 +39,8 @@ mod vault;
 pub use error::ApiError;
 pub use extract::{SignedIn, Visitor, address, authenticate};
 pub use frame::{framed, within_time};
-pub use rate_limit::{PRUNE_EVERY, RateLimits, Seat};
+pub use places::{Place, Places};
+pub use rate_limit::{PRUNE_EVERY, RateLimits};
 pub use state::{Custody, NodeState, Readiness};
 
 use actix_web::web::ServiceConfig;

@@ -8,14 +8,14 @@
 use core::hash::Hash;
 use core::num::NonZeroU32;
 use core::time::Duration;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
-use dashmap::DashMap;
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 
 use super::error::ApiError;
+use super::places::{Place, Places, network};
 use crate::ids::{AccountId, DeviceAddress};
 use crate::node::clock::Clock;
 use crate::node::config;
@@ -72,25 +72,10 @@ pub struct RateLimits {
     claims: Limit<(AccountId, DeviceAddress)>,
     user_codes: Limit<()>,
     commands: Limit<AccountId>,
-    sockets: DashMap<IpAddr, u32>,
-    sockets_max: u32,
+    connections: Places,
+    connections_refused: Counter,
+    sockets: Places,
     sockets_refused: Counter,
-}
-
-/// The place of one socket among those of its address. It is free again when this is dropped.
-#[derive(Debug)]
-pub struct Seat<'a> {
-    limits: &'a RateLimits,
-    network: IpAddr,
-}
-
-impl Drop for Seat<'_> {
-    fn drop(&mut self) {
-        self.limits.sockets.remove_if_mut(&self.network, |_, count| {
-            *count = count.saturating_sub(1);
-            *count == 0
-        });
-    }
 }
 
 impl core::fmt::Debug for RateLimits {
@@ -106,6 +91,7 @@ impl RateLimits {
         let config::Limits {
             sign_in_per_minute,
             requests_per_minute,
+            connections_per_address,
             sockets_per_address,
             commands_per_minute,
             claims_per_minute,
@@ -118,8 +104,9 @@ impl RateLimits {
             claims: Limit::per_minute(claims_per_minute.value(), clock, refused("claims")),
             user_codes: Limit::per_minute(USER_CODES_PER_MINUTE, clock, refused("user_codes")),
             commands: Limit::per_minute(commands_per_minute.value(), clock, refused("commands")),
-            sockets: DashMap::new(),
-            sockets_max: sockets_per_address.value(),
+            connections: Places::new(connections_per_address.value()),
+            connections_refused: refused("connections"),
+            sockets: Places::new(sockets_per_address.value()),
             sockets_refused: refused("sockets"),
         }
     }
@@ -132,19 +119,24 @@ impl RateLimits {
         self.commands.spend_many(&account, weight, &self.clock)
     }
 
+    /// Takes a place for a connection. None if the address has as many as it may.
+    pub fn connection(&self, address: IpAddr) -> Option<Place> {
+        let place = self.connections.take(address);
+        if place.is_none() {
+            self.connections_refused.increment(1);
+        }
+        place
+    }
+
     /// Takes a place for a socket.
     ///
     /// # Errors
     /// `rate_limited` if the address has as many as it may.
-    pub fn seat(&self, address: IpAddr) -> Result<Seat<'_>, ApiError> {
-        let network = network(address);
-        let mut count = self.sockets.entry(network).or_default();
-        if *count >= self.sockets_max {
+    pub fn socket(&self, address: IpAddr) -> Result<Place, ApiError> {
+        self.sockets.take(address).ok_or_else(|| {
             self.sockets_refused.increment(1);
-            return Err(ApiError::rate_limited(RETRY_SOCKET));
-        }
-        *count += 1;
-        Ok(Seat { limits: self, network })
+            ApiError::rate_limited(RETRY_SOCKET)
+        })
     }
 
     /// Counts a call from somebody who is not signed in.
@@ -193,14 +185,6 @@ impl RateLimits {
 /// How long a client waits whose address has too many sockets.
 const RETRY_SOCKET: Duration = Duration::from_secs(10);
 
-/// What counts as one address: of IPv6 the first 64 bits, which one subscriber has all of.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
@@ -226,32 +210,6 @@ mod tests {
         clock.advance(Duration::from_secs(10));
         limits.visitor(one).unwrap();
         assert_eq!(limits.visitor(one).unwrap_err().code(), ErrorCode::RateLimited);
-    }
-
-    #[test]
-    fn an_ipv6_subscriber_counts_as_one_and_mapped_ipv4_as_ipv4() {
-        let network = |text: &str| super::network(text.parse().unwrap()).to_string();
-
-        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-        assert_eq!(network("2001:db8:1:3::1"), "2001:db8:1:3::");
-        assert_eq!(network("::ffff:192.0.2.7"), "192.0.2.7");
-        assert_eq!(network("192.0.2.7"), "192.0.2.7");
-    }
-
-    #[test]
-    fn an_address_has_so_many_sockets_and_one_more_when_one_is_gone() {
-        let clock = ManualClock::at(Timestamp::from_millis(1_800_000_000_000));
-        let settings = config::Limits { sockets_per_address: Bounded::of::<2>(), ..config::Limits::default() };
-        let limits = RateLimits::new(&settings, &clock.into(), &Metrics::new());
-        let [one, other]: [IpAddr; 2] = ["127.0.0.1".parse().unwrap(), "127.0.0.2".parse().unwrap()];
-
-        let seats = [limits.seat(one).unwrap(), limits.seat(one).unwrap()];
-        assert_eq!(limits.seat(one).unwrap_err().code(), ErrorCode::RateLimited);
-        let _other = limits.seat(other).unwrap();
-        drop(seats);
-
-        assert_eq!(limits.sockets.len(), 1, "nothing is kept of an address without sockets");
-        limits.seat(one).unwrap();
     }
 
     #[test]
