@@ -66,8 +66,9 @@ recovery kit: the one way back when every device is lost. Later ones begin a new
 A second device of an account is linked to the first by `--link`, or set up with the kit by
 `--recover FILE`.";
 
-pub(super) async fn run(login: &Login, passphrase: &Zeroizing<String>) -> Result<(), Box<dyn Error>> {
+pub(super) async fn run(login: &Login) -> Result<(), Box<dyn Error>> {
     let profile = login.profile.profile()?;
+    let passphrase = &profile.passphrase().await?;
     if let Some(path) = &login.authority {
         let pem = files::read_named(path)?;
         profile.trust(&pem)?;
@@ -113,10 +114,6 @@ pub(super) async fn run(login: &Login, passphrase: &Zeroizing<String>) -> Result
     }
 }
 
-pub(super) fn passphrase(login: &Login) -> Result<Zeroizing<String>, Box<dyn Error>> {
-    login.profile.profile()?.passphrase()
-}
-
 /// A profile may hold a device, or be made ready for one.
 enum Device {
     Known(Box<Client>),
@@ -129,7 +126,7 @@ async fn known_device(
     http: Http,
     signed_in: &SignedIn,
 ) -> Result<Device, Box<dyn Error>> {
-    if !profile.has_store()? {
+    if !profile.has_store().await? {
         return Ok(Device::New(profile.create_store(passphrase).await?));
     }
     // It is opened twice where a set-up was broken off: there is a store then, and no device in it.

@@ -195,8 +195,7 @@ impl Command {
 }
 
 fn log_in(login: &login::Login) -> Result<(), Box<dyn Error>> {
-    let passphrase = login::passphrase(login)?;
-    block_on(login::run(login, &passphrase))
+    block_on(login::run(login))
 }
 
 /// Opens the profile's device, has the passphrase asked for first, and does something with it.
@@ -205,8 +204,8 @@ fn with_device(
     command: impl AsyncFnOnce(Client, Events) -> Result<(), Box<dyn Error>>,
 ) -> Result<(), Box<dyn Error>> {
     let profile = profile.profile()?;
-    let passphrase = profile.known_passphrase()?;
     block_on(async {
+        let passphrase = profile.known_passphrase().await?;
         let (client, events) = profile.open(&passphrase).await?;
         command(client, events).await
     })

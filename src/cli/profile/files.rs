@@ -32,10 +32,6 @@ pub(in crate::cli) fn make_folder(path: &Path) -> io::Result<()> {
     builder.recursive(true).create(path)
 }
 
-pub(super) fn exists(path: &Path) -> io::Result<bool> {
-    path.try_exists()
-}
-
 /// A file's text; none if there is no file. Over 1 MiB it is an error.
 pub(super) fn read(path: &Path) -> io::Result<Option<Zeroizing<String>>> {
     match OpenOptions::new().read(true).open(path) {

@@ -57,14 +57,14 @@ impl ProfileArgs {
 }
 
 impl Profile {
-    /// Whether a store is there.
-    pub(super) fn has_store(&self) -> Result<bool, Box<dyn Error>> {
-        Ok(files::exists(&self.store_path())?)
+    /// Whether a store is there, made to its end.
+    pub(super) async fn has_store(&self) -> Result<bool, Box<dyn Error>> {
+        Ok(Store::is_at(&self.store_path()).await?)
     }
 
     /// The passphrase of the store, or of the one that is to be made. It may wait for somebody who types.
-    pub(super) fn passphrase(&self) -> Result<Zeroizing<String>, Box<dyn Error>> {
-        let asking = if self.has_store()? { Asking::Known } else { Asking::New };
+    pub(super) async fn passphrase(&self) -> Result<Zeroizing<String>, Box<dyn Error>> {
+        let asking = if self.has_store().await? { Asking::Known } else { Asking::New };
         match &self.passphrase_file {
             Some(path) => passphrase::of_file(path),
             None => passphrase::of_terminal(asking),
@@ -75,8 +75,8 @@ impl Profile {
     ///
     /// # Errors
     /// [`CliError::NoDevice`] if it is not.
-    pub(super) fn known_passphrase(&self) -> Result<Zeroizing<String>, Box<dyn Error>> {
-        if self.has_store()? { self.passphrase() } else { Err(self.no_device().into()) }
+    pub(super) async fn known_passphrase(&self) -> Result<Zeroizing<String>, Box<dyn Error>> {
+        if self.has_store().await? { self.passphrase().await } else { Err(self.no_device().into()) }
     }
 
     /// Makes the store.

@@ -1,5 +1,6 @@
 //! What scripts go by: exit statuses, and what is kept when something fails.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use super::person::Person;
@@ -16,6 +17,27 @@ fn a_profile_without_a_device_says_how_to_begin() {
     assert_eq!(status, 4);
     let (status, words) = nobody.fails(&["login"]);
     assert!(status == 2 && words.contains("--url"), "{words}");
+}
+
+/// Stretching the passphrase takes long enough for a kill to come before the store is made.
+#[test]
+fn a_login_that_is_killed_while_it_makes_the_store_is_begun_anew() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let ada = Person::new();
+    let login = ["login", "--url", &node.url, "--name", "ada"];
+    let mut killed = ada.command(&login).stdout(Stdio::null()).spawn().unwrap();
+    let store = PathBuf::from(ada.path("profile/device.store"));
+    while !store.try_exists().unwrap() {
+        assert!(killed.try_wait().unwrap().is_none(), "it has ended without a store");
+        std::thread::yield_now();
+    }
+    killed.kill().unwrap();
+    assert!(!killed.wait().unwrap().success());
+    let (status, words) = ada.fails(&["whoami"]);
+    assert!(status == 3 && words.contains("conclave login"), "{words}");
+    assert!(ada.does(&login).contains("Signed in as"));
+    assert!(ada.does(&["whoami"]).contains(&node.url));
 }
 
 #[test]
