@@ -69,10 +69,8 @@ A second device of an account is linked to the first by `--link`, or set up with
 pub(super) async fn run(login: &Login) -> Result<(), Box<dyn Error>> {
     let profile = login.profile.profile()?;
     let passphrase = &profile.passphrase().await?;
-    if let Some(path) = &login.authority {
-        let pem = files::read_named(path)?;
-        profile.trust(&pem)?;
-    }
+    let authority = login.authority.as_deref().map(files::read_named).transpose()?;
+    let authority = authority.as_ref().map(|pem| pem.as_str());
     let url = match &login.url {
         Some(url) => url.clone(),
         None => profile.node_url()?.ok_or_else(|| CliError::Usage("which node? --url URL".to_owned()))?,
@@ -86,15 +84,20 @@ pub(super) async fn run(login: &Login) -> Result<(), Box<dyn Error>> {
         );
     }
     let kit = login.recover.as_deref().map(|path| super::backup::read_kit(path)).transpose()?;
-    let http = profile.http()?;
+    let http = match authority {
+        Some(pem) => Http::trusting(pem.as_bytes())?,
+        None => profile.http()?,
+    };
     let signed_in = login.sign_in(http.clone(), &url).await?;
-    profile.set_node_url(&url)?;
     match known_device(&profile, passphrase, http, &signed_in).await? {
         Device::Known(client) => {
+            profile.set_node(&url, authority)?;
             out::line(format_args!("Signed in again as {}.", client.account_id()))?;
             Ok(client.close().await?)
         }
         Device::New(store) => {
+            // Before its set-up, which may be broken off: there is no device that this could take from its node.
+            profile.set_node(&url, authority)?;
             let (client, _events) = match &kit {
                 Some(kit) => Client::recover(store, signed_in, kit).await.map_err(explained)?,
                 None if login.link => link(store, signed_in).await?,

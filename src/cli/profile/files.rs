@@ -68,9 +68,11 @@ pub(in crate::cli) fn read_text(source: impl Read) -> io::Result<Zeroizing<Strin
     }
 }
 
-/// Writes a file that only its owner reads, over what was there.
+/// Writes a file that only its owner reads, in place of what was there. A kill leaves the one or the other.
 pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
-    put(path, text, OpenOptions::new().create(true).truncate(true))
+    let new = path.with_added_extension("new");
+    put(&new, text, OpenOptions::new().create(true).truncate(true))?;
+    std::fs::rename(new, path)
 }
 
 /// Writes a file that only its owner reads and that was not there.

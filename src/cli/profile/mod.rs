@@ -112,13 +112,6 @@ impl Profile {
         }
     }
 
-    /// Has the profile trust one certificate authority, in PEM, and no other.
-    pub(super) fn trust(&self, pem: &str) -> Result<(), Box<dyn Error>> {
-        Http::trusting(pem.as_bytes())?;
-        files::make_folder(&self.folder)?;
-        Ok(files::write(&self.folder.join(AUTHORITY), pem)?)
-    }
-
     /// Where the node is; none before the first sign-in.
     pub(super) fn node_url(&self) -> Result<Option<String>, Box<dyn Error>> {
         let Some(text) = files::read(&self.folder.join(NODE))? else { return Ok(None) };
@@ -126,8 +119,13 @@ impl Profile {
         Ok(Some(node.url))
     }
 
-    pub(super) fn set_node_url(&self, url: &str) -> Result<(), Box<dyn Error>> {
+    /// Says where the node is from now on, and whose certificates are trusted: one authority's, in PEM, and no other's, or
+    /// those that were before.
+    pub(super) fn set_node(&self, url: &str, authority: Option<&str>) -> Result<(), Box<dyn Error>> {
         files::make_folder(&self.folder)?;
+        if let Some(pem) = authority {
+            files::write(&self.folder.join(AUTHORITY), pem)?;
+        }
         let text = serde_json::to_string(&Node { url: url.to_owned() })?;
         Ok(files::write(&self.folder.join(NODE), &text)?)
     }

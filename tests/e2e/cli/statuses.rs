@@ -100,6 +100,36 @@ fn a_session_that_has_ended_goes_on_with_a_new_login() {
 }
 
 #[test]
+fn a_login_moves_the_profile_to_another_address_of_its_node_and_to_no_other_node() {
+    let (folder, elsewhere) = (DataFolder::new(), DataFolder::new());
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let (ada, grace) = (Person::at(&node.url, "ada"), Person::at(&node.url, "grace"));
+    let grace_id = grace.account();
+    // It has the port, and keeps it until this ends.
+    let other = NodeProcess::start(elsewhere.path(), |_| ());
+    let old = node.url.clone();
+    let says = |url: &str| ada.does(&["whoami"]).contains(&format!("{url}, connected"));
+
+    let pem = rcgen::generate_simple_self_signed(vec!["node.example".to_owned()]).unwrap().cert.pem();
+    let pem = ada.write("authority", &pem);
+    let (status, words) = ada.fails(&["login", "--url", &other.url, "--name", "ada", "--authority", &pem]);
+    assert!(status == 1 && words.contains("another account"), "{words}");
+    assert!(!PathBuf::from(ada.path("profile/authority.pem")).exists());
+    assert!(says(&old));
+    ada.does(&["send", "--to", &grace_id, "from where I was"]);
+
+    drop(node);
+    let node = NodeProcess::start(folder.path(), |_| ());
+    assert_ne!(node.url, old);
+    ada.does(&["login", "--url", &node.url, "--name", "ada", "--authority", &pem]);
+    assert!(says(&node.url));
+    assert!(PathBuf::from(ada.path("profile/authority.pem")).exists());
+    ada.does(&["send", "--to", &grace_id, "from where I am"]);
+    grace.does(&["login", "--url", &node.url, "--name", "grace"]);
+    assert_eq!(grace.hears_texts(), ["from where I was", "from where I am"]);
+}
+
+#[test]
 fn a_reader_that_has_gone_ends_a_command_in_silence() {
     let folder = DataFolder::new();
     let node = NodeProcess::start(folder.path(), |_| ());
