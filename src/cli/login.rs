@@ -66,12 +66,11 @@ recovery kit: the one way back when every device is lost. Later ones begin a new
 A second device of an account is linked to the first by `--link`, or set up with the kit by
 `--recover FILE`.";
 
-pub(super) async fn run(login: &Login, passphrase: &Zeroizing<String>) -> Result<(), Box<dyn Error>> {
+pub(super) async fn run(login: &Login) -> Result<(), Box<dyn Error>> {
     let profile = login.profile.profile()?;
-    if let Some(path) = &login.authority {
-        let pem = files::read_named(path)?;
-        profile.trust(&pem)?;
-    }
+    let passphrase = &profile.passphrase().await?;
+    let authority = login.authority.as_deref().map(files::read_named).transpose()?;
+    let authority = authority.as_ref().map(|pem| pem.as_str());
     let url = match &login.url {
         Some(url) => url.clone(),
         None => profile.node_url()?.ok_or_else(|| CliError::Usage("which node? --url URL".to_owned()))?,
@@ -84,16 +83,25 @@ pub(super) async fn run(login: &Login, passphrase: &Zeroizing<String>) -> Result
             "This node is reached without TLS: whoever sits in between can take your session. Messages stay sealed."
         );
     }
+    if let Some(path) = &login.kit {
+        files::check_new(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
     let kit = login.recover.as_deref().map(|path| super::backup::read_kit(path)).transpose()?;
-    let http = profile.http()?;
+    let http = match authority {
+        Some(pem) => Http::trusting(pem.as_bytes())?,
+        None => profile.http()?,
+    };
     let signed_in = login.sign_in(http.clone(), &url).await?;
-    profile.set_node_url(&url)?;
     match known_device(&profile, passphrase, http, &signed_in).await? {
         Device::Known(client) => {
+            profile.set_node(&url, authority)?;
             out::line(format_args!("Signed in again as {}.", client.account_id()))?;
+            login.hand_over_kit(&client).await?;
             Ok(client.close().await?)
         }
         Device::New(store) => {
+            // Before its set-up, which may be broken off: there is no device that this could take from its node.
+            profile.set_node(&url, authority)?;
             let (client, _events) = match &kit {
                 Some(kit) => Client::recover(store, signed_in, kit).await.map_err(explained)?,
                 None if login.link => link(store, signed_in).await?,
@@ -105,16 +113,10 @@ pub(super) async fn run(login: &Login, passphrase: &Zeroizing<String>) -> Result
                 Names::load(&client).await?.give(&client, &name, own).await?;
             }
             out::line("This is the id that others write to; `conclave whoami` shows it again.")?;
-            if kit.is_none() && !login.link {
-                login.hand_over(&client.recovery_kit().await?)?;
-            }
+            login.hand_over_kit(&client).await?;
             Ok(client.close().await?)
         }
     }
-}
-
-pub(super) fn passphrase(login: &Login) -> Result<Zeroizing<String>, Box<dyn Error>> {
-    login.profile.profile()?.passphrase()
 }
 
 /// A profile may hold a device, or be made ready for one.
@@ -129,7 +131,7 @@ async fn known_device(
     http: Http,
     signed_in: &SignedIn,
 ) -> Result<Device, Box<dyn Error>> {
-    if !profile.has_store()? {
+    if !profile.has_store().await? {
         return Ok(Device::New(profile.create_store(passphrase).await?));
     }
     // It is opened twice where a set-up was broken off: there is a store then, and no device in it.
@@ -184,7 +186,16 @@ impl Login {
         Ok(sign_in.loopback(&provider, open).await?)
     }
 
-    /// Gives the kit to the user, once.
+    /// Gives the kit of a new account to its user, if that was not done: at the first login, or at the next one if the first
+    /// was broken off.
+    async fn hand_over_kit(&self, client: &Client) -> Result<(), Box<dyn Error>> {
+        if client.is_kit_due().await? {
+            self.hand_over(&client.recovery_kit().await?)?;
+            client.kit_is_given().await?;
+        }
+        Ok(())
+    }
+
     fn hand_over(&self, kit: &RecoveryKit) -> Result<(), Box<dyn Error>> {
         let text = kit.to_text();
         if let Some(path) = &self.kit {
@@ -197,7 +208,7 @@ impl Login {
         if !out.is_terminal() {
             writeln!(out, "It went into a file or a pipe: see that nobody else reads it.")?;
         }
-        Ok(())
+        Ok(out.flush()?)
     }
 }
 

@@ -195,8 +195,7 @@ impl Command {
 }
 
 fn log_in(login: &login::Login) -> Result<(), Box<dyn Error>> {
-    let passphrase = login::passphrase(login)?;
-    block_on(login::run(login, &passphrase))
+    block_on(login::run(login))
 }
 
 /// Opens the profile's device, has the passphrase asked for first, and does something with it.
@@ -205,9 +204,13 @@ fn with_device(
     command: impl AsyncFnOnce(Client, Events) -> Result<(), Box<dyn Error>>,
 ) -> Result<(), Box<dyn Error>> {
     let profile = profile.profile()?;
-    let passphrase = profile.known_passphrase()?;
     block_on(async {
+        let passphrase = profile.known_passphrase().await?;
         let (client, events) = profile.open(&passphrase).await?;
+        // The first login was broken off.
+        if matches!(client.is_kit_due().await, Ok(true)) {
+            eprintln!("Nobody has this account's recovery kit yet: `conclave backup create` makes one.");
+        }
         command(client, events).await
     })
 }

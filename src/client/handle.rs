@@ -169,10 +169,11 @@ impl Client {
         self.tell(|worker| Ok(worker.has_session())).await
     }
 
-    /// Goes on with a new session, when the last one has ended.
+    /// Goes on with a new session, when the last one has ended, or when the node is to be reached at another address: from now
+    /// on it is reached where this session was begun.
     ///
     /// # Errors
-    /// [`ClientError::OtherAccount`]; [`ClientError::Store`].
+    /// [`ClientError::OtherAccount`]: nothing has changed then. [`ClientError::Store`].
     pub async fn sign_in_again(&self, signed_in: SignedIn) -> Result<(), ClientError> {
         self.ask(move |worker| Box::pin(worker.take_session(signed_in))).await
     }

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 
 use crate::direct::passphrase;
 use crate::process::{DataFolder, NodeProcess};
+use crate::proxy::Proxy;
 use crate::user::{User, sign_in};
 
 fn change(folder: &DataFolder, statement: &str, account: AccountId) {
@@ -63,6 +64,39 @@ async fn a_session_that_was_ended_is_told_and_another_one_goes_on() {
     ada.client.sign_in_again(sign_in(&node.url, "ada").await).await.unwrap();
     ada.is_sent(id).await;
     assert_eq!(grace.text().await, (ada.id(), "from outside".to_owned()));
+}
+
+#[tokio::test]
+async fn a_session_that_was_begun_at_another_address_is_used_there_alone() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let (old, new) = (Proxy::before(&node).await, Proxy::before(&node).await);
+    let path = folder.path().join("ada");
+    let mut ada = User::new_in(Store::create(&path, passphrase()).await.unwrap(), &old.url, "ada").await;
+    let mut grace = User::new(&node.url, "grace").await;
+    ada.is_level().await;
+
+    // Not even to a node that is there.
+    let other = ada.client.sign_in_again(sign_in(&new.url, "joan").await).await;
+    assert!(matches!(other, Err(ClientError::OtherAccount)), "{other:?}");
+    ada.write(&grace, "where I was").await;
+    assert_eq!(grace.text().await.1, "where I was");
+    assert!(!new.has_seen(b"GET /ws"));
+
+    let signed_in = sign_in(&new.url, "ada").await;
+    let token = signed_in.tokens().access_token.clone();
+    ada.client.sign_in_again(signed_in).await.unwrap();
+    ada.is_level().await;
+    ada.write(&grace, "where I am").await;
+    assert_eq!(grace.text().await.1, "where I am");
+    assert_eq!(ada.client.devices(grace.id()).await.unwrap().len(), 1);
+    assert!(new.has_seen(token.expose().as_bytes()) && !old.has_seen(token.expose().as_bytes()));
+
+    old.close();
+    ada.close().await;
+    let ada = User::open(Store::open(&path, passphrase()).await.unwrap()).await;
+    ada.write(&grace, "and stay").await;
+    assert_eq!(grace.text().await.1, "and stay");
 }
 
 #[tokio::test]

@@ -1,7 +1,10 @@
 //! Local stores: one suite for every kind.
 
-use conclave::client::Store;
+use std::path::Path;
+
 use conclave::client::store::{Batch, LocalStore, MessagePage, Records, StoredMessage};
+use conclave::client::{Store, StoreError};
+use rusqlite::Connection;
 use zeroize::Zeroizing;
 
 use crate::direct::passphrase;
@@ -86,6 +89,47 @@ async fn a_file_keeps_what_it_is_given_and_has_it_when_it_is_opened_again() {
     assert_eq!(store.message("id 2").await.unwrap(), Some(message(2, "even")));
 }
 
+/// What a kill leaves of a store that is being made. Each is as if nothing had been begun, and is gone on with.
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the test makes the files as a kill leaves them")]
+async fn a_store_whose_making_was_cut_off_is_missing_and_can_be_made() {
+    let folder = DataFolder::new();
+    let whole = folder.path().join("whole");
+    let open = Store::create(&whole, passphrase()).await.unwrap();
+    let beside = |path: &Path, end: &str| path.with_file_name(format!("{}{end}", path.file_name().unwrap().display()));
+    let log = std::fs::read(beside(&whole, "-wal")).unwrap();
+    let header = std::fs::read(&whole).unwrap();
+
+    let [empty, begun, torn, in_log] = ["empty", "begun", "torn", "in_log"].map(|name| folder.path().join(name));
+    std::fs::write(&empty, "").unwrap();
+    std::fs::write(&begun, &header).unwrap();
+    for (path, log) in [(&torn, &log[..log.len() - 1]), (&in_log, &log[..])] {
+        std::fs::write(path, &header).unwrap();
+        std::fs::write(beside(path, "-wal"), log).unwrap();
+    }
+    for path in [&empty, &begun, &torn] {
+        assert!(!Store::is_at(path).await.unwrap(), "{path:?}");
+        let missing = Store::open(path, passphrase()).await;
+        assert!(matches!(missing, Err(StoreError::Missing { .. })), "{path:?}: {missing:?}");
+        let mut store = Store::create(path, passphrase()).await.unwrap().into_inner();
+        keeps_what_it_is_given(&mut *store).await;
+    }
+    // The last byte of the log makes the difference.
+    assert!(Store::is_at(&in_log).await.unwrap());
+    Store::open(&in_log, passphrase()).await.unwrap();
+    let exists = Store::create(&in_log, passphrase()).await;
+    assert!(matches!(exists, Err(StoreError::Exists { .. })), "{exists:?}");
+
+    assert!(Store::is_at(&whole).await.unwrap());
+    drop(open);
+    assert!(!Store::is_at(&folder.path().join("nothing")).await.unwrap());
+    let other = folder.path().join("other");
+    Connection::open(&other).unwrap().execute_batch("CREATE TABLE other (id INTEGER)").unwrap();
+    for refused in [Store::is_at(&other).await.err(), Store::open(&other, passphrase()).await.err()] {
+        assert!(matches!(refused, Some(StoreError::NotAStore { .. })), "{refused:?}");
+    }
+}
+
 /// Rows that change places are as good as changed ones.
 #[tokio::test]
 async fn records_and_messages_that_were_swapped_do_not_open() {
@@ -97,7 +141,7 @@ async fn records_and_messages_that_were_swapped_do_not_open() {
     store.commit(batch).await.unwrap();
     store.close().await.unwrap();
     drop(store);
-    let database = rusqlite::Connection::open(&path).unwrap();
+    let database = Connection::open(&path).unwrap();
     for (table, key) in [("records", "name"), ("messages", "number")] {
         let [first, second] = ["min", "max"].map(|which| {
             let row = format!("SELECT sealed FROM {table} WHERE {key} = (SELECT {which}({key}) FROM {table})");

@@ -32,10 +32,6 @@ pub(in crate::cli) fn make_folder(path: &Path) -> io::Result<()> {
     builder.recursive(true).create(path)
 }
 
-pub(super) fn exists(path: &Path) -> io::Result<bool> {
-    path.try_exists()
-}
-
 /// A file's text; none if there is no file. Over 1 MiB it is an error.
 pub(super) fn read(path: &Path) -> io::Result<Option<Zeroizing<String>>> {
     match OpenOptions::new().read(true).open(path) {
@@ -72,9 +68,21 @@ pub(in crate::cli) fn read_text(source: impl Read) -> io::Result<Zeroizing<Strin
     }
 }
 
-/// Writes a file that only its owner reads, over what was there.
+/// Writes a file that only its owner reads, in place of what was there. A kill leaves the one or the other.
 pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
-    put(path, text, OpenOptions::new().create(true).truncate(true))
+    let new = path.with_added_extension("new");
+    put(&new, text, OpenOptions::new().create(true).truncate(true))?;
+    std::fs::rename(new, path)
+}
+
+/// Whether a new file can be made, as far as can be told without making it.
+pub(in crate::cli) fn check_new(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (path.try_exists()?, folder.is_dir()) {
+        (true, _) => Err(io::ErrorKind::AlreadyExists.into()),
+        (false, true) => Ok(()),
+        (false, false) => Err(io::ErrorKind::NotFound.into()),
+    }
 }
 
 /// Writes a file that only its owner reads and that was not there.

@@ -57,14 +57,14 @@ impl ProfileArgs {
 }
 
 impl Profile {
-    /// Whether a store is there.
-    pub(super) fn has_store(&self) -> Result<bool, Box<dyn Error>> {
-        Ok(files::exists(&self.store_path())?)
+    /// Whether a store is there, made to its end.
+    pub(super) async fn has_store(&self) -> Result<bool, Box<dyn Error>> {
+        Ok(Store::is_at(&self.store_path()).await?)
     }
 
     /// The passphrase of the store, or of the one that is to be made. It may wait for somebody who types.
-    pub(super) fn passphrase(&self) -> Result<Zeroizing<String>, Box<dyn Error>> {
-        let asking = if self.has_store()? { Asking::Known } else { Asking::New };
+    pub(super) async fn passphrase(&self) -> Result<Zeroizing<String>, Box<dyn Error>> {
+        let asking = if self.has_store().await? { Asking::Known } else { Asking::New };
         match &self.passphrase_file {
             Some(path) => passphrase::of_file(path),
             None => passphrase::of_terminal(asking),
@@ -75,8 +75,8 @@ impl Profile {
     ///
     /// # Errors
     /// [`CliError::NoDevice`] if it is not.
-    pub(super) fn known_passphrase(&self) -> Result<Zeroizing<String>, Box<dyn Error>> {
-        if self.has_store()? { self.passphrase() } else { Err(self.no_device().into()) }
+    pub(super) async fn known_passphrase(&self) -> Result<Zeroizing<String>, Box<dyn Error>> {
+        if self.has_store().await? { self.passphrase().await } else { Err(self.no_device().into()) }
     }
 
     /// Makes the store.
@@ -112,13 +112,6 @@ impl Profile {
         }
     }
 
-    /// Has the profile trust one certificate authority, in PEM, and no other.
-    pub(super) fn trust(&self, pem: &str) -> Result<(), Box<dyn Error>> {
-        Http::trusting(pem.as_bytes())?;
-        files::make_folder(&self.folder)?;
-        Ok(files::write(&self.folder.join(AUTHORITY), pem)?)
-    }
-
     /// Where the node is; none before the first sign-in.
     pub(super) fn node_url(&self) -> Result<Option<String>, Box<dyn Error>> {
         let Some(text) = files::read(&self.folder.join(NODE))? else { return Ok(None) };
@@ -126,8 +119,13 @@ impl Profile {
         Ok(Some(node.url))
     }
 
-    pub(super) fn set_node_url(&self, url: &str) -> Result<(), Box<dyn Error>> {
+    /// Says where the node is from now on, and whose certificates are trusted: one authority's, in PEM, and no other's, or
+    /// those that were before.
+    pub(super) fn set_node(&self, url: &str, authority: Option<&str>) -> Result<(), Box<dyn Error>> {
         files::make_folder(&self.folder)?;
+        if let Some(pem) = authority {
+            files::write(&self.folder.join(AUTHORITY), pem)?;
+        }
         let text = serde_json::to_string(&Node { url: url.to_owned() })?;
         Ok(files::write(&self.folder.join(NODE), &text)?)
     }

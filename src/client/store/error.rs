@@ -7,7 +7,7 @@ use crate::protocol::keystore::KeystoreError;
 /// Why a store does not open, keep or give something. What it holds is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no file.
+    /// There is no file, or one in which making a store was begun and never finished.
     #[error("there is no store at {}", .path.display())]
     Missing {
         /// Where.

@@ -71,6 +71,7 @@ pub struct Store(Box<dyn LocalStore>);
 
 impl Store {
     /// Makes a store in a new file, encrypted under a passphrase. Stretching that takes a quarter of a second and 64 MiB.
+    /// Where that was begun and never finished, it begins anew.
     ///
     /// # Errors
     /// [`StoreError::Exists`] if there is one; [`StoreError::InUse`]; [`StoreError::Keystore`];
@@ -79,10 +80,18 @@ impl Store {
         Ok(Self(Box::new(SqliteStore::create(path, passphrase).await?)))
     }
 
+    /// Whether a store is in a file: made to its end, or in use by another program.
+    ///
+    /// # Errors
+    /// [`StoreError::NotAStore`], [`StoreError::Unavailable`].
+    pub async fn is_at(path: &Path) -> Result<bool, StoreError> {
+        SqliteStore::is_at(path).await
+    }
+
     /// Opens the store in a file.
     ///
     /// # Errors
-    /// [`StoreError::Missing`], [`StoreError::InUse`]; [`StoreError::Keystore`] for a wrong passphrase;
+    /// [`StoreError::Missing`], also if making it was never finished; [`StoreError::InUse`]; [`StoreError::Keystore`] for a wrong passphrase;
     /// [`StoreError::NotAStore`], [`StoreError::Newer`], [`StoreError::Unavailable`]. The file is as it was.
     pub async fn open(path: &Path, passphrase: Passphrase) -> Result<Self, StoreError> {
         Ok(Self(Box::new(SqliteStore::open(path, passphrase).await?)))

@@ -72,14 +72,15 @@ impl SqliteStore {
     }
 
     pub(super) async fn open(path: &Path, passphrase: Passphrase) -> Result<Self, StoreError> {
+        let missing = || StoreError::Missing { path: path.to_owned() };
         let is_there = path.try_exists()?;
         if !is_there {
-            return Err(StoreError::Missing { path: path.to_owned() });
+            return Err(missing());
         }
         let lock = Lock::take(path)?;
-        let mut connection = connect(path).await.map_err(|error| not_a_store(error, path))?;
+        let mut connection = connect(path).await?;
         if !has_tables(&mut connection, path).await? {
-            return Err(StoreError::NotAStore { path: path.to_owned() });
+            return Err(missing());
         }
         let (version, keystore): (i64, Vec<u8>) =
             sqlx::query_as("SELECT version, keystore FROM store").fetch_one(&mut connection).await?;
@@ -91,6 +92,21 @@ impl SqliteStore {
         let key = StoreKey::decode(&secret).map_err(|_| StoreError::Broken)?;
         empty_log(&mut connection).await?;
         Ok(Self { connection: Some(connection), key, _lock: lock })
+    }
+
+    pub(super) async fn is_at(path: &Path) -> Result<bool, StoreError> {
+        let is_there = path.try_exists()?;
+        if !is_there {
+            return Ok(false);
+        }
+        let _lock = match Lock::take(path) {
+            Err(StoreError::InUse { .. }) => return Ok(true),
+            lock => lock?,
+        };
+        let mut connection = connect(path).await?;
+        let is_made = has_tables(&mut connection, path).await?;
+        connection.close().await?;
+        Ok(is_made)
     }
 
     async fn write(&mut self, batch: Batch) -> Result<(), StoreError> {
@@ -257,10 +273,10 @@ async fn connect(path: &Path) -> Result<SqliteConnection, StoreError> {
         // Fewer pages in the log, so that what was deleted is sooner overwritten.
         .pragma("wal_autocheckpoint", "250")
         .disable_statement_logging();
-    Ok(options.connect().await?)
+    options.connect().await.map_err(|error| not_a_store(error.into(), path))
 }
 
-/// Whether a store was made here. A file that was begun and not finished is empty.
+/// Whether a store was made here. A file that was begun and not finished is empty: its tables come in one transaction.
 async fn has_tables(connection: &mut SqliteConnection, path: &Path) -> Result<bool, StoreError> {
     let tables: Result<Vec<String>, _> =
         sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE type = 'table'").fetch_all(connection).await;

@@ -31,6 +31,8 @@ pub(in crate::client) const NODE: &str = "node";
 pub(in crate::client) const TOKENS: &str = "tokens";
 /// The account's root and vault key, on devices that have them.
 pub(in crate::client) const SECRETS: &str = "account-secrets";
+/// There while the user of a new account has no recovery kit yet.
+pub(in crate::client) const KIT_DUE: &str = "kit-due";
 /// How far the app has taken its messages.
 pub(super) const TOLD: &str = "told";
 /// How far the mailbox was read.
@@ -171,6 +173,7 @@ impl Saved {
         let worker = Worker {
             machine,
             secrets,
+            is_kit_due: self.records.contains_key(KIT_DUE),
             vault: self.vault()?,
             api,
             session: Session { tokens, is_ended: false },

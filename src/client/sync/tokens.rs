@@ -1,6 +1,6 @@
 //! The session's tokens: taken anew before they end, saved before they are used.
 
-use super::state::{self, TOKENS};
+use super::state::{self, NODE, TOKENS};
 use super::{ClientError, Worker};
 use crate::client::events::Event;
 use crate::client::sign_in::SignedIn;
@@ -62,15 +62,18 @@ impl Worker {
         Ok(())
     }
 
-    /// Goes on with a new session of the same account.
+    /// Goes on with a new session of the same account, at the address where it was begun: no other is to see its tokens.
     pub(in crate::client) async fn take_session(&mut self, signed_in: SignedIn) -> Result<(), ClientError> {
-        if signed_in.tokens.account_id != self.machine.device().address().account_id {
+        let SignedIn { api, tokens } = signed_in;
+        if tokens.account_id != self.machine.device().address().account_id {
             return Err(ClientError::OtherAccount);
         }
         self.disconnect(None);
         self.session.is_ended = false;
         self.is_registered = false;
-        self.adopt_tokens(signed_in.tokens).await?;
+        self.batch.put(NODE, state::encode(&api.url()));
+        self.api = api;
+        self.adopt_tokens(tokens).await?;
         self.reconnect();
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What scripts go by: exit statuses, and what is kept when something fails.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use super::person::Person;
@@ -16,6 +17,27 @@ fn a_profile_without_a_device_says_how_to_begin() {
     assert_eq!(status, 4);
     let (status, words) = nobody.fails(&["login"]);
     assert!(status == 2 && words.contains("--url"), "{words}");
+}
+
+/// Stretching the passphrase takes long enough for a kill to come before the store is made.
+#[test]
+fn a_login_that_is_killed_while_it_makes_the_store_is_begun_anew() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let ada = Person::new();
+    let login = ["login", "--url", &node.url, "--name", "ada"];
+    let mut killed = ada.command(&login).stdout(Stdio::null()).spawn().unwrap();
+    let store = PathBuf::from(ada.path("profile/device.store"));
+    while !store.try_exists().unwrap() {
+        assert!(killed.try_wait().unwrap().is_none(), "it has ended without a store");
+        std::thread::yield_now();
+    }
+    killed.kill().unwrap();
+    assert!(!killed.wait().unwrap().success());
+    let (status, words) = ada.fails(&["whoami"]);
+    assert!(status == 3 && words.contains("conclave login"), "{words}");
+    assert!(ada.does(&login).contains("Signed in as"));
+    assert!(ada.does(&["whoami"]).contains(&node.url));
 }
 
 #[test]
@@ -75,6 +97,36 @@ fn a_session_that_has_ended_goes_on_with_a_new_login() {
     assert!(ada.does(&["login", "--name", "ada"]).contains("again"));
     ada.does(&["send", "--to", &grace.account(), "back"]);
     assert_eq!(grace.hears_texts(), ["hi", "back"]);
+}
+
+#[test]
+fn a_login_moves_the_profile_to_another_address_of_its_node_and_to_no_other_node() {
+    let (folder, elsewhere) = (DataFolder::new(), DataFolder::new());
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let (ada, grace) = (Person::at(&node.url, "ada"), Person::at(&node.url, "grace"));
+    let grace_id = grace.account();
+    // It has the port, and keeps it until this ends.
+    let other = NodeProcess::start(elsewhere.path(), |_| ());
+    let old = node.url.clone();
+    let says = |url: &str| ada.does(&["whoami"]).contains(&format!("{url}, connected"));
+
+    let pem = rcgen::generate_simple_self_signed(vec!["node.example".to_owned()]).unwrap().cert.pem();
+    let pem = ada.write("authority", &pem);
+    let (status, words) = ada.fails(&["login", "--url", &other.url, "--name", "ada", "--authority", &pem]);
+    assert!(status == 1 && words.contains("another account"), "{words}");
+    assert!(!PathBuf::from(ada.path("profile/authority.pem")).exists());
+    assert!(says(&old));
+    ada.does(&["send", "--to", &grace_id, "from where I was"]);
+
+    drop(node);
+    let node = NodeProcess::start(folder.path(), |_| ());
+    assert_ne!(node.url, old);
+    ada.does(&["login", "--url", &node.url, "--name", "ada", "--authority", &pem]);
+    assert!(says(&node.url));
+    assert!(PathBuf::from(ada.path("profile/authority.pem")).exists());
+    ada.does(&["send", "--to", &grace_id, "from where I am"]);
+    grace.does(&["login", "--url", &node.url, "--name", "grace"]);
+    assert_eq!(grace.hears_texts(), ["from where I was", "from where I am"]);
 }
 
 #[test]
