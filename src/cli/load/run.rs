@@ -69,20 +69,20 @@ pub(super) async fn run(args: &LoadArgs) -> Result<ExitCode, Box<dyn Error>> {
     if let Some(folder) = args.report() {
         write(&report, folder)?;
     }
-    Ok(status)
+    Ok(ExitCode::from(status))
 }
 
 /// The exit status of a run that was made, as the help says.
-fn status(tally: &Tally, plan: &Plan) -> ExitCode {
+fn status(tally: &Tally, plan: &Plan) -> u8 {
     match tally.checks() {
-        checks if checks.missing() > 0 => ExitCode::from(3),
-        checks if checks.repeated > 0 => ExitCode::from(4),
-        checks if checks.misordered > 0 => ExitCode::from(5),
-        checks if checks.undecryptable > 0 => ExitCode::from(6),
-        checks if checks.invented > 0 => ExitCode::from(7),
-        _ if tally.interrupted(plan).is_some() => ExitCode::from(INTERRUPTED),
-        checks if checks.due == 0 => ExitCode::from(3),
-        _ => ExitCode::SUCCESS,
+        checks if checks.missing() > 0 => 3,
+        checks if checks.repeated > 0 => 4,
+        checks if checks.misordered > 0 => 5,
+        checks if checks.undecryptable > 0 => 6,
+        checks if checks.invented > 0 => 7,
+        _ if tally.interrupted(plan).is_some() => INTERRUPTED,
+        checks if checks.due == 0 => 3,
+        _ => 0,
     }
 }
 
@@ -204,4 +204,69 @@ enum Heard {
     News,
     /// The last process is ready: the run can begin.
     AllReady,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ledger::Checks;
+    use super::super::tally::Tick;
+    use super::*;
+
+    fn plan() -> Plan {
+        Plan {
+            url: "http://127.0.0.1:7400".to_owned(),
+            clients: 2,
+            room_size: 2,
+            rate: 1.0,
+            text_bytes: 1,
+            warm_up_seconds: 0,
+            seconds: 60,
+            drain_seconds: 1,
+            processes: 1,
+            seed: 1,
+        }
+    }
+
+    /// A run of a second that has found these.
+    fn found(checks: Checks) -> Tally {
+        let mut tally = Tally::new(1);
+        tally.add(0, &Tick { checks, ..Tick::default() });
+        tally
+    }
+
+    #[test]
+    fn the_status_says_what_was_found_and_the_worst_of_it() {
+        let clean = Checks { sent: 9, due: 9, delivered: 9, ..Checks::default() };
+        let invented = Checks { invented: 1, ..clean };
+        let undecryptable = Checks { undecryptable: 1, ..invented };
+        let misordered = Checks { misordered: 1, ..undecryptable };
+        let repeated = Checks { repeated: 1, ..misordered };
+        let lost = Checks { delivered: 8, ..repeated };
+        let table = [
+            (clean, 0),
+            (Checks::default(), 3),
+            (invented, 7),
+            (undecryptable, 6),
+            (misordered, 5),
+            (repeated, 4),
+            (lost, 3),
+            (Checks { delivered: 8, ..clean }, 3),
+            (Checks { repeated: 1, ..clean }, 4),
+            (Checks { misordered: 1, ..clean }, 5),
+            (Checks { undecryptable: 1, ..clean }, 6),
+        ];
+        for (checks, expected) in table {
+            assert_eq!(status(&found(checks), &plan()), expected, "{checks:?}");
+        }
+    }
+
+    #[test]
+    fn an_interrupted_run_has_its_own_status_unless_something_was_wrong() {
+        let statuses = [Checks::default(), Checks { repeated: 1, ..Checks::default() }].map(|checks| {
+            let mut tally = found(checks);
+            tally.interrupt();
+            status(&tally, &plan())
+        });
+        assert_eq!(statuses, [INTERRUPTED, 4]);
+    }
 }

@@ -1,5 +1,5 @@
 //! What a node does wrong, once: an envelope on its way to a reader is lost, given twice, swapped with the next of the same
-//! sender, or altered.
+//! sender, altered, or comes after an altered copy.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +16,7 @@ pub(super) enum Fault {
     Repeat,
     Swap,
     Alter,
+    AlterCopy,
 }
 
 /// Envelopes that pass before the fault: sessions are under way then, both ways.
@@ -64,11 +65,20 @@ impl Wrong {
                 Vec::new()
             }
             Fault::Alter => {
-                *entry.envelope.payload.0.last_mut().unwrap() ^= 1;
+                alter(&mut entry);
                 vec![entry]
+            }
+            Fault::AlterCopy => {
+                let mut copy = entry.clone();
+                alter(&mut copy);
+                vec![copy, entry]
             }
         }
     }
+}
+
+fn alter(entry: &mut Entry) {
+    *entry.envelope.payload.0.last_mut().unwrap() ^= 1;
 }
 
 /// From whom an envelope is, and for whom.

@@ -1,5 +1,5 @@
 //! `conclave load` finds what a node does wrong: between it and a real node stands a proxy that loses an envelope, gives one
-//! twice, swaps two, or alters one.
+//! twice, swaps two, or alters one; or somebody who is not of the run writes to one of its clients.
 
 mod fault;
 mod trouble;
@@ -8,10 +8,13 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::Ordering;
 
+use conclave::wire::Message;
 use serde_json::Value;
+use tokio::sync::mpsc;
 
 use crate::process::{DataFolder, NodeProcess};
 use crate::proxy::Proxy;
+use crate::user::User;
 use fault::Fault;
 
 /// A short run of four clients in one room.
@@ -63,14 +66,19 @@ fn read(path: &Path, said: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}: {said}", path.display()))
 }
 
+/// A short run, beside which what stands before the node goes on.
+async fn short(proxy: &Proxy, folder: &DataFolder) -> Outcome {
+    let (url, path) = (proxy.url.clone(), folder.path().to_owned());
+    tokio::task::spawn_blocking(move || run(&url, &path, SHORT)).await.unwrap()
+}
+
 /// A short run through a proxy that does one thing wrong, once.
 async fn with(fault: Option<Fault>) -> Outcome {
     let folder = DataFolder::new();
     let node = NodeProcess::start(folder.path(), |_| ());
     let proxy = Proxy::before(&node).await;
     let is_done = fault.map(|fault| fault.happens_on(&proxy));
-    let (url, path) = (proxy.url.clone(), folder.path().to_owned());
-    let outcome = tokio::task::spawn_blocking(move || run(&url, &path, SHORT)).await.unwrap();
+    let outcome = short(&proxy, &folder).await;
     assert!(is_done.is_none_or(|is_done| is_done.load(Ordering::SeqCst)), "{}", outcome.said);
     assert!(outcome.check("due") > 300, "{}", outcome.said);
     outcome
@@ -106,12 +114,44 @@ async fn envelopes_that_change_places_are_reported() {
     assert_eq!(outcome.repeated_misordered_undecryptable_invented(), [0, 1, 0, 0], "{}", outcome.said);
 }
 
+/// Its signature does not hold, so nobody asks for it again, and it stays away.
 #[tokio::test]
-async fn an_altered_envelope_is_reported() {
+async fn an_altered_envelope_is_reported_and_its_message_is_lost() {
     let outcome = with(Some(Fault::Alter)).await;
-    assert_ne!(outcome.status, 0, "{}", outcome.said);
-    let [_, _, undecryptable, invented] = outcome.repeated_misordered_undecryptable_invented();
-    assert_eq!((undecryptable, invented), (1, 0), "{}", outcome.said);
+    assert_eq!((outcome.status, outcome.lost()), (3, 1), "{}", outcome.said);
+    assert_eq!(outcome.repeated_misordered_undecryptable_invented(), [0, 0, 1, 0], "{}", outcome.said);
+}
+
+#[tokio::test]
+async fn an_altered_copy_is_reported_where_nothing_is_lost() {
+    let outcome = with(Some(Fault::AlterCopy)).await;
+    assert_eq!((outcome.status, outcome.lost()), (6, 0), "{}", outcome.said);
+    assert_eq!(outcome.repeated_misordered_undecryptable_invented(), [0, 0, 1, 0], "{}", outcome.said);
+}
+
+/// A node cannot write in a member's name: what it makes of others' envelopes does not open, as above. But it can have an
+/// account of its own, and write to a client of the run as anybody may.
+#[tokio::test]
+async fn what_nobody_of_the_run_has_sent_is_reported() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let proxy = Proxy::before(&node).await;
+    let (say, mut told) = mpsc::unbounded_channel();
+    proxy.tells(move |to, message| {
+        if matches!(message, Message::Envelope(_)) {
+            let _ = say.send(to.unwrap().account_id);
+        }
+        vec![message]
+    });
+    let mut stranger = User::new(&node.url, "stranger").await;
+    let write = async {
+        let client = told.recv().await.unwrap();
+        let id = stranger.client.send_direct(client, "of the run, or not?").await.unwrap();
+        stranger.is_sent(id).await;
+    };
+    let (outcome, ()) = tokio::join!(short(&proxy, &folder), write);
+    assert_eq!((outcome.status, outcome.lost()), (7, 0), "{}", outcome.said);
+    assert_eq!(outcome.repeated_misordered_undecryptable_invented(), [0, 0, 0, 1], "{}", outcome.said);
 }
 
 #[test]
