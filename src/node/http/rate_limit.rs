@@ -120,6 +120,7 @@ impl RateLimits {
     }
 
     /// Takes a place for a connection. None if the address has as many as it may.
+    #[must_use]
     pub fn connection(&self, address: IpAddr) -> Option<Place> {
         let place = self.connections.take(address);
         if place.is_none() {
