@@ -1,12 +1,16 @@
 //! Keys that the node swaps: bundles and device lists of its own making.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use conclave::client::{ApiError, ClientError, Event};
 use conclave::protocol::backup::{AccountSecrets, Backup, RecoveryKey, open_backup};
 use conclave::protocol::machine::MachineError;
 use conclave::protocol::public::VerifyError;
-use conclave::wire::{Command, DeviceCertificate, DeviceList, KemPrekeyUse, Message, PrekeyBundle, Timestamp};
+use conclave::wire::{
+    Command, CreateInvitation, DeviceCertificate, DeviceList, KemPrekeyUse, Message, PrekeyBundle, RoomPolicy,
+    Timestamp,
+};
 use data_encoding::BASE64URL_NOPAD;
 
 use super::Scene;
@@ -225,12 +229,23 @@ async fn a_device_list_that_is_older_or_forked_does_not_bring_a_device_back() {
 #[tokio::test]
 async fn neither_root_key_nor_plaintext_leaves() {
     let scene = Scene::of_friends().await;
-    let secrets = secrets_of(&scene.ada).await;
-    let encoded = secrets.encode_secret();
     assert!(scene.evil.has_seen(&scene.ada.client.root_key().to_wire().0), "the public half is seen");
-    // Behind the version.
-    for secret in encoded[1..].chunks_exact(32) {
-        assert!(!scene.evil.has_seen(secret));
+    let room = scene.ada.client.create_room(RoomPolicy::default()).await.unwrap();
+    scene.ada.client.invite(room, CreateInvitation::default()).await.unwrap();
+    let secrets = scene.secrets.all();
+    let kinds: BTreeSet<&str> = secrets.iter().map(|(name, _)| &**name).collect();
+    let expected = [
+        "account-secrets",
+        "identity",
+        "last-resort-kem-prekey",
+        "one-time-kem-prekey",
+        "one-time-prekey",
+        "room-key",
+        "signed-prekey",
+    ];
+    assert!(kinds.iter().copied().eq(expected), "{kinds:?}");
+    for (name, secret) in &secrets {
+        assert!(!scene.evil.has_seen(secret), "{name}");
     }
     assert!(!scene.evil.has_seen(GREETING.as_bytes()));
 }

@@ -9,6 +9,7 @@ mod keys;
 mod logs;
 mod members;
 mod policies;
+mod secrets;
 mod stores;
 
 use conclave::client::Event;
@@ -18,11 +19,14 @@ use conclave::wire::{Entry, Log, Position, RoomPolicy};
 use crate::process::{DataFolder, NodeProcess};
 use crate::proxy::Proxy;
 use crate::user::User;
+use secrets::Secrets;
 
 /// Ada behind an evil node, Grace at the real one. They do not know each other yet.
 struct Scene {
     evil: Proxy,
     ada: User,
+    /// What Ada's device keeps to itself. None of it may have left when the scene ends.
+    secrets: Secrets,
     grace: User,
     node: NodeProcess,
     _folder: DataFolder,
@@ -33,10 +37,15 @@ impl Scene {
         let folder = DataFolder::new();
         let node = NodeProcess::start(folder.path(), |_| ());
         let evil = Proxy::before(&node).await;
-        let mut ada = User::new(&evil.url, "ada").await;
+        let secrets = Secrets::default();
+        let mut ada = User::new_in(secrets.store(), &evil.url, "ada").await;
         ada.is_level().await;
         let grace = User::new(&node.url, "grace").await;
-        Self { evil, ada, grace, node, _folder: folder }
+        evil.must_not_see({
+            let secrets = secrets.clone();
+            move || secrets.all()
+        });
+        Self { evil, ada, secrets, grace, node, _folder: folder }
     }
 }
 

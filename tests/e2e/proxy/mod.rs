@@ -50,11 +50,14 @@ struct State {
     tells: Option<Tells>,
     hears: Option<Hears>,
     kept: Kept,
+    secrets: Option<Secrets>,
     connections: JoinSet<()>,
     /// What is written to the clients of open sockets.
     sockets: Vec<mpsc::UnboundedSender<Vec<u8>>>,
 }
 
+/// Secrets, with their names.
+type Secrets = Box<dyn Fn() -> Vec<(String, Vec<u8>)> + Send>;
 type Answers = Box<dyn FnMut(&str, &mut Passing) + Send>;
 type Tells = Box<dyn FnMut(Option<DeviceAddress>, Message) -> Vec<Message> + Send>;
 type Hears = Box<dyn FnMut(&Command) -> Option<Message> + Send>;
@@ -132,6 +135,11 @@ impl Proxy {
         self.change(|state| state.kept.has(secret))
     }
 
+    /// Fails the test when it ends, if one of these has left a client by then.
+    pub(crate) fn must_not_see(&self, secrets: impl Fn() -> Vec<(String, Vec<u8>)> + Send + 'static) {
+        self.change(|state| state.secrets = Some(Box::new(secrets)));
+    }
+
     /// Waits for a command.
     pub(crate) async fn has_heard(&self, is_it: impl Fn(&Command) -> bool) {
         self.has_kept(|kept| kept.commands.iter().any(&is_it)).await;
@@ -162,6 +170,12 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let secrets = self.change(|state| state.secrets.as_ref().map(|secrets| secrets()).unwrap_or_default());
+            for (name, secret) in secrets {
+                assert!(!self.has_seen(&secret), "a secret of {name} has left");
+            }
+        }
         self.accepting.abort();
         self.cut();
     }
