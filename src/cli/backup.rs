@@ -51,17 +51,17 @@ impl Restore {
 }
 
 pub(super) async fn create(create: &Create, client: Client, _events: Events) -> Result<(), Box<dyn Error>> {
-    let kit = client.recovery_kit().await?;
-    client.close().await?;
-    let text = kit.to_text();
-    match &create.file {
-        Some(path) => {
-            files::write_new(path, &text).map_err(|error| format!("{}: {error}", path.display()))?;
-            out::line(format_args!("The recovery kit is in {}.\n\n{KIT_WORDS}", path.display()))?;
-        }
-        None => writeln!(io::stdout(), "{}\n{KIT_WORDS}", text.as_str())?,
+    let text = client.recovery_kit().await?.to_text();
+    if let Some(path) = &create.file {
+        files::write_new(path, &text).map_err(|error| format!("{}: {error}", path.display()))?;
+        out::line(format_args!("The recovery kit is in {}.\n\n{KIT_WORDS}", path.display()))?;
+    } else {
+        let mut out = io::stdout();
+        writeln!(out, "{}\n{KIT_WORDS}", text.as_str())?;
+        out.flush()?;
     }
-    Ok(())
+    client.kit_is_given().await?;
+    Ok(client.close().await?)
 }
 
 /// The kit in a file.

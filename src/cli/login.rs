@@ -83,6 +83,9 @@ pub(super) async fn run(login: &Login) -> Result<(), Box<dyn Error>> {
             "This node is reached without TLS: whoever sits in between can take your session. Messages stay sealed."
         );
     }
+    if let Some(path) = &login.kit {
+        files::check_new(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
     let kit = login.recover.as_deref().map(|path| super::backup::read_kit(path)).transpose()?;
     let http = match authority {
         Some(pem) => Http::trusting(pem.as_bytes())?,
@@ -93,6 +96,7 @@ pub(super) async fn run(login: &Login) -> Result<(), Box<dyn Error>> {
         Device::Known(client) => {
             profile.set_node(&url, authority)?;
             out::line(format_args!("Signed in again as {}.", client.account_id()))?;
+            login.hand_over_kit(&client).await?;
             Ok(client.close().await?)
         }
         Device::New(store) => {
@@ -109,9 +113,7 @@ pub(super) async fn run(login: &Login) -> Result<(), Box<dyn Error>> {
                 Names::load(&client).await?.give(&client, &name, own).await?;
             }
             out::line("This is the id that others write to; `conclave whoami` shows it again.")?;
-            if kit.is_none() && !login.link {
-                login.hand_over(&client.recovery_kit().await?)?;
-            }
+            login.hand_over_kit(&client).await?;
             Ok(client.close().await?)
         }
     }
@@ -184,7 +186,16 @@ impl Login {
         Ok(sign_in.loopback(&provider, open).await?)
     }
 
-    /// Gives the kit to the user, once.
+    /// Gives the kit of a new account to its user, if that was not done: at the first login, or at the next one if the first
+    /// was broken off.
+    async fn hand_over_kit(&self, client: &Client) -> Result<(), Box<dyn Error>> {
+        if client.is_kit_due().await? {
+            self.hand_over(&client.recovery_kit().await?)?;
+            client.kit_is_given().await?;
+        }
+        Ok(())
+    }
+
     fn hand_over(&self, kit: &RecoveryKit) -> Result<(), Box<dyn Error>> {
         let text = kit.to_text();
         if let Some(path) = &self.kit {
@@ -197,7 +208,7 @@ impl Login {
         if !out.is_terminal() {
             writeln!(out, "It went into a file or a pipe: see that nobody else reads it.")?;
         }
-        Ok(())
+        Ok(out.flush()?)
     }
 }
 

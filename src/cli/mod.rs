@@ -207,6 +207,10 @@ fn with_device(
     block_on(async {
         let passphrase = profile.known_passphrase().await?;
         let (client, events) = profile.open(&passphrase).await?;
+        // The first login was broken off.
+        if matches!(client.is_kit_due().await, Ok(true)) {
+            eprintln!("Nobody has this account's recovery kit yet: `conclave backup create` makes one.");
+        }
         command(client, events).await
     })
 }

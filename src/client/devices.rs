@@ -7,7 +7,7 @@ use super::handle::Client;
 use super::setup::{self, RecoveryKit};
 use super::sign_in::SignedIn;
 use super::store::Store;
-use super::sync::{Events, Saved, Worker};
+use super::sync::{Events, KIT_DUE, Kit, Saved, Worker};
 use crate::ids::{AccountId, DeviceId};
 use crate::protocol::machine::Input;
 use crate::protocol::public::VerifiedDevice;
@@ -31,6 +31,28 @@ impl Client {
     /// [`ClientError::NoRootKey`].
     pub async fn recovery_kit(&self) -> Result<RecoveryKit, ClientError> {
         self.tell(|worker| RecoveryKit::of(worker.secrets.as_ref().ok_or(ClientError::NoRootKey)?)).await
+    }
+
+    /// Whether the account was made on this device and its user has no recovery kit yet. That is kept with its keys, and stays
+    /// until [`kit_is_given`](Self::kit_is_given), also if the set-up was broken off.
+    ///
+    /// # Errors
+    /// [`ClientError::Stopped`].
+    pub async fn is_kit_due(&self) -> Result<bool, ClientError> {
+        self.tell(|worker| Ok(worker.kit == Kit::Due)).await
+    }
+
+    /// Keeps that the user has a recovery kit: it was written down, printed or put into a file.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`], [`ClientError::Stopped`].
+    pub async fn kit_is_given(&self) -> Result<(), ClientError> {
+        self.tell(|worker| {
+            worker.batch.delete(KIT_DUE);
+            worker.kit = Kit::Given;
+            Ok(())
+        })
+        .await
     }
 
     /// The devices of an account: the newest list that the node has.

@@ -75,6 +75,16 @@ pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
     std::fs::rename(new, path)
 }
 
+/// Whether a new file can be made, as far as can be told without making it.
+pub(in crate::cli) fn check_new(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (path.try_exists()?, folder.is_dir()) {
+        (true, _) => Err(io::ErrorKind::AlreadyExists.into()),
+        (false, true) => Ok(()),
+        (false, false) => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
 /// Writes a file that only its owner reads and that was not there.
 pub(in crate::cli) fn write_new(path: &Path, text: &str) -> io::Result<()> {
     put(path, text, OpenOptions::new().create_new(true))

@@ -87,7 +87,7 @@ impl Linking {
         let certificate = list.devices.iter().find(|device| device.signing_key == code.signing_key().to_wire());
         let identity = DeviceIdentity::new(keys, certificate.ok_or(ClientError::DeviceList)?)?;
         let http: Http = signed_in.api.http().clone();
-        keep_device(&mut saved, &signed_in, identity, &list, None, clock.now()).await?;
+        keep_device(&mut saved, &signed_in, identity, &list, Batch::default(), clock.now()).await?;
         Client::begin(saved, http, clock).await
     }
 

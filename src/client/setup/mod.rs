@@ -13,7 +13,7 @@ use super::entropy;
 use super::error::ClientError;
 use super::sign_in::SignedIn;
 use super::store::Batch;
-use super::sync::{NODE, SECRETS, Saved, TOKENS, encode};
+use super::sync::{NODE, Saved, TOKENS, encode};
 use crate::protocol::backup::AccountSecrets;
 use crate::protocol::identity::DeviceIdentity;
 use crate::protocol::machine::{Input, Machine};
@@ -45,17 +45,17 @@ pub(super) fn further_device(
     Ok(secrets.root().sign_device_list(shown.version() + 1, devices))
 }
 
-/// Keeps a device that was certified, before anybody hears of it.
+/// Keeps a device that was certified, and what else a batch has, before anybody hears of it.
 async fn keep_device(
     saved: &mut Saved,
     signed_in: &SignedIn,
     identity: DeviceIdentity,
     list: &DeviceList,
-    secrets: Option<&AccountSecrets>,
+    mut batch: Batch,
     now: Timestamp,
 ) -> Result<(), ClientError> {
     let (mut machine, changes) = Machine::new(identity);
-    let mut batch = Batch::of(changes);
+    batch.add(changes);
     let outputs = machine.handle(Input::DeviceList(list), now, &mut entropy::generator()?)?;
     batch.add(outputs.changes);
     batch.put(NODE, encode(&signed_in.api.url()));
@@ -63,9 +63,6 @@ async fn keep_device(
     // What another way of setting it up has begun.
     for name in link::RECORDS {
         batch.delete(name);
-    }
-    if let Some(secrets) = secrets {
-        batch.put(SECRETS, secrets.encode_secret());
     }
     saved.commit(batch).await
 }

@@ -5,7 +5,8 @@ use crate::client::clock::Clock;
 use crate::client::entropy;
 use crate::client::error::ClientError;
 use crate::client::sign_in::SignedIn;
-use crate::client::sync::Saved;
+use crate::client::store::Batch;
+use crate::client::sync::{KIT_DUE, SECRETS, Saved, encode};
 use crate::ids::DeviceId;
 use crate::protocol::backup::AccountSecrets;
 use crate::protocol::identity::{DeviceIdentity, DeviceKeys};
@@ -35,5 +36,9 @@ pub(in crate::client) async fn new_account(
         let list = secrets.root().sign_device_list(1, vec![certificate.clone()]);
         (DeviceIdentity::new(keys, &certificate)?, list, secrets)
     };
-    keep_device(saved, signed_in, identity, &list, Some(&secrets), clock.now()).await
+    let mut batch = Batch::default();
+    batch.put(SECRETS, secrets.encode_secret());
+    // With the secrets: however the set-up goes on, they are not to be the only ones.
+    batch.put(KIT_DUE, encode(&true));
+    keep_device(saved, signed_in, identity, &list, batch, clock.now()).await
 }

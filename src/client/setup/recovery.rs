@@ -13,7 +13,8 @@ use crate::client::clock::Clock;
 use crate::client::entropy;
 use crate::client::error::ClientError;
 use crate::client::sign_in::SignedIn;
-use crate::client::sync::Saved;
+use crate::client::store::Batch;
+use crate::client::sync::{SECRETS, Saved};
 use crate::ids::{AccountId, DeviceId};
 use crate::protocol::backup::{AccountSecrets, Backup, RecoveryKey, open_backup, seal_backup};
 use crate::protocol::identity::{DeviceIdentity, DeviceKeys};
@@ -113,7 +114,9 @@ pub(in crate::client) async fn recover(
         let list = further_device(&secrets, shown.as_ref(), certificate.clone())?;
         (DeviceIdentity::new(keys, &certificate)?, list)
     };
-    keep_device(saved, signed_in, identity, &list, Some(&secrets), clock.now()).await
+    let mut batch = Batch::default();
+    batch.put(SECRETS, secrets.encode_secret());
+    keep_device(saved, signed_in, identity, &list, batch, clock.now()).await
 }
 
 const TITLE: &str = "conclave recovery kit, version 1. Whoever has this is the account.";

@@ -31,6 +31,8 @@ pub(in crate::client) const NODE: &str = "node";
 pub(in crate::client) const TOKENS: &str = "tokens";
 /// The account's root and vault key, on devices that have them.
 pub(in crate::client) const SECRETS: &str = "account-secrets";
+/// There while the user of a new account has no recovery kit yet.
+pub(in crate::client) const KIT_DUE: &str = "kit-due";
 /// How far the app has taken its messages.
 pub(super) const TOLD: &str = "told";
 /// How far the mailbox was read.
@@ -46,6 +48,15 @@ const READ: &str = "read/";
 const LEFT: &str = "left/";
 const DRAFT: &str = "draft/";
 const OUTBOX: &str = "outbox/";
+
+/// Whether the user has a recovery kit of the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::client) enum Kit {
+    /// Not yet: the account was made here.
+    Due,
+    /// It was given, or is another device's to give.
+    Given,
+}
 
 /// A device as its store has it. Secret.
 pub(in crate::client) struct Saved {
@@ -171,6 +182,7 @@ impl Saved {
         let worker = Worker {
             machine,
             secrets,
+            kit: if self.records.contains_key(KIT_DUE) { Kit::Due } else { Kit::Given },
             vault: self.vault()?,
             api,
             session: Session { tokens, is_ended: false },

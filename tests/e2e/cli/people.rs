@@ -1,10 +1,14 @@
 //! From the first login to the first message, and what follows.
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::Stdio;
+
+use tokio::task::spawn_blocking;
 
 use super::person::Person;
 use crate::process::{DataFolder, NodeProcess};
+use crate::proxy::Proxy;
 
 /// Two people in a room, who have names for each other.
 fn in_a_garden(url: &str) -> (Person, Person) {
@@ -103,6 +107,62 @@ fn an_account_comes_back_by_its_kit_and_a_lost_device_is_revoked() {
     assert_eq!(status, 3);
     grace.does(&["send", "--to", "ada", "to the new one"]);
     assert_eq!(found.hears_texts(), ["to the new one"]);
+}
+
+/// What a new account has is kept before the node hears of it, and the kit is owed from then on.
+#[tokio::test]
+async fn a_kit_that_was_not_handed_over_comes_with_the_next_login_and_once() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let proxy = Proxy::before(&node).await;
+    let mut is_lost = false;
+    proxy.answers(move |asks, answer| {
+        if asks == "PUT /api/devices" && !core::mem::replace(&mut is_lost, true) {
+            answer.lose();
+        }
+    });
+    let url = proxy.url.clone();
+    spawn_blocking(move || is_broken_off_and_gets_its_kit(&url)).await.unwrap();
+}
+
+fn is_broken_off_and_gets_its_kit(url: &str) {
+    let ada = Person::new();
+    let kit = ada.path("kit");
+    let login = ["login", "--url", url, "--name", "ada", "--kit", &kit];
+    let (status, words) = ada.fails(&login);
+    assert!(status == 4 && !Path::new(&kit).exists(), "{words}");
+    let reminder = "conclave backup create";
+    assert!(said_beside(&ada, &["whoami"]).contains(reminder));
+
+    assert!(ada.does(&login).contains("The recovery kit is in"));
+    assert!(!said_beside(&ada, &["whoami"]).contains(reminder));
+    assert!(!ada.does(&["login", "--name", "ada"]).contains("recovery kit"));
+    let found = Person::new();
+    found.does(&["login", "--recover", &kit, "--url", url, "--name", "ada"]);
+    assert_eq!(found.account(), ada.account());
+    assert!(!said_beside(&found, &["whoami"]).contains(reminder));
+}
+
+/// What a command that succeeds writes to standard error.
+fn said_beside(person: &Person, command: &[&str]) -> String {
+    let output = person.output(command);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_place_that_cannot_take_the_kit_is_said_before_the_account_is_made() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let ada = Person::new();
+    let (taken, nowhere) = (ada.write("taken", "something"), ada.path("no/folder/kit"));
+    for (place, reason) in [(&taken, "already exists"), (&nowhere, "not found")] {
+        let (status, words) = ada.fails(&["login", "--url", &node.url, "--name", "ada", "--kit", place]);
+        assert!(status == 1 && words.contains(place) && words.contains(reason), "{words}");
+        assert_eq!(ada.fails(&["whoami"]).0, 3);
+    }
+    let shown = ada.does(&["login", "--url", &node.url, "--name", "ada"]);
+    assert!(shown.contains("conclave recovery kit, version 1"), "{shown}");
 }
 
 #[test]
