@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex};
 use conclave::client::Store;
 use conclave::client::store::{Batch, LocalStore, MessagePage, Records, StoredMessage, Work};
 
+use crate::proxy::Secret;
+
 /// Secrets of 32 bytes each, with the names of their records. Clones are the same ones.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Secrets(Arc<Mutex<Vec<(String, Vec<u8>)>>>);
+pub(super) struct Secrets(Arc<Mutex<Vec<Secret>>>);
 
 impl Secrets {
     /// A store in memory, whose secrets are these.
@@ -16,7 +18,7 @@ impl Secrets {
     }
 
     /// What has been kept until now.
-    pub(super) fn all(&self) -> Vec<(String, Vec<u8>)> {
+    pub(super) fn all(&self) -> Vec<Secret> {
         self.0.lock().unwrap().clone()
     }
 

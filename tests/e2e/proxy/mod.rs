@@ -56,8 +56,9 @@ struct State {
     sockets: Vec<mpsc::UnboundedSender<Vec<u8>>>,
 }
 
-/// Secrets, with their names.
-type Secrets = Box<dyn Fn() -> Vec<(String, Vec<u8>)> + Send>;
+/// What must not leave a client, with its name.
+pub(crate) type Secret = (String, Vec<u8>);
+type Secrets = Box<dyn Fn() -> Vec<Secret> + Send>;
 type Answers = Box<dyn FnMut(&str, &mut Passing) + Send>;
 type Tells = Box<dyn FnMut(Option<DeviceAddress>, Message) -> Vec<Message> + Send>;
 type Hears = Box<dyn FnMut(&Command) -> Option<Message> + Send>;
@@ -136,7 +137,7 @@ impl Proxy {
     }
 
     /// Fails the test when it ends, if one of these has left a client by then.
-    pub(crate) fn must_not_see(&self, secrets: impl Fn() -> Vec<(String, Vec<u8>)> + Send + 'static) {
+    pub(crate) fn must_not_see(&self, secrets: impl Fn() -> Vec<Secret> + Send + 'static) {
         self.change(|state| state.secrets = Some(Box::new(secrets)));
     }
 
