@@ -15,6 +15,7 @@ mod process;
 mod proxy;
 mod receipts;
 mod rooms;
+mod rotation;
 mod sessions;
 mod sign_in;
 mod stores;

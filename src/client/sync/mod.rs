@@ -95,6 +95,8 @@ pub(super) struct Worker {
     repairs: Vec<repair::Repairs>,
     /// When sessions with an account's devices were begun anew.
     renewed: rotation::Renewed,
+    /// What members have said of their keys.
+    rotated: BTreeMap<AccountId, rotation::Rotated>,
 
     // The node.
     link: Link,

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use super::repair::{CARRIED, Carried, HELD, Held, RECEIPTS, REPAIRS};
-use super::rotation::RENEWED;
+use super::rotation::{RENEWED, ROTATED};
 use super::tokens::Session;
 use super::vault::{self, VAULT_HEAD, VAULT_KEY};
 use super::{BackOff, Events, Job, Letter, Link, Outbox, Room, Tell, Worker};
@@ -189,6 +189,7 @@ impl Saved {
             carried,
             repairs: self.get(REPAIRS)?.unwrap_or_default(),
             renewed: self.each(RENEWED, decode)?,
+            rotated: self.each(ROTATED, decode)?,
             link: Link::Down { retry_at: Some(tokio::time::Instant::now()) },
             back_off: BackOff::default(),
             under_way: BTreeMap::new(),
