@@ -14,6 +14,7 @@ mod lost;
 mod process;
 mod proxy;
 mod receipts;
+mod reconnect;
 mod rooms;
 mod rotation;
 mod sessions;

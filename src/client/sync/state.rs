@@ -11,7 +11,7 @@ use super::repair::{CARRIED, Carried, HELD, Held, RECEIPTS, REPAIRS};
 use super::rotation::{RENEWED, ROTATED};
 use super::tokens::Session;
 use super::vault::{self, VAULT_HEAD, VAULT_KEY};
-use super::{BackOff, Events, Job, Letter, Link, Outbox, Room, Tell, Worker};
+use super::{BackOff, Events, Job, Letter, Link, Outbox, Room, Tell, UnderWay, Worker};
 use crate::client::api::{Api, Http};
 use crate::client::clock::Clock;
 use crate::client::error::ClientError;
@@ -192,7 +192,7 @@ impl Saved {
             rotated: self.each(ROTATED, decode)?,
             link: Link::Down { retry_at: Some(tokio::time::Instant::now()) },
             back_off: BackOff::default(),
-            under_way: BTreeMap::new(),
+            under_way: UnderWay::default(),
             next_command: 1,
             ack_due: false,
             reconnect_at: None,

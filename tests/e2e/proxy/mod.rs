@@ -114,7 +114,16 @@ impl Proxy {
 
     /// Says something on the sockets that are open.
     pub(crate) fn says(&self, message: &Message) {
-        self.change(|state| state.sockets.retain(|socket| socket.send(frame::of(message)).is_ok()));
+        self.writes(&frame::of(message));
+    }
+
+    /// Closes the sockets that are open, as a node does: with a code.
+    pub(crate) fn closes(&self, code: u16) {
+        self.writes(&frame::close(code));
+    }
+
+    fn writes(&self, frame: &[u8]) {
+        self.change(|state| state.sockets.retain(|socket| socket.send(frame.to_vec()).is_ok()));
     }
 
     /// The envelopes that its clients have sent, in their order.
