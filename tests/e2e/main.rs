@@ -4,6 +4,7 @@
 
 mod cli;
 mod clocks;
+mod cuts;
 mod devices;
 mod direct;
 mod evil;
