@@ -106,7 +106,7 @@ pub(super) async fn is_sent(
                 Some(Event::NotSent { id: Some(refused), reason, .. }) if refused == id => {
                     return Err(format!("the node refuses the message: {reason}").into());
                 }
-                Some(Event::Distrusted { .. }) => return Err(ClientError::OtherRootKey.into()),
+                Some(Event::Distrusted { reason }) => return Err(CliError::Distrusted { reason }.into()),
                 Some(Event::SignedOut { .. }) => return Err(ClientError::SignedOut.into()),
                 Some(Event::Message(_)) | None => return Ok(false),
                 Some(_) => {}
