@@ -10,7 +10,7 @@ use super::names::Names;
 use super::out;
 use super::profile::{ProfileArgs, files};
 use super::status::CliError;
-use crate::client::{Client, ClientError, Content, Conversation, Event, Events};
+use crate::client::{Client, Content, Conversation, Event, Events};
 use crate::ids::MessageId;
 
 /// What `conclave send` is told.
@@ -107,7 +107,7 @@ pub(super) async fn is_sent(
                 Some(Event::NotSent { id: Some(refused), reason, .. }) if refused == id => {
                     return Err(format!("the node refuses the message: {reason}").into());
                 }
-                Some(Event::Distrusted { .. }) => return Err(ClientError::OtherRootKey.into()),
+                Some(Event::Distrusted { reason }) => return Err(CliError::Distrusted { reason }.into()),
                 Some(Event::SignedOut { .. }) => return Err(CliError::WaitingForSignIn.into()),
                 Some(Event::Message(_)) | None => return Ok(false),
                 Some(_) => {}

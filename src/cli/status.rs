@@ -16,7 +16,8 @@ pub(super) const STATUSES: &str = "Exit statuses:
   2  the command line is wrong
   3  no device is set up in the profile, or its session has ended: `conclave login`
   4  the node is not reached, or does not take it now; what was to be sent is kept, and goes later
-  5  somebody's identity, a room's policy or the vault is not as it was: look before you go on
+  5  somebody's identity, a room's policy or the vault is not as it was, or what the node shows of
+     somebody's keys does not verify: look before you go on
   6  no such memory, or another version of it than was said: nothing has changed";
 
 /// Ends a command with a status of its own.
@@ -63,6 +64,12 @@ pub(super) enum CliError {
         /// What is wrong.
         reason: String,
     },
+    /// What the node shows of this account does not verify, or is older than what is known.
+    #[error("the node shows something false or old of this account, and is not used: {}", .reason.as_str())]
+    Distrusted {
+        /// What is wrong.
+        reason: ErrorCode,
+    },
     /// A wrong value on the command line that only the profile can tell.
     #[error("{0}")]
     Usage(String),
@@ -73,7 +80,9 @@ pub(super) fn status(error: &(dyn Error + 'static)) -> u8 {
     if let Some(error) = error.downcast_ref::<CliError>() {
         return match error {
             CliError::NoDevice { .. } | CliError::WaitingForSignIn => SIGN_IN,
-            CliError::Delayed { reason: ErrorCode::IdentityChanged } | CliError::Lie { .. } => CHANGED,
+            CliError::Delayed { reason: ErrorCode::IdentityChanged }
+            | CliError::Lie { .. }
+            | CliError::Distrusted { .. } => CHANGED,
             CliError::Waiting | CliError::Delayed { .. } => UNREACHABLE,
             CliError::Absent { .. } | CliError::Overtaken { .. } => OTHER_VERSION,
             CliError::Usage(_) => USAGE,
@@ -97,9 +106,20 @@ fn of_client(error: &ClientError) -> u8 {
         ClientError::NotSetUp | ClientError::SignedOut => SIGN_IN,
         ClientError::Api(error) | ClientError::SignIn(SignInError::Api(error)) => of_api(error),
         ClientError::NotConnected => UNREACHABLE,
-        ClientError::PolicyChanged { .. }
-        | ClientError::OtherRootKey
-        | ClientError::Machine(MachineError::IdentityChanged { .. }) => CHANGED,
+        ClientError::PolicyChanged { .. } | ClientError::OtherRootKey | ClientError::Verify(_) => CHANGED,
+        ClientError::Machine(error) => of_machine(error),
+        _ => FAILED,
+    }
+}
+
+fn of_machine(error: &MachineError) -> u8 {
+    match error {
+        MachineError::IdentityChanged { .. }
+        | MachineError::OwnRootChanged
+        | MachineError::StaleDeviceList { .. }
+        | MachineError::ForkedDeviceList
+        | MachineError::StalePrekeys { .. }
+        | MachineError::Verify(_) => CHANGED,
         _ => FAILED,
     }
 }
@@ -108,6 +128,7 @@ fn of_api(error: &ApiError) -> u8 {
     match error {
         error if error.is_signed_out() => SIGN_IN,
         error if error.is_transient() => UNREACHABLE,
+        ApiError::Mismatch => CHANGED,
         _ => FAILED,
     }
 }
@@ -137,6 +158,9 @@ fn there(version: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::{AccountId, DeviceAddress, DeviceId, RoomId};
+    use crate::protocol::public::VerifyError;
+    use crate::wire::RoomPolicy;
 
     #[test]
     fn each_kind_of_failure_has_the_status_that_the_help_names() {
@@ -160,6 +184,50 @@ mod tests {
         assert_eq!(statuses, [3, 4, 3, 4, 5, 3, 4, 5, 6, 5, 4, 1, 4, 4, 1]);
         for status in ["  1  ", "  3  ", "  4  ", "  5  ", "  6  "] {
             assert!(STATUSES.contains(status));
+        }
+    }
+
+    #[test]
+    fn what_the_node_lies_about_has_a_status_of_its_own() {
+        let device =
+            DeviceAddress { account_id: AccountId::from_bytes([1; 16]), device_id: DeviceId::from_bytes([2; 16]) };
+        let forged = VerifyError::Signature { part: "device list" };
+        let lies = [
+            MachineError::IdentityChanged { account: device.account_id },
+            MachineError::OwnRootChanged,
+            MachineError::StaleDeviceList { known: 2, given: 1 },
+            MachineError::ForkedDeviceList,
+            MachineError::StalePrekeys { device },
+            MachineError::Verify(forged),
+        ];
+        for lie in lies {
+            assert_eq!(status(&ClientError::Machine(lie)), CHANGED, "{lie}");
+            assert_eq!(status(&VaultError::Client(ClientError::Machine(lie))), CHANGED, "{lie}");
+        }
+        let policy = RoomPolicy::default();
+        let others = [
+            ClientError::OtherRootKey,
+            ClientError::Verify(forged),
+            ClientError::Api(ApiError::Mismatch),
+            ClientError::SignIn(SignInError::Api(ApiError::Mismatch)),
+            ClientError::PolicyChanged { room: RoomId::from_bytes([3; 16]), pinned: policy, shown: policy },
+        ];
+        for other in &others {
+            assert_eq!(status(other), CHANGED, "{other}");
+        }
+        assert_eq!(status(&ApiError::Mismatch), CHANGED);
+        // What is no lie is none.
+        for fault in [MachineError::UnknownDevice { device }, MachineError::TooManyAccounts] {
+            assert_eq!(status(&ClientError::Machine(fault)), FAILED, "{fault}");
+        }
+    }
+
+    #[test]
+    fn why_the_node_is_not_believed_is_said() {
+        for reason in [ErrorCode::ForkedDeviceList, ErrorCode::OwnRootChanged, ErrorCode::SignatureInvalid] {
+            let error = CliError::Distrusted { reason };
+            assert_eq!(status(&error), CHANGED);
+            assert!(error.to_string().ends_with(reason.as_str()), "{error}");
         }
     }
 }

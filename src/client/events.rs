@@ -121,8 +121,16 @@ pub enum Event {
         /// What the node shows.
         shown: RoomPolicy,
     },
-    /// A member has begun new sessions in a room.
+    /// A member has published a new key for a room, by the node's word. The next message to them begins new sessions. The SDK's
+    /// own rotations are not published: who gets a message of a new session goes on with that.
     KeysRotated {
+        /// Which room.
+        room: RoomId,
+        /// Who.
+        account: AccountId,
+    },
+    /// A member has revoked a key that they had published for a room, by the node's word. It is answered in the same way.
+    KeysRevoked {
         /// Which room.
         room: RoomId,
         /// Who.

@@ -9,7 +9,10 @@ use super::handle::Client;
 use super::sync::{SETTINGS, Worker, encode};
 
 /// What a device is told to behave like.
+///
+/// What a store was not told stands there as by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Settings {
     /// Who hears of arrivals.
     pub receipts: Receipts,
@@ -18,6 +21,9 @@ pub struct Settings {
     /// Envelopes of which it is remembered what they carried, so that it can be sent again if one does not open. About 500
     /// bytes each.
     pub envelopes_remembered: u32,
+    /// Milliseconds that the node may take to answer a command. Past that the socket is given up, and what was under way is sent
+    /// again on a new one.
+    pub answer_ms_max: u64,
 }
 
 /// Who hears that a message arrived.
@@ -30,10 +36,15 @@ pub enum Receipts {
     Off,
 }
 
-/// Receipts of direct messages, new sessions each day, 2,048 envelopes remembered.
+/// Receipts of direct messages, new sessions each day, 2,048 envelopes remembered, a minute for an answer.
 impl Default for Settings {
     fn default() -> Self {
-        Self { receipts: Receipts::Direct, key_age_ms_max: 86_400_000, envelopes_remembered: 2_048 }
+        Self {
+            receipts: Receipts::Direct,
+            key_age_ms_max: 86_400_000,
+            envelopes_remembered: 2_048,
+            answer_ms_max: 60_000,
+        }
     }
 }
 
@@ -41,6 +52,11 @@ impl Settings {
     /// How old sessions get.
     pub(super) const fn key_age_max(&self) -> Duration {
         Duration::from_millis(self.key_age_ms_max)
+    }
+
+    /// How long the node may take to answer a command.
+    pub(super) const fn answer_max(&self) -> Duration {
+        Duration::from_millis(self.answer_ms_max)
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod cli;
 mod clocks;
+mod cuts;
 mod devices;
 mod direct;
 mod evil;
@@ -14,7 +15,9 @@ mod lost;
 mod process;
 mod proxy;
 mod receipts;
+mod reconnect;
 mod rooms;
+mod rotation;
 mod sessions;
 mod sign_in;
 mod stores;

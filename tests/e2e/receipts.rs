@@ -123,7 +123,7 @@ async fn a_new_identity_blocks_sending_until_it_is_accepted() {
     assert_eq!(grace.text().await, (ada.id(), "a secret".to_owned()));
 }
 
-fn forget_devices(folder: &std::path::Path, account: conclave::ids::AccountId) {
+pub(crate) fn forget_devices(folder: &std::path::Path, account: conclave::ids::AccountId) {
     let database = rusqlite::Connection::open(folder.join("conclave.db")).unwrap();
     database.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
     database.execute_batch("PRAGMA foreign_keys = ON").unwrap();

@@ -1,6 +1,6 @@
 //! Rooms: created, joined, spoken in, left.
 
-use conclave::client::{ClientError, Conversation, Event, Settings, Store};
+use conclave::client::{ClientError, Conversation, Event, Store};
 use conclave::ids::RoomId;
 use conclave::wire::{CreateInvitation, Presence, RoomPolicy, Signatures, TypingState};
 
@@ -133,42 +133,6 @@ async fn who_has_left_or_was_removed_comes_in_again() {
     admit(&mut ada, room, &grace).await;
     ada.client.send(place, "for the third time").await.unwrap();
     assert_eq!(grace.text().await.1, "for the third time");
-}
-
-#[tokio::test]
-async fn keys_are_rotated_by_hand_and_by_schedule() {
-    let folder = DataFolder::new();
-    let node = NodeProcess::start(folder.path(), |_| ());
-    let mut ada = User::new(&node.url, "ada").await;
-    let mut grace = User::new(&node.url, "grace").await;
-    let room = ada.client.create_room(RoomPolicy::default()).await.unwrap();
-    admit(&mut ada, room, &grace).await;
-    let place = Conversation::Room(room);
-    let grace_id = grace.id();
-    // Each claim hands out one of Grace's keys, once.
-    let left = || {
-        let database = rusqlite::Connection::open(folder.path().join("conclave.db")).unwrap();
-        let count = "SELECT count(*) FROM one_time_prekeys WHERE account_id = ?";
-        database.query_row(count, [grace_id.as_bytes()], |row| row.get::<_, i64>(0)).unwrap()
-    };
-    let speaker = ada.client.clone();
-    let mut say = async |text: &str| {
-        speaker.send(place, text).await.unwrap();
-        assert_eq!(grace.text().await.1, text);
-    };
-    say("one").await;
-    let first = left();
-    say("two").await;
-    assert_eq!(left(), first);
-    ada.client.rotate_keys(room).await.unwrap();
-    assert_eq!(left(), first - 1);
-    say("three").await;
-    say("four").await;
-    assert_eq!(left(), first - 1);
-    ada.client.configure(Settings { key_age_ms_max: 0, ..Settings::default() }).await.unwrap();
-    say("five").await;
-    say("six").await;
-    assert_eq!(left(), first - 3);
 }
 
 #[tokio::test]

@@ -247,6 +247,10 @@ impl Chat {
                 let who = self.names.show(*account);
                 self.notice(format!("{who} has taken new keys."));
             }
+            Event::KeysRevoked { room, account } if self.is_here(Conversation::Room(*room)) => {
+                let who = self.names.show(*account);
+                self.notice(format!("{who} has withdrawn a key."));
+            }
             Event::Presence { room, account, state } if self.is_here(Conversation::Room(*room)) => {
                 if let Some(member) = self.members.get_mut(account) {
                     let is_online = *state == Presence::Online;

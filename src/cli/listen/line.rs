@@ -28,6 +28,7 @@ With --json each line is an object with `type`:
   devices_changed   account
   policy_changed    room, pinned, shown      the node lies; the room is not used any more
   keys_rotated      room, account
+  keys_revoked      room, account
   room_closed       room
   vault_opened                               this linked device has got the key of the account's rooms and memories
   connection    state ("connected", "disconnected", "signed_out", "distrusted", "refused",
@@ -96,6 +97,7 @@ fn value(event: &Event, names: &Names) -> Value {
             json!({"type": "policy_changed", "room": room, "pinned": pinned, "shown": shown})
         }
         Event::KeysRotated { room, account } => json!({"type": "keys_rotated", "room": room, "account": account}),
+        Event::KeysRevoked { room, account } => json!({"type": "keys_revoked", "room": room, "account": account}),
         Event::Presence { room, account, state } => in_room("presence", *room, *account, presence(*state)),
         Event::Typing { room, account, state } => {
             let state = match state {
@@ -207,6 +209,7 @@ pub(super) fn words(event: &Event, names: &Names) -> Option<String> {
         | Event::Receipt { .. }
         | Event::Repeated { .. }
         | Event::KeysRotated { .. }
+        | Event::KeysRevoked { .. }
         | Event::Presence { .. }
         | Event::Typing { .. }
         | Event::CaughtUp { .. }

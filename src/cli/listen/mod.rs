@@ -15,6 +15,7 @@ use super::close;
 use super::names::Names;
 use super::out;
 use super::profile::ProfileArgs;
+use super::status::CliError;
 use crate::client::{Client, ClientError, Conversation, Event, Events};
 use crate::wire::Log;
 
@@ -105,7 +106,7 @@ async fn hear(listen: &Listen, client: &Client, events: &mut Events) -> Result<(
         match event {
             Event::Stopped { error } => return Err(error.into()),
             Event::SignedOut { .. } => return Err(ClientError::SignedOut.into()),
-            Event::Distrusted { .. } => return Err(ClientError::OtherRootKey.into()),
+            Event::Distrusted { reason } => return Err(CliError::Distrusted { reason }.into()),
             Event::Refused => return Err("another program has taken this device's connection".into()),
             Event::CaughtUp { log } if missed.is_told(log) && listen.caught_up => break,
             _ => {}

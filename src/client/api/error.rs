@@ -49,6 +49,15 @@ impl ApiError {
         }
     }
 
+    /// How long the node asks to wait before the same call.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            Self::Unreachable(_) | Self::Status { .. } | Self::Malformed | Self::Mismatch => None,
+        }
+    }
+
     /// Whether the same call may succeed later.
     #[must_use]
     pub const fn is_transient(&self) -> bool {

@@ -48,7 +48,7 @@ impl Worker {
     }
 
     pub(super) async fn answered(&mut self, answer: Answer) -> Result<(), ClientError> {
-        let Some(pending) = self.under_way.remove(&answer.id) else { return Ok(()) };
+        let Some(pending) = self.under_way.remove(answer.id) else { return Ok(()) };
         match (pending, answer.result) {
             (Pending::Hello, _) => self.welcomed().await?,
             (Pending::Join(room), Some(Outcome::Joined { policy, head: _, online })) => {
@@ -78,7 +78,7 @@ impl Worker {
         code: ErrorCode,
         retry_after: Option<Duration>,
     ) -> Result<(), ClientError> {
-        let Some(pending) = self.under_way.remove(&id) else { return Ok(()) };
+        let Some(pending) = self.under_way.remove(id) else { return Ok(()) };
         match pending {
             Pending::Hello if matches!(code, ErrorCode::DeviceNotBound | ErrorCode::UnknownDevice) => {
                 // The close that follows has us sign in.

@@ -41,9 +41,9 @@ impl Worker {
                 Some(code @ (ErrorCode::UnknownDevice | ErrorCode::SessionBound | ErrorCode::DeviceProofRefused)) => {
                     self.sign_out(code);
                 }
-                _ => self.wait_to_connect(),
+                _ => self.wait_to_connect(error.retry_after()),
             },
-            _ => self.wait_to_connect(),
+            _ => self.wait_to_connect(None),
         }
     }
 
@@ -91,7 +91,7 @@ impl Worker {
                     self.is_registered = false;
                 }
                 if !self.session.is_ended {
-                    self.wait_to_connect();
+                    self.wait_to_connect(error.retry_after());
                 }
             }
             Arrival::Incoming(Incoming::Message(message)) => self.hear(*message).await?,
@@ -109,7 +109,7 @@ impl Worker {
                 let refreshed = self.refresh().await;
                 survive(refreshed)?;
                 if !self.session.is_ended {
-                    self.wait_to_connect();
+                    self.wait_to_connect(None);
                 }
             }
             Some(4200..=4299) => {
@@ -143,8 +143,9 @@ impl Worker {
         self.disconnect(Some(wait));
     }
 
-    fn wait_to_connect(&mut self) {
-        let wait = self.back_off.next();
+    /// Waits for the next try, and before it as long as the node has asked for.
+    fn wait_to_connect(&mut self, asked: Option<Duration>) {
+        let wait = asked.unwrap_or_default().min(ASKED_WAIT_MAX) + self.back_off.next();
         self.link = Link::Down { retry_at: Some(Instant::now() + wait) };
     }
 
@@ -178,3 +179,6 @@ impl Worker {
 async fn api_publish(api: super::Api, list: crate::wire::DeviceList) -> Result<(), super::ApiError> {
     api.publish_list(&list).await
 }
+
+/// The longest wait that a node can ask for: one that asks for more is tried all the same.
+const ASKED_WAIT_MAX: Duration = Duration::from_secs(600);

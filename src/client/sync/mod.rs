@@ -4,7 +4,8 @@
 //! What is to be kept gathers in one batch; at the end of the turn the batch is committed, and only then events go to
 //! the app and commands to the node. So nothing leaves that a crash could make undone.
 //!
-//! - **Every wait is bounded**: calls to the node have timeouts; commands on the socket are answered in some later turn.
+//! - **Every wait is bounded**: calls to the node have timeouts; commands on the socket are answered in some later turn, or
+//!   the socket is given up.
 //! - **Backpressure**: while the app has not taken its events, nothing is read from the node, which then keeps
 //!   what comes in its log. Calls of the app go on being served.
 //! - **A commit that fails ends the worker**: the machine in memory is ahead of the store then. Opening the store
@@ -28,6 +29,7 @@ mod socket;
 mod state;
 mod tell;
 mod tokens;
+mod under_way;
 mod upkeep;
 mod vault;
 
@@ -61,6 +63,7 @@ use lookups::Lookups;
 use outbox::Outbox;
 use socket::Socket;
 use tell::Tell;
+use under_way::UnderWay;
 
 /// Something that the app asks the worker to do.
 pub(super) type Job = Box<dyn for<'a> FnOnce(&'a mut Worker) -> JobDone<'a> + Send>;
@@ -102,11 +105,13 @@ pub(super) struct Worker {
     repairs: Vec<repair::Repairs>,
     /// When sessions with an account's devices were begun anew.
     renewed: rotation::Renewed,
+    /// What members have said of their keys.
+    rotated: BTreeMap<AccountId, rotation::Rotated>,
 
     // The node.
     link: Link,
     back_off: BackOff,
-    under_way: BTreeMap<u32, Pending>,
+    under_way: UnderWay,
     next_command: u32,
     /// The mailbox is saved up to here, which the node is not told yet.
     ack_due: bool,
@@ -172,7 +177,7 @@ impl Worker {
                 job(self).await;
             }
             arrival = link.next(), if is_level => self.arrived(arrival).await?,
-            () = tell.has_place(), if !is_level => {}
+            () = tell.has_place(), if !is_level => self.under_way.is_behind(),
             () = tell.is_taken() => {}
             () = wake => self.tick().await?,
         }
@@ -224,6 +229,7 @@ impl Worker {
                 None => return Ok(()),
             }
         }
+        self.under_way.is_behind();
         Ok(())
     }
 
@@ -239,6 +245,13 @@ impl Worker {
         self.outbox.wake(now);
         if self.reconnect_at.is_some_and(|at| at <= now) {
             self.disconnect(Some(Duration::ZERO));
+        }
+        if self.given_up_at().is_some_and(|at| at <= now) {
+            match self.link.try_next() {
+                // It may be the answer.
+                Some(arrival) => self.arrived(arrival).await?,
+                None => self.disconnect_for_a_while(),
+            }
         }
         if self.link.retry_at().is_some_and(|at| at <= now) {
             self.connect().await?;
@@ -256,7 +269,14 @@ impl Worker {
             Instant::now() + wait.max(Duration::from_millis(10))
         });
         let retry = self.link.socket().and(self.retry_at);
-        [maintain, retry, self.reconnect_at, self.link.retry_at(), self.outbox.wakes_at()].into_iter().flatten().min()
+        let of_link = [self.reconnect_at, self.link.retry_at(), self.given_up_at()];
+        of_link.into_iter().chain([maintain, retry, self.outbox.wakes_at()]).flatten().min()
+    }
+
+    /// When the node has taken too long to answer. What is not read meanwhile is not the node's fault.
+    fn given_up_at(&self) -> Option<Instant> {
+        let answer_max = self.settings.answer_max();
+        self.tell.is_level().then(|| self.under_way.given_up_at(answer_max)).flatten()
     }
 
     /// Ends after this turn.

@@ -324,12 +324,14 @@ impl Worker {
             Message::Typing { room_id, device, state } if self.rooms.contains_key(&room_id) => {
                 self.event(Event::Typing { room: room_id, account: device.account_id, state });
             }
+            // Both are answered with new sessions, before the next message.
             Message::E2eeKeyRotation { room_id, key } | Message::E2eeKeyExchange { room_id, key }
-                if self.rooms.contains_key(&room_id) =>
+                if self.renew_later(room_id, key.user_id) =>
             {
-                // Answered with new sessions, before the next message.
-                self.renew_later(key.user_id);
                 self.event(Event::KeysRotated { room: room_id, account: key.user_id });
+            }
+            Message::E2eeKeyRevoke { room_id, user_id, .. } if self.renew_later(room_id, user_id) => {
+                self.event(Event::KeysRevoked { room: room_id, account: user_id });
             }
             // Calls are the app's; and the rest was taken before.
             _ => {}

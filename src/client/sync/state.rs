@@ -8,10 +8,10 @@ use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use super::repair::{CARRIED, Carried, HELD, Held, RECEIPTS, REPAIRS};
-use super::rotation::RENEWED;
+use super::rotation::{RENEWED, ROTATED};
 use super::tokens::Session;
 use super::vault::{self, VAULT_HEAD, VAULT_KEY};
-use super::{BackOff, Events, Job, Letter, Link, Lookups, Outbox, Room, Tell, Worker};
+use super::{BackOff, Events, Job, Letter, Link, Lookups, Outbox, Room, Tell, UnderWay, Worker};
 use crate::client::api::{Api, Http};
 use crate::client::clock::Clock;
 use crate::client::error::ClientError;
@@ -203,9 +203,10 @@ impl Saved {
             carried,
             repairs: self.get(REPAIRS)?.unwrap_or_default(),
             renewed: self.each(RENEWED, decode)?,
+            rotated: self.each(ROTATED, decode)?,
             link: Link::Down { retry_at: Some(tokio::time::Instant::now()) },
             back_off: BackOff::default(),
-            under_way: BTreeMap::new(),
+            under_way: UnderWay::default(),
             next_command: 1,
             ack_due: false,
             reconnect_at: None,

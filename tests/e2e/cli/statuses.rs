@@ -3,8 +3,12 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use conclave::wire::DeviceList;
+
 use super::person::Person;
 use crate::process::{DataFolder, NodeProcess};
+use crate::proxy::Proxy;
+use crate::receipts::forget_devices;
 
 #[test]
 fn a_profile_without_a_device_says_how_to_begin() {
@@ -127,6 +131,43 @@ fn a_login_moves_the_profile_to_another_address_of_its_node_and_to_no_other_node
     ada.does(&["send", "--to", &grace_id, "from where I am"]);
     grace.does(&["login", "--url", &node.url, "--name", "grace"]);
     assert_eq!(grace.hears_texts(), ["from where I was", "from where I am"]);
+}
+
+#[test]
+fn an_identity_that_has_changed_has_a_status_of_its_own() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let (ada, grace) = (Person::at(&node.url, "ada"), Person::at(&node.url, "grace"));
+    let account = grace.account();
+    ada.does(&["send", "--to", &account, "hi"]);
+    forget_devices(folder.path(), account.parse().unwrap());
+    let set_up_anew = Person::at(&node.url, "grace");
+    assert_eq!(set_up_anew.account(), account);
+    let (status, words) = ada.fails(&["send", "--to", &account, "a secret"]);
+    assert!(status == 5 && words.contains("has a new identity"), "{status}: {words}");
+}
+
+#[tokio::test]
+async fn a_list_that_is_forged_has_the_same_status_and_what_is_wrong_is_said() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let proxy = Proxy::before(&node).await;
+    let url = proxy.url.clone();
+    let begin = move || {
+        let (ada, grace) = (Person::at(&url, "ada"), Person::at(&url, "grace"));
+        (ada.account(), ada, grace.account())
+    };
+    let (own, ada, grace) = tokio::task::spawn_blocking(begin).await.unwrap();
+    let path = format!("GET /api/users/{own}/devices");
+    proxy.answers(move |asks, answer| {
+        if asks == path {
+            answer.change(|list: &mut DeviceList| list.signature.0[0] ^= 1);
+        }
+    });
+    let fails = move || [ada.fails(&["send", "--to", &grace, "hi"]), ada.fails(&["listen", "--timeout", "20"])];
+    let [sends, listens] = tokio::task::spawn_blocking(fails).await.unwrap();
+    assert!(sends.0 == 5 && sends.1.contains("the signature of the device list does not hold"), "{sends:?}");
+    assert!(listens.0 == 5 && listens.1.contains("signature_invalid"), "{listens:?}");
 }
 
 #[test]

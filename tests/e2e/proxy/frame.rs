@@ -56,6 +56,13 @@ pub(super) fn of(message: &Message) -> Vec<u8> {
     [head, payload].concat()
 }
 
+/// The frame in which a node closes a socket.
+pub(super) fn close(code: u16) -> Vec<u8> {
+    [&[CLOSE, 2], code.to_be_bytes().as_slice()].concat()
+}
+
+const CLOSE: u8 = 0x88;
+
 /// A whole binary message.
 const BINARY: u8 = 0x82;
 

@@ -2,6 +2,7 @@
 //!
 //! Source: RFC 9112, sections 2, 6.2 and 6.3. Neither the SDK nor the node sends chunks.
 
+use conclave::wire::{ErrorCode, Problem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -68,6 +69,16 @@ impl Passing {
     /// Is kept back: the node has done what was asked, and nobody hears of it.
     pub(crate) fn lose(&mut self) {
         self.is_lost = true;
+    }
+
+    /// Makes a refusal of whatever it is: the node has too much to do, and says for how long.
+    pub(crate) fn become_unavailable(&mut self, retry_after_seconds: u64) {
+        "HTTP/1.1 503 Service Unavailable".clone_into(&mut self.line);
+        let (code, title) = (ErrorCode::Unavailable, "unavailable".to_owned());
+        let problem = Problem { status: 503, code, title, detail: None, present: None };
+        self.headers =
+            vec![format!("content-type: {}", Problem::MEDIA_TYPE), format!("retry-after: {retry_after_seconds}")];
+        self.body = serde_json::to_vec(&problem).unwrap();
     }
 
     /// Makes a success of whatever it is.

@@ -1,6 +1,6 @@
 //! What has passed.
 
-use conclave::wire::{Command, Entry, Envelope};
+use conclave::wire::{Answer, Command, Entry, Envelope, Message};
 use data_encoding::BASE64URL_NOPAD;
 
 /// What clients have sent, and what they were told of logs.
@@ -20,6 +20,12 @@ impl Kept {
             _ => Vec::new(),
         });
         each.collect()
+    }
+
+    /// The command that a message answers.
+    pub(super) fn asked(&self, message: &Message) -> Option<Command> {
+        let (Message::Ok(Answer { id, .. }) | Message::Error { id, .. }) = message else { return None };
+        self.commands.iter().rev().find(|command| command.id() == *id).cloned()
     }
 
     /// Whether bytes were sent as they are, or as a part of something in base64url.

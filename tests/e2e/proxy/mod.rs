@@ -1,6 +1,6 @@
 //! What stands between clients and a node. It passes on what comes until a test says otherwise.
 //!
-//! - It can be led to another node, closed, and cut wherever a test wants.
+//! - It can be led to another node, closed, and cut wherever a test wants: at a byte, or before a command or message.
 //! - It changes or loses the answers to calls, tells something else over sockets, and answers commands itself.
 //! - It keeps what its clients have sent.
 
@@ -49,6 +49,7 @@ struct State {
     answers: Option<Answers>,
     tells: Option<Tells>,
     hears: Option<Hears>,
+    cut_at: Option<CutAt>,
     kept: Kept,
     secrets: Option<Secrets>,
     connections: JoinSet<()>,
@@ -62,6 +63,15 @@ type Secrets = Box<dyn Fn() -> Vec<Secret> + Send>;
 type Answers = Box<dyn FnMut(&str, &mut Passing) + Send>;
 type Tells = Box<dyn FnMut(Option<DeviceAddress>, Message) -> Vec<Message> + Send>;
 type Hears = Box<dyn FnMut(&Command) -> Option<Message> + Send>;
+type CutAt = Box<dyn FnMut(Step<'_>) -> bool + Send>;
+
+/// What is about to pass over a socket.
+#[derive(Clone, Copy)]
+pub(crate) enum Step<'a> {
+    Asks(&'a Command),
+    /// With the command that it answers. Of several clients that have the same ids, the last one's.
+    Tells(&'a Message, Option<&'a Command>),
+}
 
 impl Proxy {
     pub(crate) async fn before(node: &NodeProcess) -> Self {
@@ -95,6 +105,11 @@ impl Proxy {
         self.change(|state| state.cut_after = Some(bytes));
     }
 
+    /// Cuts one connection, in the place of what passes on it.
+    pub(crate) fn cut_at(&self, is_it: impl FnMut(Step<'_>) -> bool + Send + 'static) {
+        self.change(|state| state.cut_at = Some(Box::new(is_it)));
+    }
+
     /// Whether the cut that was asked for has happened.
     pub(crate) fn was_cut(&self) -> bool {
         self.change(|state| state.cut_after.is_none())
@@ -118,7 +133,16 @@ impl Proxy {
 
     /// Says something on the sockets that are open.
     pub(crate) fn says(&self, message: &Message) {
-        self.change(|state| state.sockets.retain(|socket| socket.send(frame::of(message)).is_ok()));
+        self.writes(&frame::of(message));
+    }
+
+    /// Closes the sockets that are open, as a node does: with a code.
+    pub(crate) fn closes(&self, code: u16) {
+        self.writes(&frame::close(code));
+    }
+
+    fn writes(&self, frame: &[u8]) {
+        self.change(|state| state.sockets.retain(|socket| socket.send(frame.to_vec()).is_ok()));
     }
 
     /// The envelopes that its clients have sent, in their order.
@@ -151,11 +175,20 @@ impl Proxy {
         self.has_kept(|kept| kept.told.iter().any(|entry| entry.envelope.sender == sender)).await;
     }
 
+    /// Waits for the cut that was asked for.
+    pub(crate) async fn has_been_cut(&self) {
+        self.comes_to(|state| state.cut_at.is_none()).await;
+    }
+
     async fn has_kept(&self, is_it: impl Fn(&Kept) -> bool) {
+        self.comes_to(|state| is_it(&state.kept)).await;
+    }
+
+    async fn comes_to(&self, is_it: impl Fn(&State) -> bool) {
         let wait = async {
             loop {
                 let passes = self.shared.has_passed.notified();
-                if self.change(|state| is_it(&state.kept)) {
+                if self.change(|state| is_it(state)) {
                     return;
                 }
                 passes.await;
@@ -221,5 +254,14 @@ impl State {
             }
             None => (length, false),
         }
+    }
+
+    /// Whether the connection is cut here.
+    fn ends_at(&mut self, step: Step<'_>) -> bool {
+        let is_it = self.cut_at.as_mut().is_some_and(|is_it| is_it(step));
+        if is_it {
+            self.cut_at = None;
+        }
+        is_it
     }
 }

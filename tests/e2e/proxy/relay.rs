@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::frame::{self, Frame};
 use super::http::Passing;
-use super::{Shared, State};
+use super::{Shared, Step};
 
 /// Passes on what two sides say, until one of them ends it.
 pub(super) async fn relay(client: TcpStream, node: TcpStream, shared: &Shared) {
@@ -54,10 +54,10 @@ async fn up(
     shared: &Shared,
 ) {
     while let Some(frame) = Frame::read(&mut from).await {
-        let answer = frame.binary.and_then(|command| shared.hear(&command));
-        let is_passed = match answer {
-            Some(answer) => say.send(frame::of(&answer)).is_ok(),
-            None => shared.pass(&mut to, &frame.bytes).await,
+        let is_passed = match frame.binary.map_or(Passes::AsItIs, |command| shared.hear(&command)) {
+            Passes::AsItIs => shared.pass(&mut to, &frame.bytes).await,
+            Passes::As(answer) => answer.into_iter().all(|frame| say.send(frame).is_ok()),
+            Passes::Not => false,
         };
         if !is_passed {
             return;
@@ -73,8 +73,11 @@ async fn down(mut from: BufReader<OwnedReadHalf>, say: &mpsc::UnboundedSender<Ve
         if let Some(Message::Welcome { device: welcome, .. }) = &told {
             device = Some(*welcome);
         }
-        let changed = told.and_then(|message| shared.tell(device, message));
-        let frames = changed.unwrap_or_else(|| vec![bytes]);
+        let frames = match told.map_or(Passes::AsItIs, |message| shared.tell(device, message)) {
+            Passes::AsItIs => vec![bytes],
+            Passes::As(frames) => frames,
+            Passes::Not => break,
+        };
         if frames.into_iter().any(|frame| say.send(frame).is_err()) {
             return;
         }
@@ -94,27 +97,46 @@ async fn write(mut said: mpsc::UnboundedReceiver<Vec<u8>>, mut to: OwnedWriteHal
 /// In the place of a frame: none comes any more.
 const END: Vec<u8> = Vec::new();
 
+/// What becomes of a frame.
+enum Passes {
+    AsItIs,
+    /// These go to the client in its place.
+    As(Vec<Vec<u8>>),
+    /// The connection is cut.
+    Not,
+}
+
 impl Shared {
-    /// Keeps a command. The answer, if the node is not to hear of it.
-    fn hear(&self, command: &[u8]) -> Option<Message> {
+    /// Keeps a command. It may be answered here; then the node does not hear of it.
+    fn hear(&self, command: &[u8]) -> Passes {
         let mut state = self.state.lock().unwrap();
-        let State { hears, kept, .. } = &mut *state;
-        kept.bytes.extend_from_slice(command);
+        state.kept.bytes.extend_from_slice(command);
         let command = Command::parse(command, Encoding::Cbor).unwrap();
-        let answer = hears.as_mut().and_then(|hears| hears(&command));
-        kept.commands.push(command);
+        if state.ends_at(Step::Asks(&command)) {
+            self.has_passed.notify_waiters();
+            return Passes::Not;
+        }
+        let answer = state.hears.as_mut().and_then(|hears| hears(&command));
+        state.kept.commands.push(command);
         self.has_passed.notify_waiters();
-        answer
+        answer.map_or(Passes::AsItIs, |answer| Passes::As(vec![frame::of(&answer)]))
     }
 
-    /// Keeps what is told of a log. The frames to tell in its place, if somebody changes it.
-    fn tell(&self, to: Option<DeviceAddress>, message: Message) -> Option<Vec<Vec<u8>>> {
+    /// Keeps what is told of a log. Somebody may change it.
+    fn tell(&self, to: Option<DeviceAddress>, message: Message) -> Passes {
         let mut state = self.state.lock().unwrap();
+        if state.cut_at.is_some() {
+            let asked = state.kept.asked(&message);
+            if state.ends_at(Step::Tells(&message, asked.as_ref())) {
+                self.has_passed.notify_waiters();
+                return Passes::Not;
+            }
+        }
         if let Message::Envelope(entry) | Message::Direct(entry) = &message {
             state.kept.told.push(entry.clone());
             self.has_passed.notify_waiters();
         }
-        let told = state.tells.as_mut()?(to, message);
-        Some(told.iter().map(frame::of).collect())
+        let Some(tells) = state.tells.as_mut() else { return Passes::AsItIs };
+        Passes::As(tells(to, message).iter().map(frame::of).collect())
     }
 }

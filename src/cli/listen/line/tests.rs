@@ -65,6 +65,7 @@ fn every_event() -> Vec<Event> {
         Event::DevicesChanged { account },
         Event::PolicyChanged { room, pinned: RoomPolicy::default(), shown: RoomPolicy::default() },
         Event::KeysRotated { room, account },
+        Event::KeysRevoked { room, account },
         Event::RoomClosed { room },
         Event::Connected,
         Event::Disconnected { retry_in: Some(core::time::Duration::from_millis(250)) },
