@@ -208,10 +208,12 @@ async fn what_was_written_without_a_node_reaches_the_devices_that_there_are_then
     let mut grace = User::new(&node.url, "grace").await;
     let room = ada.client.create_room(RoomPolicy::default()).await.unwrap();
     admit(&mut ada, room, &grace).await;
-    ada.client.send(Conversation::Room(room), "welcome").await.unwrap();
+    let welcome = ada.client.send(Conversation::Room(room), "welcome").await.unwrap();
     assert_eq!(grace.text().await.1, "welcome");
-    ada.write(&grace, "hello").await;
+    ada.is_sent(welcome).await;
+    let hello = ada.write(&grace, "hello").await;
     assert_eq!(grace.text().await.1, "hello");
+    ada.is_sent(hello).await;
     proxy.close();
     ada.until(|event| matches!(event, Event::Disconnected { .. }).then_some(())).await;
     let direct = ada.write(&grace, "to whom it finds").await;
