@@ -52,16 +52,13 @@ impl Restore {
 
 pub(super) async fn create(create: &Create, client: Client, _events: Events) -> Result<(), Box<dyn Error>> {
     let text = client.recovery_kit().await?.to_text();
-    match &create.file {
-        Some(path) => {
-            files::write_new(path, &text).map_err(|error| format!("{}: {error}", path.display()))?;
-            out::line(format_args!("The recovery kit is in {}.\n\n{KIT_WORDS}", path.display()))?;
-        }
-        None => {
-            let mut out = io::stdout();
-            writeln!(out, "{}\n{KIT_WORDS}", text.as_str())?;
-            out.flush()?;
-        }
+    if let Some(path) = &create.file {
+        files::write_new(path, &text).map_err(|error| format!("{}: {error}", path.display()))?;
+        out::line(format_args!("The recovery kit is in {}.\n\n{KIT_WORDS}", path.display()))?;
+    } else {
+        let mut out = io::stdout();
+        writeln!(out, "{}\n{KIT_WORDS}", text.as_str())?;
+        out.flush()?;
     }
     client.kit_is_given().await?;
     Ok(client.close().await?)

@@ -7,7 +7,7 @@ use super::handle::Client;
 use super::setup::{self, RecoveryKit};
 use super::sign_in::SignedIn;
 use super::store::Store;
-use super::sync::{Events, KIT_DUE, Saved, Worker};
+use super::sync::{Events, KIT_DUE, Kit, Saved, Worker};
 use crate::ids::{AccountId, DeviceId};
 use crate::protocol::machine::Input;
 use crate::protocol::public::VerifiedDevice;
@@ -39,7 +39,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::Stopped`].
     pub async fn is_kit_due(&self) -> Result<bool, ClientError> {
-        self.tell(|worker| Ok(worker.is_kit_due)).await
+        self.tell(|worker| Ok(worker.kit == Kit::Due)).await
     }
 
     /// Keeps that the user has a recovery kit: it was written down, printed or put into a file.
@@ -49,7 +49,7 @@ impl Client {
     pub async fn kit_is_given(&self) -> Result<(), ClientError> {
         self.tell(|worker| {
             worker.batch.delete(KIT_DUE);
-            worker.is_kit_due = false;
+            worker.kit = Kit::Given;
             Ok(())
         })
         .await

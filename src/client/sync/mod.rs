@@ -39,7 +39,7 @@ use tokio::time::{Instant, sleep_until};
 
 pub(super) use letters::Letter;
 pub(super) use rooms::Room;
-pub(super) use state::{KIT_DUE, NODE, SECRETS, SETTINGS, Saved, TOKENS, encode};
+pub(super) use state::{KIT_DUE, Kit, NODE, SECRETS, SETTINGS, Saved, TOKENS, encode};
 pub use tell::Events;
 
 use super::api::{Api, ApiError};
@@ -71,8 +71,7 @@ pub(super) struct Worker {
     // Who.
     pub(super) machine: Machine,
     pub(super) secrets: Option<AccountSecrets>,
-    /// The user of a new account has no recovery kit yet.
-    pub(super) is_kit_due: bool,
+    pub(super) kit: Kit,
     vault: vault::Known,
     api: Api,
     session: tokens::Session,

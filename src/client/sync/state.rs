@@ -49,6 +49,15 @@ const LEFT: &str = "left/";
 const DRAFT: &str = "draft/";
 const OUTBOX: &str = "outbox/";
 
+/// Whether the user has a recovery kit of the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::client) enum Kit {
+    /// Not yet: the account was made here.
+    Due,
+    /// It was given, or is another device's to give.
+    Given,
+}
+
 /// A device as its store has it. Secret.
 pub(in crate::client) struct Saved {
     pub(in crate::client) store: Box<dyn LocalStore>,
@@ -173,7 +182,7 @@ impl Saved {
         let worker = Worker {
             machine,
             secrets,
-            is_kit_due: self.records.contains_key(KIT_DUE),
+            kit: if self.records.contains_key(KIT_DUE) { Kit::Due } else { Kit::Given },
             vault: self.vault()?,
             api,
             session: Session { tokens, is_ended: false },
