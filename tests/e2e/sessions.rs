@@ -10,14 +10,14 @@ use crate::process::{DataFolder, NodeProcess};
 use crate::proxy::Proxy;
 use crate::user::{User, sign_in};
 
-fn change(folder: &DataFolder, statement: &str, account: AccountId) {
+pub(crate) fn change(folder: &DataFolder, statement: &str, account: AccountId) {
     let database = Connection::open(folder.path().join("conclave.db")).unwrap();
     database.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
     database.execute_batch("PRAGMA foreign_keys = ON").unwrap();
     assert!(database.execute(statement, [account.as_bytes()]).unwrap() > 0);
 }
 
-const EXPIRE: &str = "UPDATE sessions SET access_expires_at = 1 WHERE account_id = ?";
+pub(crate) const EXPIRE: &str = "UPDATE sessions SET access_expires_at = 1 WHERE account_id = ?";
 const END: &str = "DELETE FROM sessions WHERE account_id = ?";
 
 #[tokio::test]

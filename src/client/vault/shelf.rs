@@ -1,4 +1,11 @@
 //! One collection as this device knows it, and what it does with the node.
+//!
+//! The head of a write is saved once the node has confirmed it, and only then the caller hears of it: what somebody was told of
+//! is not put back unnoticed, whenever the process is killed. It is not saved before the write leaves: of a write that never
+//! arrived, an honest node would look as if it had put the collection back. So a kill, or an answer that is lost twice, leaves
+//! a write that may have been stored or not; the caller asks for the item's state. A node that hides such a write from this
+//! device gets another one with the same revision from it. A device that has seen the first notices while it runs, since the
+//! entries do not add up; one that is started anew goes by the head alone, and does not.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -166,6 +173,7 @@ impl Held {
             return Err(VaultError::NotBelieved(vault::VaultError::Entries));
         }
         self.shelf.inventory.commit(write, written.updated_at);
+        // Before the caller hears of it.
         self.keep_head().await?;
         Ok(Outcome::Written(written))
     }
