@@ -202,8 +202,7 @@ impl Actor for Room {
     fn started(&mut self, context: &mut Self::Context) {
         debug!(target: "actors", room = %self.room_id, "started");
         context.set_mailbox_capacity(mailbox::CAPACITY);
-        // From here on it is told of changes; what has changed since it was loaded is read now, before anything else.
-        self.parts.routes.add_room(self.room_id, context.address());
+        // It is in the routes, and told of changes; what has changed since it was loaded is read now, before anything else.
         let (store, room_id, nonce_ttl) = (self.parts.store.clone(), self.room_id, self.parts.nonce_ttl);
         let loaded = async move { load(&store, room_id, nonce_ttl).await };
         context.wait(loaded.into_actor(self).map(|loaded, room, context| match loaded {

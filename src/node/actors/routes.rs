@@ -124,8 +124,11 @@ impl Routes {
         self.0.rooms.get(&room_id).is_some_and(|room| !room.connected())
     }
 
-    pub(super) fn add_room(&self, room_id: RoomId, room: Addr<Room>) {
-        self.0.rooms.insert(room_id, Arc::new(room));
+    /// Names a room that has just been started, in the place of one that has panicked.
+    pub(super) fn add_room(&self, room_id: RoomId, room: Addr<Room>) -> Arc<Addr<Room>> {
+        let room = Arc::new(room);
+        self.0.rooms.insert(room_id, Arc::clone(&room));
+        room
     }
 
     /// Forgets a room, unless another one stands in its place.

@@ -9,6 +9,8 @@
 
 use std::path::PathBuf;
 
+use futures_util::future::join_all;
+
 use super::*;
 use crate::ids::LogEpoch;
 use crate::node::clock::ManualClock;
@@ -23,6 +25,9 @@ const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 /// After so long a room does not start at all.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many ask for a room at once.
+const ASKERS: usize = 500;
 
 /// A node with one room, a clock that tests move, and its folder.
 struct OneRoom {
@@ -91,6 +96,29 @@ impl Handler<Panic> for Room {
     fn handle(&mut self, _: Panic, _: &mut Self::Context) {
         panic!("a test has asked for it");
     }
+}
+
+#[actix_web::test]
+async fn a_room_that_many_ask_for_is_one_room_even_before_it_begins() {
+    let one = OneRoom::new("one-of-it").await;
+    one.fell(&one.room().await).await;
+    let routes = &one.node.state().routes;
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    // The thread that it is to run on does something else.
+    assert!(routes.arbiter_of(ROOM).unwrap().spawn_fn(move || {
+        let _ = held.recv();
+    }));
+
+    let mut rooms = Vec::new();
+    for _ in 0..2 {
+        rooms.extend(join_all((0..ASKERS).map(|_| routes.room(ROOM))).await);
+    }
+    release.send(()).unwrap();
+
+    let first = rooms[0].clone().unwrap();
+    assert!(rooms.iter().all(|room| room.as_ref().is_ok_and(|room| **room == *first)), "there are several");
+    assert_eq!(*one.room().await, *first);
+    one.stop().await;
 }
 
 #[actix_web::test]
