@@ -185,7 +185,7 @@ impl Store {
     }
 }
 
-/// Syncs what an earlier process has committed. A commit whose sync failed, or that the process did not live to sync, is
+/// Syncs what an earlier process or connection has committed. A commit whose sync failed, or that the process did not live to sync, is
 /// found whole in the write-ahead log; without this it would be read, and told to whoever repeats it, before it is
 /// on the disk.
 async fn sync_what_is_there(connection: &mut SqliteConnection) -> Result<(), StoreError> {
@@ -251,5 +251,33 @@ mod tests {
         // 2 is FULL.
         assert_eq!(settings, ("wal".into(), 2, 1, 1));
         assert!(written.is_err(), "a reader has written");
+    }
+
+    /// Where nobody reads, SQLite makes out anew what is in the log when the writer comes back: also what failed.
+    #[tokio::test]
+    async fn a_writer_that_comes_back_syncs_what_it_finds() {
+        let folder = std::env::temp_dir().join(format!("conclave-comes-back-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let [file, log] = ["", "-wal"].map(|end| folder.join(format!("{}{end}", Store::FILE_NAME)));
+        let store = Store::open(&folder).await.unwrap();
+        store.readers.close().await;
+        let failed = store.writer.write::<(), _>(|_| Box::pin(async { Err(StoreError::Full) })).await;
+        // What a commit leaves whose sync failed: whole, and in the log alone.
+        let mut lost =
+            SqliteConnectOptions::new().filename(&file).synchronous(SqliteSynchronous::Off).connect().await.unwrap();
+        sqlx::query("PRAGMA application_id = 7").execute(&mut lost).await.unwrap();
+        let left = [&file, &log].map(|path| std::fs::read(path).unwrap());
+        sqlx::Connection::close(lost).await.unwrap();
+        std::fs::write(&file, &left[0]).unwrap();
+        std::fs::write(&log, &left[1]).unwrap();
+
+        store.writer.write(|_| Box::pin(async { Ok(()) })).await.unwrap();
+        let synced = std::fs::read(&file).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+
+        assert!(matches!(failed, Err(StoreError::Full)));
+        // In the file's header. A checkpoint takes nothing there that it has not synced in the log.
+        let application = |bytes: &[u8]| u32::from_be_bytes(bytes[68..72].try_into().unwrap());
+        assert_eq!((application(&left[0]), application(&synced)), (0, 7));
     }
 }
