@@ -51,6 +51,7 @@ mod writer;
 use core::time::Duration;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -86,6 +87,8 @@ pub struct Store {
     appends: Appends,
     readers: SqlitePool,
     vault_writes: Arc<Semaphore>,
+    /// Commits that had failed when [`check`](Self::check) last saw one succeed.
+    failures_mended: Arc<AtomicU64>,
 }
 
 /// How a store is opened.
@@ -153,6 +156,7 @@ impl Store {
             appends: Appends::default(),
             readers,
             vault_writes: Arc::new(Semaphore::new(limits::VAULT_WRITES_AT_ONCE_MAX)),
+            failures_mended: Arc::default(),
         })
     }
 
@@ -163,13 +167,28 @@ impl Store {
         self.writer.close().await;
     }
 
-    /// Whether the database answers: for the readiness of the node.
+    /// Whether the database answers, and takes what is written: for the readiness of the node. Once a commit has failed it
+    /// does not until one of this method's own is on the disk, which it tries each time that it is asked.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] or [`StoreError::Closed`] if it does not.
+    /// [`StoreError::Unavailable`], [`StoreError::Full`] or [`StoreError::Closed`] if it does not.
     pub async fn check(&self) -> Result<(), StoreError> {
         sqlx::query("SELECT 1").execute(&self.readers).await?;
-        self.writer.write(|_| Box::pin(async { Ok(()) })).await
+        let failed = self.writer.counts().failed_commits;
+        if self.failures_mended.load(Ordering::Relaxed) == failed {
+            return self.writer.write(|_| Box::pin(async { Ok(()) })).await;
+        }
+        // An empty transaction would neither need room nor sync a file. This one writes the first page, as it is.
+        self.writer
+            .write(|db| {
+                Box::pin(async {
+                    sqlx::query("PRAGMA user_version = 0").execute(db).await?;
+                    Ok(())
+                })
+            })
+            .await?;
+        self.failures_mended.store(failed, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Writes that wait for the writer.
