@@ -31,6 +31,8 @@ mod cursor;
 mod mailbox;
 mod meter;
 mod nonces;
+#[cfg(test)]
+mod one_room;
 mod publication;
 mod room;
 mod room_state;

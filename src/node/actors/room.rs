@@ -174,7 +174,8 @@ impl Room {
             // Of one who was a member before too: what is new then is the proof.
             let proof = membership.map(|membership| membership.proof);
             self.whisper(Audience::All, wire::Message::MemberJoined { room_id, account_id, proof });
-        } else if self.state.is_member(account_id) {
+        } else {
+            // It may be known already, of a room that was started after the change; those who are here do not know it.
             self.state.remove_member(account_id);
             self.whisper(Audience::All, wire::Message::MemberLeft { room_id, account_id });
             self.ejected.insert(account_id);

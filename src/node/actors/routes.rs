@@ -96,6 +96,19 @@ impl Routes {
         })
     }
 
+    /// Whether what nothing starts again is there: the supervisor, and the shard of every worker. Each ends with the node, or
+    /// because it has panicked.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.0.supervisor.get().is_none_or(Addr::connected) && self.shards().iter().all(|shard| shard.connected())
+    }
+
+    /// The supervisor, for the tests of what becomes of a node without it.
+    #[cfg(test)]
+    pub(super) fn supervisor(&self) -> Option<&Addr<Supervisor>> {
+        self.0.supervisor.get()
+    }
+
     pub(super) fn set_supervisor(&self, supervisor: Addr<Supervisor>) {
         // It is set once, when the node starts.
         let _ = self.0.supervisor.set(supervisor);
@@ -196,9 +209,10 @@ impl Routes {
     }
 
     /// Tells a room that runs what the store has changed. It waits for room in its mailbox: nobody who was removed is to
-    /// hear another word.
+    /// hear another word. A room that has panicked is started again: those who had joined it are still there.
     pub async fn tell_room(&self, room_id: RoomId, change: Changed) {
-        if let Some(room) = self.live_room(room_id) {
+        let room = if self.is_fallen(room_id) { self.room(room_id).await.ok() } else { self.live_room(room_id) };
+        if let Some(room) = room {
             // A room that ends meanwhile is read from the store when it starts again.
             let _ = room.send(change).await;
         }

@@ -191,6 +191,21 @@ impl Store {
         Ok(())
     }
 
+    /// Whether there is a writer still. There is none after [`close`](Self::close), or if it has panicked: nothing is stored
+    /// any more then until the node is started again.
+    #[must_use]
+    pub fn has_writer(&self) -> bool {
+        self.writer.is_there()
+    }
+
+    /// Has the writer panic, for the tests of what becomes of a node then.
+    #[cfg(test)]
+    #[expect(clippy::panic, reason = "a test may panic")]
+    pub(in crate::node) async fn fell_writer(&self) {
+        let answer: Result<(), StoreError> = self.writer.write(|_| panic!("a test has asked for it")).await;
+        assert!(matches!(answer, Err(StoreError::Closed)), "it has answered");
+    }
+
     /// Writes that wait for the writer.
     #[must_use]
     pub fn writes_waiting(&self) -> usize {

@@ -108,6 +108,11 @@ impl WriterHandle {
         }
     }
 
+    /// Whether the task runs.
+    pub(super) fn is_there(&self) -> bool {
+        !self.queue.is_closed()
+    }
+
     /// Writes that wait for the writer.
     pub(super) fn waiting(&self) -> usize {
         self.queue.max_capacity() - self.queue.capacity()
