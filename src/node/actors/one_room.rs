@@ -28,10 +28,10 @@ use crate::wire::{Custody, ErrorCode, Protection, RoomPolicy, Signatures, Timest
 
 pub(super) const ROOM: RoomId = RoomId::from_bytes([7; 16]);
 pub(super) const OWNER: AccountId = AccountId::from_bytes([8; 16]);
-const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+pub(super) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 /// After so long a room does not start at all.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A node with one room, a clock that tests move, and its folder.
 pub(super) struct OneRoom {
@@ -92,6 +92,16 @@ where
     while actor.connected() {
         tokio::task::yield_now().await;
     }
+}
+
+/// Waits until something is so.
+pub(super) async fn until(is_so: impl AsyncFn() -> bool) {
+    let waited = async {
+        while !is_so().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waited).await.unwrap();
 }
 
 /// Does something with an actor. What comes of it; none if the actor ends.

@@ -203,8 +203,12 @@ impl Routes {
 
     /// Tells those who are in a room something that is not stored. A room that does not run has nobody in it.
     pub fn announce(&self, room_id: RoomId, message: wire::Message) {
-        if let Some(room) = self.live_room(room_id) {
-            let _ = self.offer(&room, Announce(message));
+        let Some(room) = self.live_room(room_id) else { return };
+        if self.offer(&room, Announce(message.clone())).is_err() {
+            // It waits for room in the mailbox. A room that ends meanwhile has nobody in it.
+            actix::spawn(async move {
+                let _ = room.send(Announce(message)).await;
+            });
         }
     }
 
