@@ -4,6 +4,7 @@
 //! - A module that is not in every build is gated by its feature, and one that is has no gate.
 //! - A file is at most 600 lines long, tests not counted.
 //! - `#[allow]` and `#[expect]` give a reason.
+//! - Every method of the store is in the suite that every database has to pass.
 //!
 //! The text is read as tokens, so comments, strings and line breaks do not matter, and code that a
 //! feature switches off is read too. A path that starts at the crate or climbs with `super` is an
@@ -17,6 +18,7 @@ mod edges;
 mod layers;
 mod rules;
 mod source;
+mod store;
 
 use std::path::Path;
 
@@ -39,6 +41,17 @@ fn exceptions_to_lints_give_a_reason_outside_src_too() {
     let violations: Vec<Violation> = sources.flat_map(|source| rules::exceptions_without_reason(&source)).collect();
 
     report(&violations);
+}
+
+#[test]
+fn every_method_of_the_store_is_in_its_suite() {
+    let methods = store::methods(&source::read_folder(root(), "src/node/store"));
+    assert!(methods.contains("open_session"), "the store was not read");
+
+    let calls = store::calls(&source::read_folder(root(), "tests/node/store"));
+
+    let without: Vec<&String> = methods.difference(&calls).collect();
+    assert!(without.is_empty(), "no call in tests/node/store: {without:?}");
 }
 
 fn root() -> &'static Path {

@@ -19,9 +19,9 @@
 //!
 //! | queue | when it is full |
 //! | --- | --- |
-//! | a room's mailbox, a shard's, a session's | the message is refused and counted ([`Routes::refused`]) |
+//! | a room's mailbox, a shard's, a session's | the message is refused and counted ([`Routes::refused`]); what is not stored and lasts is told again |
 //! | what a room admits and has not stored | the sender is told `unavailable` |
-//! | a connection's frames | events are read from the log later; commands are not read |
+//! | a connection's frames | events are read from the log later; commands are not read; who would miss something else that lasts is cut off |
 //!
 //! A node that is killed loses presence, typing and replay caches. The first two are made again by the
 //! sockets that come back; the caches stand before the store's rule that an envelope's id is stored once.
@@ -31,6 +31,9 @@ mod cursor;
 mod mailbox;
 mod meter;
 mod nonces;
+#[cfg(test)]
+mod one_room;
+mod owed;
 mod publication;
 mod room;
 mod room_state;

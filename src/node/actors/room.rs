@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use tracing::{debug, error};
 
 use super::mailbox;
+use super::owed::Owed;
 use super::publication::{Entry, Publication};
 use super::room_state::{AdmitError, RoomState};
 use super::session::ConnectionId;
@@ -41,6 +42,7 @@ pub(super) struct Room {
     owes_level: bool,
     /// Who is no member any more, until every shard knows.
     ejected: BTreeSet<AccountId>,
+    owed: Owed,
 }
 
 impl Room {
@@ -57,6 +59,7 @@ impl Room {
             is_publishing: false,
             owes_level: false,
             ejected: BTreeSet::new(),
+            owed: Owed::default(),
         }
     }
 
@@ -156,14 +159,25 @@ impl Room {
             let eject = Eject { room_id, account_id: *account_id };
             !tell_all(&|shard| routes.offer(shard, eject).is_ok())
         });
+        self.owed.tell(routes, room_id);
+    }
+
+    /// Asks every shard who is here. Whom none names is gone when all have answered.
+    fn ask_who_is_here(&mut self, context: &Context<Self>) {
+        let mut shards = self.parts.routes.shards();
+        shards.retain(|shard| shard.connected());
+        let roll = self.state.begin_roll(shards.len());
+        let ask = |shard| {
+            let who_is_here = WhoIsHere { room_id: self.room_id, room: context.address(), roll };
+            self.parts.routes.offer(shard, who_is_here).is_ok()
+        };
+        self.owed.question = shards.iter().filter(|shard| !ask(shard)).count() > 0;
     }
 
     /// Tells those who are here something that is not stored.
-    fn whisper(&self, audience: Audience, message: wire::Message) {
+    fn whisper(&mut self, audience: Audience, message: wire::Message) {
         let whisper = Whisper { room_id: self.room_id, audience, message: Arc::new(SharedMessage::new(message)) };
-        for shard in self.parts.routes.shards() {
-            let _ = self.parts.routes.offer(&shard, whisper.clone());
-        }
+        self.owed.whisper(&self.parts.routes, &whisper);
     }
 
     fn set_member(&mut self, account_id: AccountId, member: Option<Member>) {
@@ -174,12 +188,19 @@ impl Room {
             // Of one who was a member before too: what is new then is the proof.
             let proof = membership.map(|membership| membership.proof);
             self.whisper(Audience::All, wire::Message::MemberJoined { room_id, account_id, proof });
-        } else if self.state.is_member(account_id) {
+        } else {
+            // It may be known already, of a room that was started after the change; those who are here do not know it.
             self.state.remove_member(account_id);
             self.whisper(Audience::All, wire::Message::MemberLeft { room_id, account_id });
             self.ejected.insert(account_id);
             self.tell_owed();
         }
+    }
+
+    /// Who has a socket here, for tests.
+    #[cfg(test)]
+    pub(super) fn online(&self) -> Vec<AccountId> {
+        self.state.online()
     }
 
     /// Ends the room because it cannot know what it has to. Those who are here are found again by the next one.
@@ -189,7 +210,7 @@ impl Room {
         context.stop();
     }
 
-    fn tell_presence(&self, account_id: AccountId, change: Option<Presence>) {
+    fn tell_presence(&mut self, account_id: AccountId, change: Option<Presence>) {
         if let Some(state) = change {
             self.whisper(Audience::All, wire::Message::Presence { room_id: self.room_id, account_id, state });
         }
@@ -202,27 +223,34 @@ impl Actor for Room {
     fn started(&mut self, context: &mut Self::Context) {
         debug!(target: "actors", room = %self.room_id, "started");
         context.set_mailbox_capacity(mailbox::CAPACITY);
-        // From here on it is told of changes; what has changed since it was loaded is read now, before anything else.
-        self.parts.routes.add_room(self.room_id, context.address());
+        // It is in the routes, and told of changes; what has changed since it was loaded is read now, before anything else.
         let (store, room_id, nonce_ttl) = (self.parts.store.clone(), self.room_id, self.parts.nonce_ttl);
         let loaded = async move { load(&store, room_id, nonce_ttl).await };
         context.wait(loaded.into_actor(self).map(|loaded, room, context| match loaded {
-            Ok(Some(state)) => room.state = state,
+            Ok(Some(state)) => {
+                room.state = state;
+                // After a panic, the sockets that had joined are still there.
+                room.ask_who_is_here(context);
+            }
             Ok(None) => context.stop(),
             Err(error) => room.fail(&error, context),
         }));
         // A room before it may have stored what it did not publish.
         self.owes_level = true;
-        // After a panic, the sockets that had joined are still there.
-        for shard in self.parts.routes.shards() {
-            let _ = self.parts.routes.offer(&shard, WhoIsHere { room_id: self.room_id, room: context.address() });
-        }
-        context.run_interval(OWED_EVERY, |room, _| room.tell_owed());
+        context.run_interval(OWED_EVERY, |room, context| {
+            room.tell_owed();
+            if room.owed.question {
+                room.ask_who_is_here(context);
+            }
+        });
         context.run_interval(IDLE_CHECK_EVERY, |room, context| {
             if room.state.is_idle() && room.waiting.is_empty() && !room.is_storing {
                 // From here on, whoever asks for the room starts another one.
                 room.parts.routes.remove_room(room.room_id, &context.address());
                 context.stop();
+            } else {
+                // Somebody may have gone without a word that came here.
+                room.ask_who_is_here(context);
             }
         });
     }
@@ -295,15 +323,18 @@ impl Handler<Join> for Room {
     }
 }
 
-/// A socket that has joined is there: told to a room that has just started.
+/// The sockets of one worker that follow the room, and to which question that is the answer.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct IsHere(pub(super) Vec<(AccountId, ConnectionId)>);
+pub(super) struct IsHere {
+    pub(super) roll: u64,
+    pub(super) connections: Vec<(AccountId, ConnectionId)>,
+}
 
 impl Handler<IsHere> for Room {
     type Result = ();
 
-    fn handle(&mut self, IsHere(connections): IsHere, _: &mut Self::Context) {
+    fn handle(&mut self, IsHere { roll, connections }: IsHere, _: &mut Self::Context) {
         for (account, connection) in connections {
             if self.state.is_member(account) {
                 self.state.arrive(account, connection);
@@ -311,12 +342,15 @@ impl Handler<IsHere> for Room {
                 self.ejected.insert(account);
             }
         }
+        for account in self.state.end_answer(roll) {
+            self.tell_presence(account, Some(Presence::Offline));
+        }
         self.tell_owed();
     }
 }
 
 /// A socket follows the room no more.
-#[derive(Message)]
+#[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub(super) struct Depart {
     pub(super) account_id: AccountId,

@@ -21,10 +21,22 @@ pub(super) struct RoomState {
     is_closed: bool,
     members: BTreeSet<AccountId>,
     /// Sockets that have joined, by account.
-    online: BTreeMap<AccountId, BTreeSet<ConnectionId>>,
+    online: Online,
+    roll: Roll,
     window: ReplayWindow,
     /// Nonces of the last minutes.
     nonces: Nonces,
+}
+
+type Online = BTreeMap<AccountId, BTreeSet<ConnectionId>>;
+
+/// What has been heard since the shards were last asked who is here.
+#[derive(Debug, Default)]
+struct Roll {
+    number: u64,
+    /// Zero if all have answered.
+    answers_missing: usize,
+    here: Online,
 }
 
 /// Why a room does not admit an envelope.
@@ -75,7 +87,8 @@ impl RoomState {
             head: room.head,
             is_closed: room.closed_at.is_some(),
             members,
-            online: BTreeMap::new(),
+            online: Online::new(),
+            roll: Roll::default(),
             window,
             nonces: Nonces::new(window.nonce_ttl()),
         }
@@ -137,6 +150,7 @@ impl RoomState {
     /// The account is no member any more. Returns whether it was online.
     pub(super) fn remove_member(&mut self, account: AccountId) -> bool {
         self.members.remove(&account);
+        self.roll.here.remove(&account);
         self.online.remove(&account).is_some()
     }
 
@@ -146,6 +160,9 @@ impl RoomState {
 
     /// A socket has joined. Whether its account was not here before.
     pub(super) fn arrive(&mut self, account: AccountId, connection: ConnectionId) -> Option<Presence> {
+        if self.roll.answers_missing > 0 {
+            self.roll.here.entry(account).or_default().insert(connection);
+        }
         let connections = self.online.entry(account).or_default();
         let is_first = connections.is_empty();
         connections.insert(connection);
@@ -154,13 +171,29 @@ impl RoomState {
 
     /// A socket has gone. Whether it was its account's last.
     pub(super) fn depart(&mut self, account: AccountId, connection: ConnectionId) -> Option<Presence> {
-        let connections = self.online.get_mut(&account)?;
-        connections.remove(&connection);
-        if !connections.is_empty() {
-            return None;
+        remove(&mut self.roll.here, account, connection);
+        remove(&mut self.online, account, connection).then_some(Presence::Offline)
+    }
+
+    /// Begins to ask so many shards who is here. Each answer is to come with the number that is returned, after an
+    /// [`arrive`](Self::arrive) for each socket that it names.
+    pub(super) fn begin_roll(&mut self, shards: usize) -> u64 {
+        self.roll = Roll { number: self.roll.number + 1, answers_missing: shards, here: Online::new() };
+        self.roll.number
+    }
+
+    /// One shard has answered. Once all have, whom none has named and who has not come since is gone: those accounts are
+    /// returned.
+    pub(super) fn end_answer(&mut self, number: u64) -> Vec<AccountId> {
+        if number != self.roll.number || self.roll.answers_missing == 0 {
+            return Vec::new();
         }
-        self.online.remove(&account);
-        Some(Presence::Offline)
+        self.roll.answers_missing -= 1;
+        if self.roll.answers_missing > 0 {
+            return Vec::new();
+        }
+        let before = core::mem::replace(&mut self.online, core::mem::take(&mut self.roll.here));
+        before.into_keys().filter(|account| !self.online.contains_key(account)).collect()
     }
 
     /// Who is here.
@@ -171,5 +204,88 @@ impl RoomState {
     /// Whether nobody is here.
     pub(super) fn is_idle(&self) -> bool {
         self.online.is_empty()
+    }
+}
+
+/// Forgets a socket. Whether it was its account's last.
+fn remove(online: &mut Online, account: AccountId, connection: ConnectionId) -> bool {
+    let Some(connections) = online.get_mut(&account) else { return false };
+    connections.remove(&connection);
+    let is_last = connections.is_empty();
+    if is_last {
+        online.remove(&account);
+    }
+    is_last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Custody, Signatures};
+
+    const ADA: AccountId = AccountId::from_bytes([1; 16]);
+    const GRACE: AccountId = AccountId::from_bytes([2; 16]);
+    const FIRST: ConnectionId = ConnectionId(1);
+    const SECOND: ConnectionId = ConnectionId(2);
+    const THIRD: ConnectionId = ConnectionId(3);
+
+    fn room() -> RoomState {
+        let policy =
+            RoomPolicy { custody: Custody::Client, protection: Protection::Ratchet, signatures: Signatures::On };
+        let room = store::Room {
+            room_id: RoomId::from_bytes([3; 16]),
+            policy,
+            epoch: LogEpoch::from_bytes([4; 8]),
+            head: 0,
+            created_at: Timestamp::from_millis(0),
+            closed_at: None,
+        };
+        RoomState::new(&room, [ADA, GRACE].into(), Duration::from_secs(60))
+    }
+
+    #[test]
+    fn whom_no_shard_names_is_gone_once_all_have_answered() {
+        let mut room = room();
+        room.arrive(ADA, FIRST);
+        room.arrive(GRACE, SECOND);
+        let roll = room.begin_roll(2);
+
+        room.arrive(ADA, FIRST);
+        assert_eq!(room.end_answer(roll), []);
+        assert_eq!(room.online(), [ADA, GRACE]);
+        assert_eq!(room.end_answer(roll), [GRACE]);
+        assert_eq!(room.online(), [ADA]);
+        assert_eq!(room.depart(ADA, FIRST), Some(Presence::Offline));
+        assert!(room.is_idle());
+    }
+
+    #[test]
+    fn who_comes_or_goes_while_shards_answer_is_counted() {
+        let mut room = room();
+        room.arrive(ADA, FIRST);
+        let roll = room.begin_roll(2);
+        room.arrive(ADA, FIRST);
+        room.end_answer(roll);
+        room.depart(ADA, FIRST);
+        room.arrive(GRACE, SECOND);
+        room.arrive(GRACE, THIRD);
+
+        assert_eq!(room.end_answer(roll), []);
+        assert_eq!(room.online(), [GRACE]);
+        assert_eq!(room.depart(GRACE, SECOND), None);
+        assert_eq!(room.depart(GRACE, THIRD), Some(Presence::Offline));
+    }
+
+    #[test]
+    fn the_answer_to_an_older_question_ends_nothing() {
+        let mut room = room();
+        room.arrive(ADA, FIRST);
+        let older = room.begin_roll(1);
+        let roll = room.begin_roll(1);
+
+        assert_eq!(room.end_answer(older), []);
+        assert_eq!(room.online(), [ADA]);
+        assert_eq!(room.end_answer(roll), [ADA]);
+        assert_eq!(room.end_answer(roll), []);
     }
 }

@@ -96,6 +96,19 @@ impl Routes {
         })
     }
 
+    /// Whether what nothing starts again is there: the supervisor, and the shard of every worker. Each ends with the node, or
+    /// because it has panicked.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.0.supervisor.get().is_none_or(Addr::connected) && self.shards().iter().all(|shard| shard.connected())
+    }
+
+    /// The supervisor, for the tests of what becomes of a node without it.
+    #[cfg(test)]
+    pub(super) fn supervisor(&self) -> Option<&Addr<Supervisor>> {
+        self.0.supervisor.get()
+    }
+
     pub(super) fn set_supervisor(&self, supervisor: Addr<Supervisor>) {
         // It is set once, when the node starts.
         let _ = self.0.supervisor.set(supervisor);
@@ -124,8 +137,11 @@ impl Routes {
         self.0.rooms.get(&room_id).is_some_and(|room| !room.connected())
     }
 
-    pub(super) fn add_room(&self, room_id: RoomId, room: Addr<Room>) {
-        self.0.rooms.insert(room_id, Arc::new(room));
+    /// Names a room that has just been started, in the place of one that has panicked.
+    pub(super) fn add_room(&self, room_id: RoomId, room: Addr<Room>) -> Arc<Addr<Room>> {
+        let room = Arc::new(room);
+        self.0.rooms.insert(room_id, Arc::clone(&room));
+        room
     }
 
     /// Forgets a room, unless another one stands in its place.
@@ -187,15 +203,20 @@ impl Routes {
 
     /// Tells those who are in a room something that is not stored. A room that does not run has nobody in it.
     pub fn announce(&self, room_id: RoomId, message: wire::Message) {
-        if let Some(room) = self.live_room(room_id) {
-            let _ = self.offer(&room, Announce(message));
+        let Some(room) = self.live_room(room_id) else { return };
+        if self.offer(&room, Announce(message.clone())).is_err() {
+            // It waits for room in the mailbox. A room that ends meanwhile has nobody in it.
+            actix::spawn(async move {
+                let _ = room.send(Announce(message)).await;
+            });
         }
     }
 
     /// Tells a room that runs what the store has changed. It waits for room in its mailbox: nobody who was removed is to
-    /// hear another word.
+    /// hear another word. A room that has panicked is started again: those who had joined it are still there.
     pub async fn tell_room(&self, room_id: RoomId, change: Changed) {
-        if let Some(room) = self.live_room(room_id) {
+        let room = if self.is_fallen(room_id) { self.room(room_id).await.ok() } else { self.live_room(room_id) };
+        if let Some(room) = room {
             // A room that ends meanwhile is read from the store when it starts again.
             let _ = room.send(change).await;
         }

@@ -45,6 +45,7 @@ impl Shard {
             rooms: RefCell::default(),
             joining: RefCell::default(),
             sessions: RefCell::default(),
+            departed: RefCell::default(),
         });
         let dropped = metrics.sockets.dropped.of(["socket"]);
         let shard = Self { hall: Rc::clone(&hall), routes: routes.clone(), dropped };
@@ -65,6 +66,7 @@ impl Actor for Shard {
         context.set_mailbox_capacity(mailbox::CAPACITY);
         context.spawn(EndOfTurn);
         context.run_interval(BEAT_EVERY, |shard, _| {
+            shard.hall.tell_departed(&shard.routes);
             for present in shard.hall.present().values().filter(|present| !present.can_wait()) {
                 let _ = mailbox::offer(&present.session, Beat);
             }
@@ -102,6 +104,8 @@ pub(super) struct Hall {
     /// Sessions that have asked a room to follow it.
     joining: RefCell<BTreeMap<(RoomId, ConnectionId), Joining>>,
     sessions: RefCell<BTreeMap<ConnectionId, Present>>,
+    /// Who follows a room no more that could not be told; each is here once.
+    departed: RefCell<BTreeMap<(RoomId, ConnectionId), AccountId>>,
 }
 
 /// A session of the worker.
@@ -171,12 +175,20 @@ impl Hall {
         self.joining.borrow_mut().retain(|(_, joining), _| *joining != connection);
     }
 
+    /// Whether no session follows a room or has asked to, for tests.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.rooms.borrow().is_empty() && self.joining.borrow().is_empty()
+    }
+
     pub(super) fn exit(&self, connection: ConnectionId) {
         self.sessions.borrow_mut().remove(&connection);
     }
 
     /// Expects the room's answer to a session that wants to follow it.
     pub(super) fn expect(&self, room_id: RoomId, connection: ConnectionId, joining: Joining) {
+        // What it left before is not to end what it begins.
+        self.departed.borrow_mut().remove(&(room_id, connection));
         self.joining.borrow_mut().insert((room_id, connection), joining);
     }
 
@@ -192,6 +204,22 @@ impl Hall {
             if followers.sessions.is_empty() {
                 rooms.remove(&room_id);
             }
+        }
+    }
+
+    /// Tells a room that a connection follows it no more: now, or with a later beat if its mailbox is full.
+    pub(super) fn depart(&self, routes: &Routes, room_id: RoomId, depart: Depart) {
+        // A room that does not run has nobody in it; one that starts again asks who is here.
+        let Some(room) = routes.live_room(room_id) else { return };
+        if routes.offer(&room, depart).is_err() {
+            self.departed.borrow_mut().insert((room_id, depart.connection), depart.account_id);
+        }
+    }
+
+    /// Tells what rooms were to hear before.
+    pub(super) fn tell_departed(&self, routes: &Routes) {
+        for ((room_id, connection), account_id) in self.departed.take() {
+            self.depart(routes, room_id, Depart { account_id, connection });
         }
     }
 
@@ -317,7 +345,8 @@ impl Audience {
     }
 }
 
-/// An event of a room that is not stored. A connection that has no room for it does not get it.
+/// An event of a room that is not stored. A connection that has no room for it does not get it; if it
+/// [lasts](Self::is_lasting), that connection is cut off.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub(super) struct Whisper {
@@ -326,17 +355,45 @@ pub(super) struct Whisper {
     pub(super) message: Arc<SharedMessage>,
 }
 
+impl Whisper {
+    /// Whether it changes what a client must know, and does not pass by itself.
+    pub(super) fn is_lasting(&self) -> bool {
+        self.message.is_lasting()
+    }
+}
+
 impl Handler<Whisper> for Shard {
     type Result = ();
 
-    fn handle(&mut self, Whisper { room_id, audience, message }: Whisper, _: &mut Self::Context) {
+    fn handle(&mut self, whisper: Whisper, _: &mut Self::Context) {
+        let is_lasting = whisper.is_lasting();
+        let Whisper { room_id, audience, message } = whisper;
         let rooms = self.hall.rooms.borrow();
         let followers = rooms.get(&room_id).into_iter().flat_map(|followers| followers.sessions.values());
         for follower in followers.filter(|follower| audience.includes(follower.device)) {
-            if follower.connection.offer(message.frame(follower.encoding)).is_err() {
+            let (connection, frame) = (&follower.connection, message.frame(follower.encoding));
+            let queued = if is_lasting { connection.insist(frame) } else { connection.offer(frame) };
+            if queued.is_err() {
                 self.dropped.increment(1);
             }
         }
+    }
+}
+
+/// Whoever follows a room has missed what lasts: it is to come again, and read everything.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct CutOff {
+    pub(super) room_id: RoomId,
+}
+
+impl Handler<CutOff> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, CutOff { room_id }: CutOff, _: &mut Self::Context) {
+        let rooms = self.hall.rooms.borrow();
+        let followers = rooms.get(&room_id).into_iter().flat_map(|followers| followers.sessions.values());
+        followers.for_each(|follower| follower.connection.cut_off());
     }
 }
 
@@ -360,9 +417,7 @@ impl Handler<Admitted> for Shard {
         let Admitted { room_id, account_id, connection, policy, head, online } = admitted;
         let Some(joining) = self.hall.joining.borrow_mut().remove(&(room_id, connection)) else {
             // It has gone before the room's answer came: the room is to know.
-            if let Some(room) = self.routes.live_room(room_id) {
-                let _ = self.routes.offer(&room, Depart { account_id, connection });
-            }
+            self.hall.depart(&self.routes, room_id, Depart { account_id, connection });
             return;
         };
         let Joining { id, after, follower } = joining;
@@ -422,22 +477,24 @@ impl Handler<DrainAll> for Shard {
     }
 }
 
-/// A room that has just started asks who follows it.
+/// A room asks who follows it: when it has just started, and now and then.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct WhoIsHere {
     pub(super) room_id: RoomId,
     pub(super) room: Addr<Room>,
+    pub(super) roll: u64,
 }
 
 impl Handler<WhoIsHere> for Shard {
     type Result = ();
 
-    fn handle(&mut self, WhoIsHere { room_id, room }: WhoIsHere, _: &mut Self::Context) {
+    fn handle(&mut self, WhoIsHere { room_id, room, roll }: WhoIsHere, _: &mut Self::Context) {
         let rooms = self.hall.rooms.borrow();
-        let Some(followers) = rooms.get(&room_id) else { return };
-        let here = followers.sessions.iter().map(|(connection, follower)| (follower.device.account_id, *connection));
-        let _ = self.routes.offer(&room, IsHere(here.collect()));
+        let followers = rooms.get(&room_id).into_iter().flat_map(|followers| &followers.sessions);
+        let here = followers.map(|(connection, follower)| (follower.device.account_id, *connection));
+        // An answer that is lost is asked for again.
+        let _ = self.routes.offer(&room, IsHere { roll, connections: here.collect() });
     }
 }
 

@@ -73,8 +73,9 @@ impl Supervisor {
         let started = room.and_then(|state| {
             let worker = self.parts.routes.worker_of(room_id).ok_or(ErrorCode::Unavailable)?;
             let parts = self.parts.clone();
-            // It names itself in the routes when it begins.
-            Ok(Arc::new(Room::start_in_arbiter(&worker.arbiter, move |_| Room::new(room_id, state, parts))))
+            let room = Room::start_in_arbiter(&worker.arbiter, move |_| Room::new(room_id, state, parts));
+            // Before anybody is told, and not when it begins on its thread: whoever asks between the two would get a second.
+            Ok(self.parts.routes.add_room(room_id, room))
         });
         for waiting in self.starting.remove(&room_id).unwrap_or_default() {
             // Whoever does not wait any more finds the room in the routes.

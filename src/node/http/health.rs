@@ -1,4 +1,4 @@
-//! Whether the process runs, and whether it takes traffic.
+//! Whether the process runs as it should, and whether it takes traffic.
 
 use actix_web::web::Data;
 
@@ -9,12 +9,17 @@ use crate::wire::ErrorCode;
 
 pub(super) fn routes(calls: &mut Calls<'_>) {
     calls
-        .at("/healthz", |at| at.get(alive, about("Whether the process runs.")))
+        .at("/healthz", |at| at.get(alive, about("Whether the process runs, and need not be started again.")))
         .at("/readyz", |at| at.get(ready, about("Whether the node takes traffic.")));
 }
 
-async fn alive() -> &'static str {
-    "ok\n"
+/// A node that has lost a part which nothing but its next start brings back says so to whatever starts it.
+async fn alive(state: Data<NodeState>) -> Result<&'static str, ApiError> {
+    let is_whole = state.routes.is_whole() && state.store.has_writer();
+    if !is_whole && !state.readiness.is_stopping() {
+        return Err(ApiError::with_detail(ErrorCode::Unavailable, "The node has to be started again."));
+    }
+    Ok("ok\n")
 }
 
 async fn ready(state: Data<NodeState>) -> Result<&'static str, ApiError> {

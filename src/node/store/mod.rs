@@ -51,6 +51,7 @@ mod writer;
 use core::time::Duration;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -86,6 +87,8 @@ pub struct Store {
     appends: Appends,
     readers: SqlitePool,
     vault_writes: Arc<Semaphore>,
+    /// Commits that had failed when [`check`](Self::check) last saw one succeed.
+    failures_mended: Arc<AtomicU64>,
 }
 
 /// How a store is opened.
@@ -153,6 +156,7 @@ impl Store {
             appends: Appends::default(),
             readers,
             vault_writes: Arc::new(Semaphore::new(limits::VAULT_WRITES_AT_ONCE_MAX)),
+            failures_mended: Arc::default(),
         })
     }
 
@@ -163,13 +167,43 @@ impl Store {
         self.writer.close().await;
     }
 
-    /// Whether the database answers: for the readiness of the node.
+    /// Whether the database answers, and takes what is written: for the readiness of the node. Once a commit has failed it
+    /// does not until one of this method's own is on the disk, which it tries each time that it is asked.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] or [`StoreError::Closed`] if it does not.
+    /// [`StoreError::Unavailable`], [`StoreError::Full`] or [`StoreError::Closed`] if it does not.
     pub async fn check(&self) -> Result<(), StoreError> {
         sqlx::query("SELECT 1").execute(&self.readers).await?;
-        self.writer.write(|_| Box::pin(async { Ok(()) })).await
+        let failed = self.writer.counts().failed_commits;
+        if self.failures_mended.load(Ordering::Relaxed) == failed {
+            return self.writer.write(|_| Box::pin(async { Ok(()) })).await;
+        }
+        // An empty transaction would neither need room nor sync a file. This one writes the first page, as it is.
+        self.writer
+            .write(|db| {
+                Box::pin(async {
+                    sqlx::query("PRAGMA user_version = 0").execute(db).await?;
+                    Ok(())
+                })
+            })
+            .await?;
+        self.failures_mended.store(failed, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether there is a writer still. There is none after [`close`](Self::close), or if it has panicked: nothing is stored
+    /// any more then until the node is started again.
+    #[must_use]
+    pub fn has_writer(&self) -> bool {
+        self.writer.is_there()
+    }
+
+    /// Has the writer panic, for the tests of what becomes of a node then.
+    #[cfg(test)]
+    #[expect(clippy::panic, reason = "a test may panic")]
+    pub(in crate::node) async fn fell_writer(&self) {
+        let answer: Result<(), StoreError> = self.writer.write(|_| panic!("a test has asked for it")).await;
+        assert!(matches!(answer, Err(StoreError::Closed)), "it has answered");
     }
 
     /// Writes that wait for the writer.
@@ -185,7 +219,7 @@ impl Store {
     }
 }
 
-/// Syncs what an earlier process has committed. A commit whose sync failed, or that the process did not live to sync, is
+/// Syncs what an earlier process or connection has committed. A commit whose sync failed, or that the process did not live to sync, is
 /// found whole in the write-ahead log; without this it would be read, and told to whoever repeats it, before it is
 /// on the disk.
 async fn sync_what_is_there(connection: &mut SqliteConnection) -> Result<(), StoreError> {
@@ -251,5 +285,33 @@ mod tests {
         // 2 is FULL.
         assert_eq!(settings, ("wal".into(), 2, 1, 1));
         assert!(written.is_err(), "a reader has written");
+    }
+
+    /// Where nobody reads, SQLite makes out anew what is in the log when the writer comes back: also what failed.
+    #[tokio::test]
+    async fn a_writer_that_comes_back_syncs_what_it_finds() {
+        let folder = std::env::temp_dir().join(format!("conclave-comes-back-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let [file, log] = ["", "-wal"].map(|end| folder.join(format!("{}{end}", Store::FILE_NAME)));
+        let store = Store::open(&folder).await.unwrap();
+        store.readers.close().await;
+        let failed = store.writer.write::<(), _>(|_| Box::pin(async { Err(StoreError::Full) })).await;
+        // What a commit leaves whose sync failed: whole, and in the log alone.
+        let mut lost =
+            SqliteConnectOptions::new().filename(&file).synchronous(SqliteSynchronous::Off).connect().await.unwrap();
+        sqlx::query("PRAGMA application_id = 7").execute(&mut lost).await.unwrap();
+        let left = [&file, &log].map(|path| std::fs::read(path).unwrap());
+        sqlx::Connection::close(lost).await.unwrap();
+        std::fs::write(&file, &left[0]).unwrap();
+        std::fs::write(&log, &left[1]).unwrap();
+
+        store.writer.write(|_| Box::pin(async { Ok(()) })).await.unwrap();
+        let synced = std::fs::read(&file).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+
+        assert!(matches!(failed, Err(StoreError::Full)));
+        // In the file's header. A checkpoint takes nothing there that it has not synced in the log.
+        let application = |bytes: &[u8]| u32::from_be_bytes(bytes[68..72].try_into().unwrap());
+        assert_eq!((application(&left[0]), application(&synced)), (0, 7));
     }
 }

@@ -3,8 +3,8 @@
 //! A commit with `synchronous=FULL` waits for the disk. So the writer takes all that waits in its
 //! queue, runs it in one transaction, commits once, and answers each caller then. Each write has a
 //! savepoint of its own, if it is not the only one: one that is refused is rolled back alone. If the disk or the database
-//! fails, none of that commit is stored and all of its callers are told; the connection is opened
-//! anew for the next.
+//! fails, none of that commit is acknowledged and all of its callers are told; the connection is opened
+//! anew for the next, and what it finds is synced first, as at a start.
 //!
 //! SQLite runs on a thread of its own, and each step is a trip to it and back. So a write that is the only one may bring its own
 //! transaction, in fewer steps.
@@ -23,6 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::commit_meter::CommitMeter;
 use super::error::StoreError;
 use super::limits::{WRITES_PER_COMMIT_MAX, WRITES_WAITING_MAX};
+use super::sync_what_is_there;
 
 /// What a write does with the connection: the future that a closure makes.
 pub(super) type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
@@ -105,6 +106,11 @@ impl WriterHandle {
         if self.queue.send(Command::Close(reply)).await.is_ok() {
             let _ = closed.await;
         }
+    }
+
+    /// Whether the task runs.
+    pub(super) fn is_there(&self) -> bool {
+        !self.queue.is_closed()
     }
 
     /// Writes that wait for the writer.
@@ -233,7 +239,12 @@ impl Writer {
     async fn try_commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<u64, StoreError> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            none => none.insert(self.options.connect().await?),
+            none => {
+                let mut connection = self.options.connect().await?;
+                // The commit that failed may be whole in the log: nobody who repeats it is told that it is stored before it is.
+                sync_what_is_there(&mut connection).await?;
+                none.insert(connection)
+            }
         };
         if let [only] = jobs
             && only.commit(connection).await?

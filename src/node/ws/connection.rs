@@ -77,6 +77,7 @@ pub struct Connection {
     is_queued: Cell<bool>,
     /// A close was queued.
     is_closing: Cell<bool>,
+    is_cut_off: Cell<bool>,
     /// Commands that are under way.
     commands: Cell<usize>,
     /// How many bytes have come and gone: who is silent, and who does not read.
@@ -110,6 +111,7 @@ impl Connection {
             waker: RefCell::default(),
             is_queued: Cell::new(false),
             is_closing: Cell::new(false),
+            is_cut_off: Cell::new(false),
             commands: Cell::new(0),
             received: Cell::new(0),
             sent: Cell::new(0),
@@ -126,6 +128,32 @@ impl Connection {
         }
         self.push(frame);
         Ok(())
+    }
+
+    /// Queues an event that can be read nowhere else, in room of its own. Where that is full too, the connection
+    /// [is cut off](Self::is_cut_off).
+    ///
+    /// # Errors
+    /// [`Full`] if it does not fit; nothing was queued then.
+    pub fn insist(self: &Rc<Self>, frame: Bytes) -> Result<(), Full> {
+        if self.queue.borrow().bytes + frame.len() > QUEUE_BYTES_MAX + INSISTED_BYTES_MAX {
+            self.cut_off();
+            return Err(Full);
+        }
+        self.push(frame);
+        Ok(())
+    }
+
+    /// Its client has missed something that it cannot know of: the session closes the connection.
+    pub fn cut_off(&self) {
+        self.is_cut_off.set(true);
+        self.wake();
+    }
+
+    /// Whether the client has missed something that it cannot know of.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.is_cut_off.get()
     }
 
     /// Queues an answer or a control frame; nothing after a close.
@@ -432,6 +460,9 @@ impl Turn {
 
 /// Bytes that a queue holds for events: some of the largest, or a thousand small ones.
 const QUEUE_BYTES_MAX: usize = 512 * 1024;
+
+/// Bytes beyond them for what can be read nowhere else: so many that who misses some does not read at all.
+const INSISTED_BYTES_MAX: usize = 64 * 1024;
 
 /// Commands of one connection that are under way, by their weight; most weigh 1.
 pub const COMMANDS_MAX: usize = 64;

@@ -28,6 +28,34 @@ impl SharedMessage {
         &self.message
     }
 
+    /// Whether it changes what a client must know and can read nowhere in a log. What passes by itself does not last, and what
+    /// one socket alone is told is none of this.
+    #[must_use]
+    pub const fn is_lasting(&self) -> bool {
+        match self.message {
+            Message::MemberJoined { .. }
+            | Message::MemberLeft { .. }
+            | Message::RoomClosed { .. }
+            | Message::DevicesChanged { .. }
+            | Message::E2eeKeyExchange { .. }
+            | Message::E2eeKeyRotation { .. }
+            | Message::E2eeKeyRevoke { .. } => true,
+            Message::Presence { .. }
+            | Message::Typing { .. }
+            | Message::Signal { .. }
+            | Message::Envelope(_)
+            | Message::Direct(_)
+            | Message::CaughtUp { .. }
+            | Message::Gap { .. }
+            | Message::Ok(_)
+            | Message::Error { .. }
+            | Message::Welcome { .. }
+            | Message::PrekeysLow { .. }
+            | Message::SessionExpiring { .. }
+            | Message::Reconnect { .. } => false,
+        }
+    }
+
     /// Its frame in an encoding.
     pub fn frame(&self, encoding: Encoding) -> Bytes {
         let cell = match encoding {

@@ -20,12 +20,14 @@ async fn through_a_time_of(mode: Mode, seed: u64) {
     load.deliver_one(&node).await.unwrap();
 
     disk.set(mode);
+    assert_eq!(node.api.get("/readyz", None).await.status, 200, "nothing has failed yet");
     // What a file has room for without growing still goes.
     while load.send_one(&node).await.is_ok() {
         assert!(load.room.acknowledged() < ROOM_LEFT_MAX, "{mode:?}");
     }
     let before = (load.room.acknowledged(), load.mailbox.acknowledged());
     for _ in 0..TRIES {
+        node.api.get("/readyz", None).await.refused(503, ErrorCode::Unavailable);
         assert_eq!(load.send_one(&node).await, Err(ErrorCode::Unavailable), "{mode:?}");
         assert_eq!(load.deliver_one(&node).await, Err(ErrorCode::Unavailable), "{mode:?}");
     }
@@ -34,6 +36,7 @@ async fn through_a_time_of(mode: Mode, seed: u64) {
     assert_eq!(load.check(&node).await, Ok(()), "{mode:?}");
 
     disk.set(Mode::Honest);
+    assert_eq!(node.api.get("/readyz", None).await.status, 200, "{mode:?}");
     for _ in 0..TRIES {
         load.send_one(&node).await.unwrap();
         load.deliver_one(&node).await.unwrap();

@@ -10,11 +10,13 @@ mod flows;
 mod invitations;
 mod mailboxes;
 mod members;
+mod once;
 mod prekeys;
 mod room_keys;
 mod room_log;
 mod rooms;
 mod sessions;
+mod tickets;
 mod vault;
 
 use std::path::{Path, PathBuf};

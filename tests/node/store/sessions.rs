@@ -88,6 +88,21 @@ async fn of_many_refreshes_with_one_token_one_is_good_and_the_session_ends() {
 }
 
 #[tokio::test]
+async fn a_session_is_there_until_it_is_ended() {
+    let (_folder, store) = store().await;
+    let account_id = account(&store, 1).await;
+    assert!(!store.has_session(session_id(1)).await.unwrap());
+    open_session(&store, account_id, 1).await;
+    open_session(&store, account_id, 2).await;
+    assert!(store.has_session(session_id(1)).await.unwrap());
+
+    assert!(store.end_session(account_id, session_id(1)).await.unwrap());
+
+    assert!(!store.has_session(session_id(1)).await.unwrap());
+    assert!(store.has_session(session_id(2)).await.unwrap());
+}
+
+#[tokio::test]
 async fn an_idle_session_expires() {
     let (_folder, store) = store().await;
     let account_id = account(&store, 1).await;

@@ -175,7 +175,8 @@ impl Session {
         context.spawn(asked.into_actor(self).map(move |asked, session, _| {
             session.connection.end_command(1);
             if let Err(code) = asked {
-                session.parts.hall.unfollow(room_id, connection);
+                // It may have been there before, and left since without a word.
+                session.depart(device.account_id, room_id);
                 session.answer(id, Err(code));
             }
         }));

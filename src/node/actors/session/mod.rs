@@ -170,10 +170,9 @@ impl Session {
 
     /// Tells a room that the socket follows it no more.
     fn depart(&self, account_id: AccountId, room_id: RoomId) {
-        self.parts.hall.unfollow(room_id, self.id);
-        if let Some(room) = self.parts.routes.live_room(room_id) {
-            let _ = self.parts.routes.offer(&room, Depart { account_id, connection: self.id });
-        }
+        let (hall, connection) = (&self.parts.hall, self.id);
+        hall.unfollow(room_id, connection);
+        hall.depart(&self.parts.routes, room_id, Depart { account_id, connection });
     }
 
     /// Who the session is of, while it is open.
@@ -267,6 +266,9 @@ impl ActorFuture<Session> for Writer {
                 return Poll::Ready(());
             }
         } else {
+            if session.connection.is_cut_off() {
+                session.close(CloseCode::Stalled);
+            }
             session.read_feeds(context);
         }
         Poll::Pending
@@ -452,3 +454,6 @@ const RECHECK_BEATS: u32 = 30;
 
 /// How long before the token expires the client is told.
 const WARN_BEFORE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;

@@ -1,96 +1,39 @@
-//! A room that panics, on a real node.
+//! Actors that panic, on a real node.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a test may panic, and makes a folder"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::path::PathBuf;
+use futures_util::future::join_all;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::*;
-use crate::ids::LogEpoch;
-use crate::node::clock::ManualClock;
-use crate::node::config::Settings;
-use crate::node::lifecycle::Node;
-use crate::node::store::{NewRoom, ProviderIdentity};
-use crate::wire::{Custody, Protection, RoomPolicy, Signatures, Timestamp};
+use crate::node::actors::one_room::{OWNER, OneRoom, ROOM, fell};
+use crate::node::actors::room::Changed;
 
-const ROOM: RoomId = RoomId::from_bytes([7; 16]);
-const OWNER: AccountId = AccountId::from_bytes([8; 16]);
-const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+/// How many ask for a room at once.
+const ASKERS: usize = 500;
 
-/// After so long a room does not start at all.
-const PATIENCE: Duration = Duration::from_secs(30);
+#[actix_web::test]
+async fn a_room_that_many_ask_for_is_one_room_even_before_it_begins() {
+    let one = OneRoom::new("one-of-it").await;
+    fell(&*one.room().await).await;
+    let routes = &one.node.state().routes;
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    // The thread that it is to run on does something else.
+    assert!(routes.arbiter_of(ROOM).unwrap().spawn_fn(move || {
+        let _ = held.recv();
+    }));
 
-/// A node with one room, a clock that tests move, and its folder.
-struct OneRoom {
-    node: Node,
-    clock: ManualClock,
-    folder: PathBuf,
-}
-
-impl OneRoom {
-    async fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("conclave-{name}-{}", std::process::id()));
-        let clock = ManualClock::at(START);
-        let mut settings = Settings::default();
-        settings.server.address.set_port(0);
-        settings.metrics.address.set_port(0);
-        settings.store.folder.clone_from(&folder);
-        let node = Node::start(settings, clock.clone().into()).await.unwrap();
-        let store = &node.state().store;
-        let identity = ProviderIdentity::new("https://issuer.example", "1").unwrap();
-        store.find_or_create_account(&identity, OWNER, START).await.unwrap();
-        let policy =
-            RoomPolicy { custody: Custody::Client, protection: Protection::Ratchet, signatures: Signatures::On };
-        let epoch = LogEpoch::from_bytes([9; 8]);
-        let room = NewRoom { room_id: ROOM, policy, owner: OWNER, membership: None, epoch, created_at: START };
-        store.create_room(&room).await.unwrap();
-        Self { node, clock, folder }
+    let mut rooms = Vec::new();
+    for _ in 0..2 {
+        rooms.extend(join_all((0..ASKERS).map(|_| routes.room(ROOM))).await);
     }
+    release.send(()).unwrap();
 
-    /// The room, which can be started.
-    async fn room(&self) -> Arc<Addr<Room>> {
-        let started = async {
-            loop {
-                match self.node.state().routes.room(ROOM).await {
-                    Ok(room) => return room,
-                    // The workers are starting still, or the room is at the end of its fall.
-                    Err(ErrorCode::Unavailable) => tokio::task::yield_now().await,
-                    Err(code) => panic!("{code:?}"),
-                }
-            }
-        };
-        tokio::time::timeout(PATIENCE, started).await.unwrap()
-    }
-
-    /// Has the room panic, and waits until it is gone.
-    async fn fell(&self, room: &Addr<Room>) {
-        assert!(room.send(Panic).await.is_err(), "it has answered");
-        while room.connected() {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    async fn stop(self) {
-        self.node.stop().await;
-        std::fs::remove_dir_all(&self.folder).unwrap();
-    }
-}
-
-/// Makes a room panic.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Panic;
-
-impl Handler<Panic> for Room {
-    type Result = ();
-
-    fn handle(&mut self, _: Panic, _: &mut Self::Context) {
-        panic!("a test has asked for it");
-    }
+    let first = rooms[0].clone().unwrap();
+    assert!(rooms.iter().all(|room| room.as_ref().is_ok_and(|room| **room == *first)), "there are several");
+    assert_eq!(*one.room().await, *first);
+    one.stop().await;
 }
 
 #[actix_web::test]
@@ -98,7 +41,7 @@ async fn a_room_that_panics_is_started_again_by_whoever_asks_for_it() {
     let one = OneRoom::new("falls").await;
     let first = one.room().await;
 
-    one.fell(&first).await;
+    fell(&first).await;
     let second = one.room().await;
 
     assert!(second.connected() && *second != *first);
@@ -111,11 +54,11 @@ async fn a_room_that_panics_again_waits_twice_as_long_each_time() {
     let one = OneRoom::new("falls-again").await;
     let routes = one.node.state().routes.clone();
     let first = one.room().await;
-    one.fell(&first).await;
+    fell(&first).await;
 
     for count in 1..4 {
         let room = one.room().await;
-        one.fell(&room).await;
+        fell(&room).await;
         let wait = back_off(count);
         one.clock.advance(wait.saturating_sub(Duration::from_millis(1)));
         assert_eq!(routes.room(ROOM).await.err(), Some(ErrorCode::Unavailable), "after {count}");
@@ -124,6 +67,51 @@ async fn a_room_that_panics_again_waits_twice_as_long_each_time() {
 
     assert!(one.room().await.connected());
     one.stop().await;
+}
+
+/// Those who had joined are still there, and nobody else may ask for the room for long.
+#[actix_web::test]
+async fn a_room_that_panicked_is_started_again_by_what_the_store_has_changed_in_it() {
+    let one = OneRoom::new("is-told").await;
+    fell(&*one.room().await).await;
+    let routes = &one.node.state().routes;
+    assert!(routes.live_room(ROOM).is_none());
+
+    routes.tell_room(ROOM, Changed::Member(OWNER)).await;
+
+    assert!(routes.live_room(ROOM).is_some());
+    one.stop().await;
+}
+
+#[actix_web::test]
+async fn a_node_that_has_lost_what_nothing_starts_again_says_so() {
+    let one = OneRoom::new("no-supervisor").await;
+    assert_eq!(health(&one).await, "200");
+    fell(one.node.state().routes.supervisor().unwrap()).await;
+    assert_eq!(health(&one).await, "503");
+    one.stop().await;
+
+    let one = OneRoom::new("no-shard").await;
+    // The workers have started when there is a room.
+    fell(&*one.room().await).await;
+    assert_eq!(health(&one).await, "200", "a room is started again");
+    fell(&one.node.state().routes.shards()[0]).await;
+    assert_eq!(health(&one).await, "503");
+    one.stop().await;
+
+    let one = OneRoom::new("no-writer").await;
+    one.node.state().store.fell_writer().await;
+    assert_eq!(health(&one).await, "503");
+    one.stop().await;
+}
+
+/// The status of `/healthz`.
+async fn health(one: &OneRoom) -> String {
+    let mut stream = TcpStream::connect(one.node.address()).await.unwrap();
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer.split(' ').nth(1).unwrap().to_owned()
 }
 
 #[test]
