@@ -123,7 +123,9 @@ where
 /// Has an actor do something.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Do<A: Actor>(Box<dyn FnOnce(&mut A, &mut A::Context) + Send>);
+pub(super) struct Do<A: Actor>(Work<A>);
+
+type Work<A> = Box<dyn FnOnce(&mut A, &mut <A as Actor>::Context) + Send>;
 
 macro_rules! does {
     ($($actor:ty),+) => {$(
