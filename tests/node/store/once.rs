@@ -33,7 +33,7 @@ async fn of_calls_at_once_with_one_key_one_makes_a_room_and_all_are_answered_so(
     acted.sort_by_key(|acted| matches!(acted, Acted::Before(_)));
 
     let Acted::Now(made) = acted.remove(0) else { panic!("none has acted") };
-    assert_eq!(acted, vec![Acted::Before(made.clone()); 7]);
+    assert_eq!(acted, vec![Acted::Before(made); 7]);
     let rooms = store.rooms_of(ada, None, PageLimit::default()).await.unwrap();
     assert_eq!(rooms.iter().map(|(room, ..)| room.room_id).collect::<Vec<_>>(), [made.room_id]);
 }
