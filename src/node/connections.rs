@@ -7,7 +7,6 @@ use core::pin::Pin;
 
 use actix_service::{Service, ServiceFactory, forward_ready};
 use actix_web::web::Data;
-use futures_util::FutureExt;
 use tokio::net::TcpStream;
 
 use super::http::{NodeState, address};
@@ -41,8 +40,8 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Self::Service, S::InitError>>>>;
 
     fn new_service(&self, (): ()) -> Self::Future {
-        let state = self.state.clone();
-        Box::pin(self.inner.new_service(()).map(|inner| Ok(Shared::new(inner?, state))))
+        let (inner, state) = (self.inner.new_service(()), self.state.clone());
+        Box::pin(async move { Ok(Shared::new(inner.await?, state)) })
     }
 }
 
@@ -63,9 +62,10 @@ where
         let Some(place) = self.state.limits.connection(address(stream.peer_addr().ok())) else {
             return Box::pin(ready(Ok(())));
         };
-        Box::pin(self.inner.call(stream).map(move |served| {
-            drop(place);
-            served
-        }))
+        let served = self.inner.call(stream);
+        Box::pin(async move {
+            let _place = place;
+            served.await
+        })
     }
 }
