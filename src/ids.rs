@@ -134,6 +134,10 @@ identifier! {
     InvitationId, 16
 }
 identifier! {
+    /// One device's unbroken run of writes of a vault's collection; drawn anew when a write's fate is not known.
+    WriterId, 16
+}
+identifier! {
     /// One life of a log: drawn when the log is made, so that a lost log is seen.
     LogEpoch, 8
 }

@@ -11,7 +11,7 @@
 
 use std::sync::OnceLock;
 
-use conclave::ids::{AccountId, CollectionName, DeviceId, ItemId, ItemType};
+use conclave::ids::{AccountId, CollectionName, ItemId, ItemType, WriterId};
 use conclave::protocol::backup::{AccountSecrets, Backup, RecoveryKey, open_backup, seal_backup};
 use conclave::protocol::keystore::{Argon2Costs, Argon2Parameters, Passphrase, keystore_parameters, seal_keystore};
 use conclave::protocol::public::limits;
@@ -188,7 +188,7 @@ fn genuine() -> &'static Genuine {
         let backup = seal_backup(&recovery_key, 1, &secrets, rng).unwrap();
         let change = Change { item_id, item_type: items[0].0.item_type.clone(), sealed: Some(&items[0].1) };
         let mut inventory = Inventory::default();
-        let write = inventory.prepare(&key, DeviceId::from_bytes([7; 16]), change, rng).unwrap();
+        let write = inventory.prepare(&key, WriterId::from_bytes([7; 16]), change, rng).unwrap();
         inventory.commit(write.clone(), Timestamp::from_millis(0));
         let safety_number = safety_number_of(alice(), bob());
         let scanned = safety_number_of(bob(), alice()).qr_bytes();

@@ -2,13 +2,13 @@
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use super::address::Transport;
 use super::devices::{LINK_PATIENCE, until};
 use super::names::{self, Named, Names};
 use super::out;
@@ -53,6 +53,8 @@ pub(super) struct Login {
     #[arg(long, value_name = "FILE")]
     authority: Option<PathBuf>,
     #[command(flatten)]
+    transport: Transport,
+    #[command(flatten)]
     profile: ProfileArgs,
 }
 
@@ -68,21 +70,14 @@ A second device of an account is linked to the first by `--link`, or set up with
 
 pub(super) async fn run(login: &Login) -> Result<(), Box<dyn Error>> {
     let profile = login.profile.profile()?;
-    let passphrase = &profile.passphrase().await?;
-    let authority = login.authority.as_deref().map(files::read_named).transpose()?;
-    let authority = authority.as_ref().map(|pem| pem.as_str());
     let url = match &login.url {
         Some(url) => url.clone(),
         None => profile.node_url()?.ok_or_else(|| CliError::Usage("which node? --url URL".to_owned()))?,
     };
-    if !url.starts_with("https://") && !url.starts_with("http://") {
-        return Err(CliError::Usage("the node's URL begins with https://, or http://".to_owned()).into());
-    }
-    if is_open(&url) {
-        eprintln!(
-            "This node is reached without TLS: whoever sits in between can take your session. Messages stay sealed."
-        );
-    }
+    login.transport.check(&url).map_err(|error| CliError::Usage(error.to_string()))?;
+    let passphrase = &profile.passphrase().await?;
+    let authority = login.authority.as_deref().map(files::read_named).transpose()?;
+    let authority = authority.as_ref().map(|pem| pem.as_str());
     if let Some(path) = &login.kit {
         files::check_new(path).map_err(|error| format!("{}: {error}", path.display()))?;
     }
@@ -227,15 +222,6 @@ async fn link(store: Store, signed_in: SignedIn) -> Result<(Client, Events), Box
     Ok((client, events))
 }
 
-/// Whether what is said to a node can be read on the way: plain HTTP, and not to this machine.
-fn is_open(url: &str) -> bool {
-    let Some(rest) = url.strip_prefix("http://") else { return false };
-    let authority = rest.split('/').next().unwrap_or_default();
-    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-    let is_loopback = host.trim_matches(['[', ']']).parse().is_ok_and(|address: IpAddr| address.is_loopback());
-    !is_loopback && authority != "[::1]" && host != "localhost"
-}
-
 /// The provider, where there is no choice.
 fn only(providers: Vec<String>) -> Result<String, Box<dyn Error>> {
     match <[String; 1]>::try_from(providers) {
@@ -284,21 +270,3 @@ pub(super) const KIT_WORDS: &str = "\
 Print it, or write it down, and keep it where you keep what must not be lost. If all your
 devices are gone, it alone brings your account back; nobody can make another, the node neither.
 Whoever else has it can be you: show it to nobody, and keep no picture of it.";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_plain_http_to_another_machine_is_open() {
-        for url in
-            ["https://node.example", "http://127.0.0.1:7400", "http://localhost/x", "http://[::1]", "http://[::1]:74"]
-        {
-            assert!(!is_open(url), "{url}");
-        }
-        for url in ["http://node.example", "http://10.0.0.7:7400", "http://127.0.0.1.example/", "http://[fe80::1]:7400"]
-        {
-            assert!(is_open(url), "{url}");
-        }
-    }
-}

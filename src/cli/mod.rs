@@ -4,6 +4,7 @@
 //! what follows it; each of these opens a profile, which is one device of one account, does one thing with the SDK, and
 //! closes it.
 
+mod address;
 mod backup;
 mod banner;
 mod chat;
@@ -13,6 +14,7 @@ mod contact;
 mod demo;
 mod devices;
 mod explain;
+mod history;
 mod listen;
 mod load;
 mod login;
@@ -80,6 +82,9 @@ enum Command {
     /// Writes what comes: messages, and what else happens.
     #[command(after_help = listen::HELP, after_long_help = long(listen::HELP))]
     Listen(listen::Listen),
+    /// Writes what this device keeps of a room or a conversation.
+    #[command(after_help = history::HELP, after_long_help = long(history::HELP))]
+    History(history::History),
     /// Talks in a room, on the whole terminal.
     #[command(after_help = chat::HELP, after_long_help = long(chat::HELP))]
     Chat(chat::ChatArgs),
@@ -170,6 +175,9 @@ impl Command {
             }
             Self::Listen(command) => {
                 with_device(&command.profile, async |client, events| listen::run(&command, client, events).await)
+            }
+            Self::History(command) => {
+                with_device(&command.profile, async |client, events| history::run(&command, client, events).await)
             }
             Self::Chat(command) => {
                 with_device(&command.profile, async |client, events| chat::run(&command, client, events).await)

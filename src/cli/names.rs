@@ -1,7 +1,8 @@
 //! The user's own names for accounts and rooms.
 //!
 //! A node knows ids alone. A name is what this user calls somebody: a message from the account to itself, so that
-//! it is kept encrypted, and the account's other devices have it too.
+//! it is kept encrypted, and the devices that the account has then get it too. A device that comes later does not: nobody seals
+//! an old message for it, so its user names people and rooms there again.
 //!
 //! ```text
 //! {"conclave": {"name": "grace", "account": ".."}}    the last one counts; an empty name takes it away
@@ -59,13 +60,16 @@ impl Names {
 
     /// Takes the name that a message of the account to itself gives. False if it gives none.
     pub(super) fn learn(&mut self, content: &Content) -> bool {
-        let Ok(Note { conclave: Entry { name, named } }) = serde_json::from_value(content.value().clone()) else {
-            return false;
-        };
+        let Some(Entry { name, named }) = entry(content) else { return false };
         if parse(&name).is_ok() || name.is_empty() {
             self.take(name, named);
         }
         true
+    }
+
+    /// Whether a message of the account to itself gives a name.
+    pub(super) fn is_note(content: &Content) -> bool {
+        entry(content).is_some()
     }
 
     /// Gives a name, for good.
@@ -159,6 +163,10 @@ impl Names {
             (Named::Room(room), true) => drop(self.rooms.remove(&room)),
         }
     }
+}
+
+fn entry(content: &Content) -> Option<Entry> {
+    serde_json::from_value(content.value().clone()).ok().map(|Note { conclave }| conclave)
 }
 
 /// A text as a name: 1 to 32 characters without spaces that are not an id.

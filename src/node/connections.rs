@@ -1,4 +1,5 @@
-//! How many connections an address has: those past its share are closed as soon as they are taken.
+//! How many connections an address has, and what ends one: those past its share are closed as soon as they are taken, and one
+//! whose client does not take an answer when it has waited for long enough.
 //!
 //! Whoever opens connections and asks for nothing, or reads no answer, would otherwise take the places of everybody else.
 
@@ -7,9 +8,11 @@ use core::pin::Pin;
 
 use actix_service::{Service, ServiceFactory, forward_ready};
 use actix_web::web::Data;
+use futures_util::FutureExt;
 use tokio::net::TcpStream;
+use tracing::debug;
 
-use super::http::{NodeState, address};
+use super::http::{NodeState, Writing, address};
 
 /// A service for connections, or the factory of one, that takes no more of an address than its share.
 #[derive(Debug)]
@@ -62,10 +65,14 @@ where
         let Some(place) = self.state.limits.connection(address(stream.peer_addr().ok())) else {
             return Box::pin(ready(Ok(())));
         };
-        let served = self.inner.call(stream);
-        Box::pin(async move {
-            let _place = place;
-            served.await
-        })
+        // Not an async block: it would hold the connection's future twice, of which each idle one takes kilobytes.
+        let served = Writing::watch(&self.state.settings.server, self.inner.call(stream));
+        Box::pin(served.map(move |ended| {
+            drop(place);
+            ended.unwrap_or_else(|| {
+                debug!(target: "http", "a client does not take its answer");
+                Ok(())
+            })
+        }))
     }
 }

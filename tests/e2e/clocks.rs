@@ -28,6 +28,25 @@ async fn a_device_whose_clock_is_wrong_is_understood() {
     }
 }
 
+/// The node's time is compared with the clock once for each socket. One that is set later has it refuse everything.
+#[tokio::test]
+async fn a_clock_that_is_set_while_the_device_is_connected_keeps_nothing_back() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let clock = Clock::system();
+    let signed_in = sign_in(&node.url, "ada").await;
+    let (client, events) = Client::set_up_at(Store::in_memory(), signed_in, clock.clone()).await.unwrap();
+    let mut ada = User { client, events };
+    let mut grace = User::new(&node.url, "grace").await;
+    for ahead_ms in [0, HOUR_MS, -HOUR_MS, 0] {
+        clock.set_ahead(ahead_ms);
+        let text = format!("{ahead_ms} ms ahead");
+        let id = ada.write(&grace, &text).await;
+        ada.is_sent(id).await;
+        assert_eq!(grace.text().await.1, text);
+    }
+}
+
 #[tokio::test]
 async fn what_waited_longer_than_the_node_takes_is_stamped_anew() {
     let folder = DataFolder::new();

@@ -4,10 +4,10 @@ use conclave::client::{Conversation, Event, Store};
 
 use crate::direct::passphrase;
 use crate::process::{DataFolder, NodeProcess};
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, Step};
 use crate::rooms::admit;
 use crate::user::User;
-use conclave::wire::RoomPolicy;
+use conclave::wire::{Command, RoomPolicy};
 
 #[tokio::test]
 async fn what_is_sent_without_a_node_goes_when_it_is_back_and_once() {
@@ -65,6 +65,36 @@ async fn a_client_that_ended_sends_what_waited_when_it_is_opened() {
     proxy.lead_to(&node);
     assert_eq!(grace.text().await, (ada.id(), "second".to_owned()));
     assert_eq!(grace.text().await, (ada.id(), "third".to_owned()));
+}
+
+/// The node has it, and the answer is lost with the connection and the process.
+#[tokio::test]
+async fn what_goes_again_after_a_restart_is_byte_for_byte_what_went_before() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let proxy = Proxy::before(&node).await;
+    let path = folder.path().join("ada");
+    let mut ada = User::new_in(Store::create(&path, passphrase()).await.unwrap(), &proxy.url, "ada").await;
+    let mut grace = User::new(&node.url, "grace").await;
+    let first = ada.write(&grace, "first").await;
+    ada.is_sent(first).await;
+    assert_eq!(grace.text().await.1, "first");
+    proxy.cut_at(|step| matches!(step, Step::Tells(_, Some(Command::Deliver { .. }))));
+    let id = ada.write(&grace, "second").await;
+    proxy.has_been_cut().await;
+    proxy.close();
+    ada.close().await;
+    let before = proxy.envelopes().pop().unwrap();
+
+    proxy.lead_to(&node);
+    let mut ada = User::open(Store::open(&path, passphrase()).await.unwrap()).await;
+    ada.is_sent(id).await;
+    let envelopes = proxy.envelopes();
+    let same: Vec<_> = envelopes.iter().filter(|envelope| envelope.id == before.id).collect();
+    assert!(same.len() > 1 && same.iter().all(|envelope| **envelope == before), "{same:?}");
+    assert_eq!(grace.text().await.1, "second");
+    ada.write(&grace, "third").await;
+    assert_eq!(grace.text().await.1, "third");
 }
 
 /// Cuts the connections of both sides after every so many bytes, wherever in a handshake, a command or an answer that is.

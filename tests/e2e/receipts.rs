@@ -6,6 +6,7 @@ use conclave::protocol::machine::{MachineError, Repair};
 
 use crate::direct::passphrase;
 use crate::process::{DataFolder, NodeProcess};
+use crate::proxy::Proxy;
 use crate::user::{User, sign_in};
 
 /// Until a message's receipt comes.
@@ -121,6 +122,32 @@ async fn a_new_identity_blocks_sending_until_it_is_accepted() {
     assert_eq!(ada.text().await, (grace_id, "it is me".to_owned()));
     ada.client.send_direct(grace_id, "a secret").await.unwrap();
     assert_eq!(grace.text().await, (ada.id(), "a secret".to_owned()));
+}
+
+/// It was sealed for devices that are gone with the old identity.
+#[tokio::test]
+async fn what_waits_while_an_identity_changes_goes_to_the_new_one_once_it_is_accepted() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let proxy = Proxy::before(&node).await;
+    let mut ada = User::new(&proxy.url, "ada").await;
+    let grace = User::new(&node.url, "grace").await;
+    let id = ada.write(&grace, "hello").await;
+    ada.is_sent(id).await;
+    proxy.close();
+    ada.until(|event| matches!(event, Event::Disconnected { .. }).then_some(())).await;
+    let waiting = ada.write(&grace, "for whoever is there").await;
+    let grace_id = grace.id();
+    grace.close().await;
+    forget_devices(folder.path(), grace_id);
+    let mut grace = User::new(&node.url, "grace").await;
+
+    proxy.lead_to(&node);
+    ada.until(|event| matches!(event, Event::IdentityChanged { .. }).then_some(())).await;
+    let known = ada.client.known_account(grace_id).await.unwrap().unwrap();
+    ada.client.accept_identity(grace_id, known.changed_to.unwrap()).await.unwrap();
+    assert_eq!(grace.text().await, (ada.id(), "for whoever is there".to_owned()));
+    ada.is_sent(waiting).await;
 }
 
 pub(crate) fn forget_devices(folder: &std::path::Path, account: conclave::ids::AccountId) {

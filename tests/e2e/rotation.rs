@@ -72,6 +72,25 @@ async fn keys_are_rotated_by_hand_and_by_schedule_and_the_old_session_is_left() 
     assert!(third.is_some() && fourth.is_some() && third != fourth && third != second);
 }
 
+#[tokio::test]
+async fn a_session_is_begun_anew_once_it_is_a_day_old_and_not_before() {
+    const MINUTE_MS: i64 = 60_000;
+    const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let (proxy, clock) = (Proxy::before(&node).await, Clock::system());
+    let signed_in = sign_in(&proxy.url, "ada").await;
+    let (client, events) = Client::set_up_at(Store::in_memory(), signed_in, clock.clone()).await.unwrap();
+    let mut talk = Talk::begin(User { client, events }, User::new(&node.url, "grace").await).await;
+    assert!(talk.opening(&proxy, "the first").await.is_some());
+    talk.answers().await;
+    for (ahead_ms, is_new) in [(DAY_MS - MINUTE_MS, false), (DAY_MS + MINUTE_MS, true)] {
+        clock.set_ahead(ahead_ms);
+        assert_eq!(talk.opening(&proxy, "some hours later").await.is_some(), is_new, "{ahead_ms}");
+        talk.answers().await;
+    }
+}
+
 /// A member who publishes keys in a room by the node's calls.
 struct Publisher<'a> {
     node: &'a NodeProcess,

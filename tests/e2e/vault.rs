@@ -36,7 +36,7 @@ pub(crate) async fn second_device(of: &User, url: &str, name: &str) -> User {
 }
 
 /// Loses the answers of the next writes: the node has done them then.
-fn lose_answers(proxy: &Proxy, count: usize) {
+pub(crate) fn lose_answers(proxy: &Proxy, count: usize) {
     let mut left = count;
     proxy.answers(move |asks, answer| {
         let is_write = asks.starts_with("PUT /api/vault/") || asks.starts_with("DELETE /api/vault/");
@@ -166,6 +166,26 @@ async fn a_vault_survives_restarts_of_both_sides() {
     assert!(!unreachable.blames_node());
 }
 
+/// Both know the version that goes, and neither knows of the other. The deletions differ in nothing but who has made them.
+#[tokio::test]
+async fn an_item_that_two_devices_delete_is_deleted_once_and_nobody_is_suspected() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let ada = User::new(&node.url, "ada").await;
+    let other = second_device(&ada, &node.url, "ada").await;
+    let (here, there) = (ada.client.vault().memories(), other.client.vault().memories());
+    let item = here.add(&memory("short-lived")).await.unwrap();
+    there.list().await.unwrap();
+    assert_eq!(here.delete(item.id, 1).await.unwrap(), 2);
+    let late = there.delete(item.id, 1).await.unwrap_err();
+    assert!(matches!(late, VaultError::Conflict { present: 2, .. }), "{late:?}");
+    there.add(&memory("goes on")).await.unwrap();
+    for memories in [&here, &there] {
+        assert_eq!(memories.state(item.id).await.unwrap(), ItemState::Deleted { version: 2 });
+        assert_eq!(memories.list().await.unwrap().len(), 1);
+    }
+}
+
 /// The node has done it and the answer is lost: it is asked again, byte for byte, and does nothing twice.
 #[tokio::test]
 async fn a_write_whose_answer_is_lost_is_settled_by_sending_it_again() {
@@ -183,7 +203,14 @@ async fn a_write_whose_answer_is_lost_is_settled_by_sending_it_again() {
     lose_answers(&proxy, 1);
     assert_eq!(memories.delete(item.id, 2).await.unwrap(), 3);
 
-    // Lost for good: it is not known, and later it is.
+    // Lost for good: it is not known, and later it is. Whoever tries it once more is told, and nobody is suspected.
+    let fleeting = memories.add(&memory("fleeting")).await.unwrap();
+    lose_answers(&proxy, 2);
+    let unknown = memories.delete(fleeting.id, 1).await.unwrap_err();
+    assert!(matches!(unknown, VaultError::Client(ClientError::Api(ApiError::Unreachable(_)))), "{unknown:?}");
+    let again = memories.delete(fleeting.id, 1).await.unwrap_err();
+    assert!(matches!(again, VaultError::Conflict { present: 2, .. }), "{again:?}");
+    assert_eq!(memories.state(fleeting.id).await.unwrap(), ItemState::Deleted { version: 2 });
     lose_answers(&proxy, 2);
     let unknown = memories.put(item.id, 3, &memory("anew")).await.unwrap_err();
     assert!(matches!(unknown, VaultError::Client(ClientError::Api(ApiError::Unreachable(_)))), "{unknown:?}");

@@ -3,17 +3,19 @@
 use std::path::Path;
 use std::time::Duration;
 
-use conclave::client::Store;
 use conclave::client::vault::{Collection, ItemState, Memory, Stored, VaultError};
+use conclave::client::{Client, Store};
 use conclave::protocol::vault;
 use conclave::wire::ErrorCode;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use crate::direct::passphrase;
+use crate::evil::secrets::Secrets;
 use crate::process::{DataFolder, NodeProcess};
-use crate::user::User;
-use crate::vault::{memory, second_device};
+use crate::proxy::Proxy;
+use crate::user::{User, sign_in};
+use crate::vault::{lose_answers, memory, second_device};
 
 /// The database of a node, for whoever may write to it.
 struct Database(Connection);
@@ -81,6 +83,8 @@ impl Database {
 struct Story {
     folder: DataFolder,
     node: NodeProcess,
+    /// Before it.
+    proxy: Proxy,
     database: Database,
     ada: User,
     memories: Collection<Memory>,
@@ -91,8 +95,15 @@ impl Story {
     async fn new() -> Self {
         let folder = DataFolder::new();
         let node = NodeProcess::start(folder.path(), |_| ());
+        let proxy = Proxy::before(&node).await;
         let store = Store::create(&folder.path().join("ada"), passphrase()).await.unwrap();
-        let ada = User::new_in(store, &node.url, "ada").await;
+        let secrets = Secrets::default();
+        let ada = User::new_in(secrets.around(store), &proxy.url, "ada").await;
+        proxy.must_not_see(move || {
+            let texts = ["two again", "a canary in a cage", "a session with a telling name"]
+                .map(|text| (text.to_owned(), text.into()));
+            [secrets.all(), texts.into()].concat()
+        });
         let memories = ada.client.vault().memories();
         let mut items = Vec::new();
         for text in ["one", "two", "three"] {
@@ -101,17 +112,17 @@ impl Story {
         items[1] = memories.put(items[1].id, 1, &memory("two again")).await.unwrap();
         memories.delete(items[2].id, 1).await.unwrap();
         let database = Database::of(folder.path());
-        Self { folder, node, database, ada, memories, items }
+        Self { folder, node, proxy, database, ada, memories, items }
     }
 
     /// The same device, started again: it has the head alone.
     async fn restart(self) -> Self {
-        let Self { folder, node, database, ada, memories, items } = self;
+        let Self { folder, node, proxy, database, ada, memories, items } = self;
         drop(memories);
         ada.close().await;
         let ada = User::open(Store::open(&folder.path().join("ada"), passphrase()).await.unwrap()).await;
         let memories = ada.client.vault().memories();
-        Self { folder, node, database, ada, memories, items }
+        Self { folder, node, proxy, database, ada, memories, items }
     }
 
     /// What a device says that has never seen the vault.
@@ -163,6 +174,8 @@ async fn what_was_put_back_is_taken_when_the_user_says_so() {
     let before = story.database.snapshot();
     let first = story.items[0];
     story.memories.put(first.id, 1, &memory("lost")).await.unwrap();
+    let other = second_device(&story.ada, &story.node.url, "ada").await;
+    assert_eq!(other.client.vault().memories().list().await.unwrap().len(), 2);
     story.database.restore(&before);
     is_not_believed(story.memories.list().await, vault::VaultError::RolledBack { seen: 6, shown: 5 });
 
@@ -170,6 +183,12 @@ async fn what_was_put_back_is_taken_when_the_user_says_so() {
     assert_eq!(story.memories.get(first.id).await.unwrap().unwrap().content.query, "one");
     story = story.restart().await;
     assert_eq!(story.memories.put(first.id, 1, &memory("anew")).await.unwrap().version, 2);
+
+    // On each device, however far it has gone on.
+    assert_eq!(story.memories.put(first.id, 2, &memory("and on")).await.unwrap().version, 3);
+    is_not_believed(other.client.vault().memories().list().await, vault::VaultError::Forked);
+    other.client.vault().memories().accept().await.unwrap();
+    assert_eq!(other.client.vault().memories().get(first.id).await.unwrap().unwrap().content.query, "and on");
 
     // Not everything: what no device has written is refused then too.
     story
@@ -199,6 +218,54 @@ async fn a_node_that_shows_two_devices_two_histories_is_noticed_when_it_mixes_th
     story.database.restore(&with_here);
     is_not_believed(there.list().await, vault::VaultError::RolledBack { seen: 8, shown: 6 });
     assert_eq!(story.memories.list().await.unwrap().len(), 2);
+}
+
+/// The node stores it, shows it to another device, and tells whoever made it something else, also after a restart.
+#[tokio::test]
+async fn a_write_that_is_hidden_from_its_writer_is_missed_by_a_device_that_has_seen_it() {
+    for (restarts, hides) in [(false, lose_both as fn(&Proxy)), (true, lose_both), (false, refuse), (true, refuse)] {
+        let mut story = Story::new().await;
+        let path = story.folder.path().join("tablet");
+        let kit = story.ada.client.recovery_kit().await.unwrap();
+        let device = Store::create(&path, passphrase()).await.unwrap();
+        let signed_in = sign_in(&story.node.url, "ada").await;
+        let (tablet, events) = Client::recover(device, signed_in, &kit).await.unwrap();
+
+        let before = story.database.snapshot();
+        hides(&story.proxy);
+        let (first, version) = (story.items[0].id, story.items[0].version);
+        story.memories.put(first, version, &memory("hidden")).await.unwrap_err();
+        let seen = tablet.vault().memories().get(first).await.unwrap().unwrap();
+        assert_eq!(seen.content.query, "hidden");
+        tablet.close().await.unwrap();
+        drop(events);
+        story.database.restore(&before);
+        if restarts {
+            story = story.restart().await;
+        }
+        for after in [version, version + 1] {
+            story.memories.put(first, after, &memory("goes on")).await.unwrap();
+        }
+
+        let tablet = User::open(Store::open(&path, passphrase()).await.unwrap()).await;
+        is_not_believed(tablet.client.vault().memories().get(first).await, vault::VaultError::Forked);
+    }
+}
+
+/// That of a write, and of its repetition.
+fn lose_both(proxy: &Proxy) {
+    lose_answers(proxy, 2);
+}
+
+/// Refuses a write that was stored.
+fn refuse(proxy: &Proxy) {
+    let mut is_told = false;
+    proxy.answers(move |asks, answer| {
+        if asks.starts_with("PUT /api/vault/") && !is_told {
+            is_told = true;
+            answer.become_unavailable(1);
+        }
+    });
 }
 
 #[tokio::test]
@@ -298,11 +365,14 @@ async fn the_node_has_no_plaintext_to_lie_about() {
     let rows = story.database.snapshot().0.concat();
     let mut blobs = 0;
     for value in rows.iter().flatten() {
-        if let Value::Blob(bytes) = value {
-            blobs += 1;
-            for needle in ["canary", "telling", "two again", "curious", "session_id"] {
-                assert!(!bytes.windows(needle.len()).any(|window| window == needle.as_bytes()), "{needle}");
-            }
+        let bytes = match value {
+            Value::Blob(bytes) => bytes.as_slice(),
+            Value::Text(text) => text.as_bytes(),
+            _ => continue,
+        };
+        blobs += usize::from(matches!(value, Value::Blob(_)));
+        for needle in ["canary", "telling", "two again", "curious", "session_id"] {
+            assert!(!bytes.windows(needle.len()).any(|window| window == needle.as_bytes()), "{needle}");
         }
     }
     assert!(blobs > 10, "{blobs}");

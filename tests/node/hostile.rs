@@ -159,6 +159,91 @@ async fn connections_past_an_addresss_share_are_closed_and_others_are_served() {
     node.stop().await;
 }
 
+/// A file of the page that documents the calls: half a megabyte.
+const LARGE: &str = "/api/docs/swagger-ui-bundle.js";
+
+/// Answers that are asked for at once. No buffer of the system holds so many.
+const ANSWERS: usize = 32;
+
+/// A node that answers at once whatever is asked for, and gives a client one second for a part of an answer.
+async fn node_that_waits_a_second() -> TestNode {
+    TestNode::start_with(|settings| {
+        settings.server.answer_seconds_max = Bounded::of::<1>();
+        settings.server.keep_alive_seconds = Bounded::of::<300>();
+        settings.limits.connections_per_address = Bounded::of::<1>();
+        settings.limits.sign_in_per_minute = Bounded::of::<1_000>();
+    })
+    .await
+}
+
+/// A connection from an address of its own, by which answers are asked for.
+async fn ask_for_answers(from: &str, to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(from.parse().unwrap()).unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let mut stream = socket.connect(to).await.unwrap();
+    let ask = |connection: &str| format!("GET {LARGE} HTTP/1.1\r\nhost: here\r\nconnection: {connection}\r\n\r\n");
+    let asked = ask("keep-alive").repeat(ANSWERS - 1) + &ask("close");
+    stream.write_all(asked.as_bytes()).await.unwrap();
+    stream
+}
+
+#[actix_web::test]
+async fn who_reads_none_of_an_answer_loses_the_connection() {
+    let node = node_that_waits_a_second().await;
+    let to = node.node.address();
+    let deaf = ask_for_answers("127.0.0.2:0", to).await;
+
+    // Its place is the only one of its address.
+    let again = async {
+        loop {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+            let mut stream = socket.connect(to).await.unwrap();
+            if stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: here\r\n\r\n").await.is_ok()
+                && matches!(stream.read(&mut [0; 12]).await, Ok(12))
+            {
+                return;
+            }
+        }
+    };
+
+    tokio::time::timeout(PATIENCE, again).await.unwrap();
+    drop(deaf);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn who_reads_slowly_has_all_of_every_answer() {
+    const READ_AT_ONCE: usize = 400_000;
+    let node = node_that_waits_a_second().await;
+    let mut slow = ask_for_answers("127.0.0.2:0", node.node.address()).await;
+    let mut beat = tokio::time::interval(Duration::from_millis(100));
+
+    let read = async {
+        let mut answers = Vec::new();
+        loop {
+            beat.tick().await;
+            let mut some = vec![0; READ_AT_ONCE];
+            let mut length = 0;
+            while length < some.len() {
+                match slow.read(&mut some[length..]).await.unwrap() {
+                    0 => return [&answers[..], &some[..length]].concat(),
+                    more => length += more,
+                }
+            }
+            answers.extend(some);
+        }
+    };
+    let answers = tokio::time::timeout(PATIENCE, read).await.unwrap();
+
+    let body = node.request(reqwest::Method::GET, LARGE).send().await.unwrap().bytes().await.unwrap();
+    let found = answers.windows(body.len()).filter(|window| *window == body).count();
+    assert_eq!(found, ANSWERS);
+    assert!(answers.len() > 30 * READ_AT_ONCE, "it took less than three seconds");
+    node.stop().await;
+}
+
 #[actix_web::test]
 async fn ten_thousand_sockets_from_one_address_take_nobody_elses_place() {
     let folder = DataFolder::new();

@@ -32,4 +32,5 @@ mod support;
 mod tls;
 mod turn;
 mod vault;
+mod ways;
 mod zero_knowledge;

@@ -26,6 +26,11 @@ impl Numbers {
         Self { values: parse(&answer.body), text: answer.body }
     }
 
+    /// The number, if it was ever counted.
+    pub(crate) fn value(&self, name: &str) -> Option<f64> {
+        self.values.get(name).copied()
+    }
+
     /// Whether a number has this among its labels.
     pub(crate) fn has(&self, label: &str) -> bool {
         self.values.keys().any(|key| key.contains(label))

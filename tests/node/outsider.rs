@@ -5,13 +5,13 @@ use std::time::Duration;
 use actix_web::rt::net::TcpStream;
 use conclave::ids::DeviceAddress;
 use conclave::node::config::Bounded;
-use conclave::wire::ErrorCode;
 use conclave::wire::limits::{
     DECRYPT_JSON_BYTES_MAX, DEVICE_LIST_JSON_BYTES_MAX, ENCRYPT_JSON_BYTES_MAX, PREKEYS_JSON_BYTES_MAX,
     REQUEST_BYTES_MAX, VAULT_PUT_JSON_BYTES_MAX,
 };
+use conclave::wire::{ErrorCode, PrekeyStatus};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::client::{Person, User};
@@ -76,6 +76,27 @@ async fn bodies_that_are_no_such_json_are_refused() {
             Answer::of(request).await.refused(400, ErrorCode::MalformedRequest);
         }
     }
+    node.stop().await;
+}
+
+/// Serde takes an array of a struct's values in order for the struct, at any depth.
+#[actix_web::test]
+async fn arrays_in_place_of_objects_in_a_body_are_refused() {
+    let node = TestNode::start().await;
+    let mut ada = User::join_without_prekeys(&node, "ada", 10).await;
+    let prekeys = json!(ada.new_prekeys());
+    let array = |key: &Value, names: &[&str]| names.iter().map(|name| key[name].clone()).collect::<Value>();
+    let put = async |body: &Value| node.put("/api/prekeys", Some(ada.person.token()), body).await;
+
+    let mut in_a_field = prekeys.clone();
+    in_a_field["signed_prekey"] =
+        array(&prekeys["signed_prekey"], &["key_id", "public_key", "created_at", "signature"]);
+    let mut in_a_list = prekeys.clone();
+    in_a_list["one_time_prekeys"][0] = array(&prekeys["one_time_prekeys"][0], &["key_id", "public_key"]);
+
+    put(&in_a_field).await.refused(400, ErrorCode::MalformedRequest);
+    put(&in_a_list).await.refused(400, ErrorCode::MalformedRequest);
+    let _: PrekeyStatus = put(&prekeys).await.ok();
     node.stop().await;
 }
 

@@ -1,9 +1,10 @@
 //! A node in a process of its own, as the tests here talk to it.
 
 use std::path::Path;
-use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::process::{Command, ExitStatus};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use actix_web::rt;
 use conclave::wire::Timestamp;
 
 use crate::node_process;
@@ -33,9 +34,31 @@ impl NodeProcess {
         drop(self);
     }
 
+    /// SIGTERM: the node is told to stop.
+    pub(crate) fn terminate(&self) {
+        signal("TERM", self.id());
+    }
+
+    /// How the process ended by itself; none if it did not within this time, and was killed.
+    pub(crate) async fn ended(self, within: Duration) -> Option<ExitStatus> {
+        let (id, process) = (self.id(), self.process);
+        let mut end = rt::task::spawn_blocking(move || process.wait());
+        if let Ok(status) = tokio::time::timeout(within, &mut end).await {
+            return Some(status.unwrap());
+        }
+        signal("KILL", id);
+        end.await.unwrap();
+        None
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
     }
+}
+
+fn signal(name: &str, process: u32) {
+    let status = Command::new("kill").args([format!("-{name}"), process.to_string()]).status().unwrap();
+    assert!(status.success(), "{process} gets no signal");
 }
 
 /// The time by the system's clock, which the process has.

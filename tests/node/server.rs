@@ -14,8 +14,12 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::rustls::version;
 
 pub(crate) use crate::node_process::DataFolder;
+use crate::tls;
 
 /// When every test begins.
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -32,7 +36,14 @@ pub(crate) struct TestNode {
 pub(crate) struct Api {
     pub(crate) url: String,
     http: Client,
+    /// What is trusted, if it speaks TLS.
+    certificate: Option<String>,
 }
+
+/// What goes both ways, plain or over TLS.
+pub(crate) trait Connection: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Connection for T {}
 
 impl Deref for TestNode {
     type Target = Api;
@@ -90,6 +101,11 @@ impl TestNode {
         Self::start_in(folder, clock, |_| ()).await
     }
 
+    /// The same node, for a client that trusts that certificate.
+    pub(crate) fn trusting(self, certificate: &str) -> Self {
+        Self { api: Api::trusting(&self.url, certificate), ..self }
+    }
+
     pub(crate) async fn stop(self) {
         self.node.stop().await;
     }
@@ -98,13 +114,24 @@ impl TestNode {
 impl Api {
     /// The node at an address.
     pub(crate) fn at(url: &str) -> Self {
-        Self { url: url.to_owned(), http: client().build().unwrap() }
+        Self { url: url.to_owned(), http: client().build().unwrap(), certificate: None }
     }
 
     /// The node at an address, which shows that certificate.
     pub(crate) fn trusting(url: &str, certificate: &str) -> Self {
-        let certificate = reqwest::Certificate::from_pem(certificate.as_bytes()).unwrap();
-        Self { url: url.to_owned(), http: client().tls_certs_only([certificate]).build().unwrap() }
+        let trusted = reqwest::Certificate::from_pem(certificate.as_bytes()).unwrap();
+        let http = client().tls_certs_only([trusted]).build().unwrap();
+        Self { url: url.to_owned(), http, certificate: Some(certificate.to_owned()) }
+    }
+
+    /// A connection, over TLS if the node speaks it.
+    pub(crate) async fn connect(&self) -> Box<dyn Connection> {
+        let (_, address) = self.url.split_once("://").unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        match &self.certificate {
+            None => Box::new(stream),
+            Some(certificate) => Box::new(tls::speak(stream, certificate, &version::TLS13).await.unwrap()),
+        }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -8,7 +8,6 @@ use conclave::wire::{
     Command, Credential, Delivery, Encoding, Entry, Envelope, ErrorCode, Log, Message, Outcome, Position, SecretText,
 };
 use futures_util::{SinkExt, StreamExt};
-use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
@@ -16,14 +15,14 @@ use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 
 use crate::client::User;
-use crate::server::Api;
+use crate::server::{Api, Connection};
 
 /// How long a test waits for what has to come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One socket.
 pub(crate) struct Socket {
-    stream: WebSocketStream<TcpStream>,
+    stream: WebSocketStream<Box<dyn Connection>>,
     encoding: Encoding,
     next_id: u32,
     /// Events that came while an answer was awaited.
@@ -49,9 +48,8 @@ pub(crate) fn request(node: &Api, subprotocols: &str, headers: &[(&str, &str)]) 
 }
 
 /// Opens a stream and asks for a socket. The status of the refusal, if it is refused.
-pub(crate) async fn open(node: &Api, request: Request) -> Result<WebSocketStream<TcpStream>, u16> {
-    let stream = TcpStream::connect(node.url.trim_start_matches("http://")).await.unwrap();
-    match tokio_tungstenite::client_async(request, stream).await {
+pub(crate) async fn open(node: &Api, request: Request) -> Result<WebSocketStream<Box<dyn Connection>>, u16> {
+    match tokio_tungstenite::client_async(request, node.connect().await).await {
         Ok((stream, _)) => Ok(stream),
         Err(Error::Http(response)) => Err(response.status().as_u16()),
         Err(error) => panic!("{error}"),
@@ -87,18 +85,29 @@ impl Socket {
 
     /// Sends a command without waiting for its answer.
     pub(crate) async fn begin(&mut self, command: impl FnOnce(u32) -> Command) -> u32 {
-        let id = self.next_id;
-        self.next_id += 1;
-        self.send_bytes(command(id).to_bytes(self.encoding)).await;
+        let (id, sent) = self.try_begin(command).await;
+        sent.unwrap();
         id
     }
 
+    /// The same, where the node may have closed.
+    pub(crate) async fn try_begin(&mut self, command: impl FnOnce(u32) -> Command) -> (u32, Result<(), Error>) {
+        let id = self.next_id;
+        self.next_id += 1;
+        let frame = self.frame(command(id).to_bytes(self.encoding));
+        (id, self.stream.send(frame).await)
+    }
+
     pub(crate) async fn send_bytes(&mut self, bytes: Vec<u8>) {
-        let frame = match self.encoding {
+        let frame = self.frame(bytes);
+        self.stream.send(frame).await.unwrap();
+    }
+
+    fn frame(&self, bytes: Vec<u8>) -> Frame {
+        match self.encoding {
             Encoding::Json => Frame::text(String::from_utf8(bytes).unwrap()),
             Encoding::Cbor => Frame::binary(bytes),
-        };
-        self.stream.send(frame).await.unwrap();
+        }
     }
 
     pub(crate) async fn send_frame(&mut self, frame: Frame) {
@@ -136,9 +145,14 @@ impl Socket {
 
     /// The next event.
     pub(crate) async fn event(&mut self) -> Message {
+        self.try_event().await.unwrap()
+    }
+
+    /// The same, where the node may close.
+    pub(crate) async fn try_event(&mut self) -> Result<Message, End> {
         match self.events.pop_front() {
-            Some(event) => event,
-            None => self.receive().await.unwrap(),
+            Some(event) => Ok(event),
+            None => self.receive().await,
         }
     }
 

@@ -140,6 +140,31 @@ async fn many_are_sent_before_the_first_is_answered_and_keep_their_order() {
 }
 
 #[actix_web::test]
+async fn many_are_delivered_before_the_first_is_answered_and_keep_their_order() {
+    let mut pair = Pair::new().await;
+    let mut ada = Socket::open(&pair.node, &pair.ada).await;
+    let mut grace = Socket::open(&pair.node, &pair.grace).await;
+
+    let mut envelopes = Vec::new();
+    for number in 0..200 {
+        envelopes.push(pair.ada_writes_direct(&number.to_string()).await);
+    }
+    let mut asked = Vec::new();
+    for envelope in envelopes {
+        asked.push(ada.begin(|id| Command::Deliver { id, envelopes: vec![envelope] }).await);
+    }
+    for number in 0..200 {
+        let entry = grace.direct().await;
+        assert_eq!((pair.grace_reads(&entry), entry.position.seq), (number.to_string(), number + 1));
+    }
+    for asked in asked {
+        let Ok(Some(Outcome::Delivered(deliveries))) = ada.answer(asked).await else { panic!("{asked}") };
+        assert!(matches!(deliveries[..], [Delivery::Stored(_)]), "{deliveries:?}");
+    }
+    pair.node.stop().await;
+}
+
+#[actix_web::test]
 async fn who_was_away_gets_what_was_missed_once_and_then_what_is_new() {
     let mut pair = Pair::new().await;
     let mut ada = Socket::open(&pair.node, &pair.ada).await;

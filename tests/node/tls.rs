@@ -23,13 +23,13 @@ use crate::server::{Api, DataFolder, TestNode};
 use crate::socket::request;
 
 /// A certificate for this machine, with its key, as two files.
-struct Files {
+pub(crate) struct Files {
     folder: DataFolder,
     certificate: String,
 }
 
 impl Files {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut files = Self { folder: DataFolder::new(), certificate: String::new() };
         files.renew();
         files
@@ -43,7 +43,7 @@ impl Files {
         self.folder.write("certificate.pem", &self.certificate);
     }
 
-    fn name_in(&self, settings: &mut Settings) {
+    pub(crate) fn name_in(&self, settings: &mut Settings) {
         settings.tls.certificate_file = self.folder.path().join("certificate.pem");
         settings.tls.key_file = self.folder.path().join("key.pem");
         settings.tls.reload_seconds = Bounded::of::<1>();
@@ -62,15 +62,28 @@ impl Files {
         node: &TestNode,
         version: &'static SupportedProtocolVersion,
     ) -> Option<TlsStream<TcpStream>> {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()).unwrap();
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[version]).unwrap();
-        let config = config.with_root_certificates(roots).with_no_client_auth();
-        let stream = TcpStream::connect(node.node.address()).await.unwrap();
-        let name = ServerName::try_from("127.0.0.1").unwrap();
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await.ok()
+        speak(TcpStream::connect(node.node.address()).await.unwrap(), &self.certificate, version).await
     }
+
+    /// The certificate as it is now, in PEM.
+    pub(crate) fn certificate(&self) -> &str {
+        &self.certificate
+    }
+}
+
+/// What TLS makes of a connection, for a client that trusts that certificate; none if there is no agreement.
+pub(crate) async fn speak(
+    stream: TcpStream,
+    certificate: &str,
+    version: &'static SupportedProtocolVersion,
+) -> Option<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[version]).unwrap();
+    let config = config.with_root_certificates(roots).with_no_client_auth();
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await.ok()
 }
 
 #[actix_web::test]

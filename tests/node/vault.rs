@@ -21,15 +21,15 @@ use crate::server::{Answer, Api, START, TestNode};
 const MEMORIES: &str = "/api/vault/memories";
 
 /// A header that says which version a call is for.
-type When<'a> = (&'a str, &'a str);
+pub(crate) type When<'a> = (&'a str, &'a str);
 
-const NEW: When<'static> = ("if-none-match", "*");
+pub(crate) const NEW: When<'static> = ("if-none-match", "*");
 
-fn item_id(number: u8) -> ItemId {
+pub(crate) fn item_id(number: u8) -> ItemId {
     ItemId::from_bytes([number; 16])
 }
 
-fn path(number: u8) -> String {
+pub(crate) fn path(number: u8) -> String {
     format!("{MEMORIES}/{}", item_id(number))
 }
 
@@ -37,15 +37,15 @@ fn base64(bytes: impl AsRef<[u8]>) -> String {
     BASE64URL_NOPAD.encode(bytes.as_ref())
 }
 
-fn head(revision: u64) -> String {
+pub(crate) fn head(revision: u64) -> String {
     base64(format!("head {revision}"))
 }
 
-fn body(revision: u64, text: &str) -> Value {
+pub(crate) fn body(revision: u64, text: &str) -> Value {
     json!({ "item_type": "memory", "sealed": base64(text), "revision": revision, "head": head(revision) })
 }
 
-async fn put(node: &Api, token: &SecretText, path: &str, when: When<'_>, body: &Value) -> Answer {
+pub(crate) async fn put(node: &Api, token: &SecretText, path: &str, when: When<'_>, body: &Value) -> Answer {
     let request = node.request(Method::PUT, path).bearer_auth(token.expose()).header(when.0, when.1);
     Answer::of(request.json(body)).await
 }

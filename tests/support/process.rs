@@ -4,7 +4,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A node in a process of its own. It ends with this.
@@ -37,6 +37,11 @@ impl NodeProcess {
 
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// How the process ended, once it has.
+    pub fn wait(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
     }
 }
 

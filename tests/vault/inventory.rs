@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use conclave::ids::{AccountId, DeviceId, ItemId};
+use conclave::ids::{AccountId, ItemId, WriterId};
 use conclave::protocol::backup::AccountSecrets;
 use conclave::protocol::public::limits::VAULT_WRITERS_MAX;
 use conclave::protocol::public::vault_digest;
@@ -23,8 +23,8 @@ fn key() -> CollectionKey {
     key_of(account(1), "memories")
 }
 
-fn device(number: u8) -> DeviceId {
-    DeviceId::from_bytes([number; 16])
+fn writer_id(number: u8) -> WriterId {
+    WriterId::from_bytes([number; 16])
 }
 
 fn item_id(number: u8) -> ItemId {
@@ -67,7 +67,7 @@ type Lie<'a> = &'a dyn Fn(&mut Vec<VaultEntry>);
 /// A device with what it knows of the collection.
 #[derive(Clone, Debug)]
 struct Writer {
-    device: DeviceId,
+    id: WriterId,
     inventory: Inventory,
     seed: u64,
 }
@@ -75,7 +75,7 @@ struct Writer {
 impl Writer {
     fn new(number: u8, node: &Node) -> Self {
         let inventory = Inventory::open(&key(), &Head::default(), &node.list(0)).unwrap();
-        Self { device: device(number), inventory, seed: u64::from(number) * 1_000 }
+        Self { id: writer_id(number), inventory, seed: u64::from(number) * 1_000 }
     }
 
     fn sync(&mut self, node: &Node) -> Result<(), VaultError> {
@@ -96,7 +96,7 @@ impl Writer {
         let context = ItemContext { item_id, item_type, version };
         let sealed = text.map(|text| key().seal(&context, text.as_bytes(), &mut rng).unwrap());
         let change = Change { item_id, item_type: context.item_type.clone(), sealed: sealed.as_ref() };
-        let write = self.inventory.prepare(&key(), self.device, change, &mut rng).unwrap();
+        let write = self.inventory.prepare(&key(), self.id, change, &mut rng).unwrap();
         assert_eq!(write.version(), version);
         node.store(item_id, &write, sealed);
         self.inventory.commit(write, Timestamp::from_millis(7));
@@ -184,6 +184,40 @@ fn devices_that_were_kept_apart_do_not_come_together_unseen() {
     // Somebody who has seen the first branch and written nothing knows as well.
     let mut reader = Writer::new(3, &node);
     assert_eq!(reader.sync(&other), Err(VaultError::Forked));
+}
+
+/// The node has stored a write, shows it to others, and hides it from whoever made it.
+#[test]
+fn a_write_that_is_hidden_from_its_writer_is_missed_by_who_has_seen_it() {
+    let (mut node, ada, _) = written();
+    let mut other = node.clone();
+    ada.clone().write(&mut node, 1, Some("hidden"));
+    let mut reader = Writer::new(3, &node);
+
+    // She does not know what became of it, and goes on as another writer. No entry of the reader's is missing.
+    let mut ada = Writer { id: writer_id(4), ..ada };
+    for _ in 0..3 {
+        ada.write(&mut other, 1, Some("goes on"));
+    }
+    assert_eq!(reader.sync(&other), Err(VaultError::Forked));
+    assert_eq!(reader.restart(&other).unwrap_err(), VaultError::Forked);
+}
+
+/// It says that somebody else was faster, and shows the write all the same.
+#[test]
+fn a_revision_that_has_become_somebody_elses_is_noticed() {
+    let (mut node, mut ada, mut bob) = written();
+    let mut other = node.clone();
+    ada.clone().write(&mut node, 1, Some("hidden"));
+    let mut reader = Writer::new(3, &node);
+    bob.write(&mut other, 1, Some("faster"));
+    ada.write(&mut other, 1, Some("goes on"));
+    assert_eq!(reader.sync(&other), Err(VaultError::Forked));
+    assert_eq!(reader.restart(&other).unwrap_err(), VaultError::Forked);
+
+    // A bound that the module's text names: a head knows the last write of each alone.
+    bob.write(&mut other, 1, Some("and again"));
+    assert_eq!(reader.sync(&other), Ok(()));
 }
 
 #[test]
@@ -275,7 +309,7 @@ fn of_many_writers_the_newest_are_known() {
     let mut node = Node::default();
     let mut first = Writer::new(1, &node);
     first.write(&mut node, 1, Some("long ago"));
-    let early = node.clone();
+    let (early, seen_by_away) = (node.clone(), first.inventory.clone());
     let writers = u8::try_from(VAULT_WRITERS_MAX).unwrap();
     for number in 2..=writers + 2 {
         Writer::new(number, &node).write(&mut node, number, Some("x"));
@@ -292,6 +326,10 @@ fn of_many_writers_the_newest_are_known() {
         Writer::new(number, &fork).write(&mut fork, 1, Some("y"));
     }
     assert_eq!(first.sync(&fork), Err(VaultError::Forked));
+
+    // The other bound: who has not looked while all of them came knows none of them.
+    let mut away = Writer { inventory: seen_by_away, ..first };
+    assert_eq!(away.sync(&fork), Ok(()));
 }
 
 #[test]

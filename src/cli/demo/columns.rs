@@ -76,7 +76,12 @@ const fn halves(columns: usize) -> (usize, usize) {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
     use super::*;
+    use crate::cli::demo::view::Seen;
+    use crate::ids::AccountId;
+    use crate::wire::Envelope;
 
     #[test]
     fn both_columns_begin_at_the_same_place_and_break_inside_it() {
@@ -89,5 +94,30 @@ mod tests {
         assert!(bars.len() >= 3 && bars.iter().all(|bar| *bar == bars[0]), "{printed}");
         assert!(printed.lines().all(|line| width(line) <= 50), "{printed}");
         assert!(printed.contains("── They meet ─"));
+    }
+
+    #[test]
+    fn a_scene_is_printed_as_this() {
+        let mut scene = Scene::new("6. A device is lost");
+        scene.people("ada links a phone to her account");
+        scene.people("grace writes: this reaches both of your devices, ada");
+        let envelope = br#"{"v":1,"type":"e2ee_encrypted_message","id":"AAECAwQFBgcICQoLDA0ODw",
+            "room_id":"YSByb29tIGZvciB0ZXN0cw","sender_id":"EBESExQVFhcYGRobHB0eHw",
+            "sender_device":"ICEiIyQlJicoKSorLC0uLw","key_id":"MDEyMzQ1Njc","nonce":"QEFCQ0RFRkdISUpL",
+            "timestamp":1800000000000,"payload":"UFFS"}"#;
+        let envelope = Envelope::from_json(envelope).unwrap();
+        let name = |account: AccountId| account.to_string().chars().take(6).collect();
+        let (grace, ada) = (AccountId::from_bytes([1; 16]), AccountId::from_bytes([2; 16]));
+        let seen =
+            Seen { log: "mailbox", from: grace, to: Some(ada), to_device: None, envelope: Some(envelope.to_cbor()) };
+        let deleted = Seen { envelope: None, ..seen.clone() };
+        [seen, deleted].iter().flat_map(|row| row.words(name)).for_each(|line| scene.node(line));
+        insta::assert_snapshot!(scene.print(80), @r"
+        ── 6. A device is lost ────────────────────────────────────────────────────────
+         ada links a phone to her account      │ mailbox AQEBAQ → AgICAg: 201 bytes
+         grace writes: this reaches both of    │   … 505152
+           your devices, ada                   │ mailbox AQEBAQ → AgICAg: read, and
+                                               │   deleted
+        ");
     }
 }

@@ -2,6 +2,7 @@
 
 mod actor;
 mod columns;
+mod sealed;
 mod search;
 mod story;
 mod view;

@@ -8,7 +8,7 @@ use data_encoding::HEXLOWER;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 
-use crate::ids::AccountId;
+use crate::ids::{AccountId, DeviceId};
 use crate::wire::Envelope;
 
 /// The node's database, open for reading.
@@ -25,6 +25,7 @@ pub(super) struct Seen {
     pub(super) log: &'static str,
     pub(super) from: AccountId,
     pub(super) to: Option<AccountId>,
+    pub(super) to_device: Option<DeviceId>,
     /// None once its reader has acknowledged it: the node has deleted it then.
     pub(super) envelope: Option<Vec<u8>>,
 }
@@ -43,9 +44,11 @@ impl NodeView {
                 if !self.seen.insert((row.try_get(0)?, row.try_get(1)?)) {
                     continue;
                 }
-                let (from, to): (&[u8], Option<&[u8]>) = (row.try_get(2)?, row.try_get(3)?);
+                let (device, from, to): (Option<&[u8]>, &[u8], Option<&[u8]>) =
+                    (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
                 let (from, to) = (from.try_into()?, to.map(AccountId::try_from).transpose()?);
-                rows.push(Seen { log, from, to, envelope: row.try_get(4)? });
+                let to_device = device.map(DeviceId::try_from).transpose()?;
+                rows.push(Seen { log, from, to, to_device, envelope: row.try_get(4)? });
             }
         }
         Ok(rows)
@@ -59,7 +62,7 @@ impl NodeView {
 impl Seen {
     /// The row in words, with the first bytes of its payload.
     pub(super) fn words(&self, name: impl Fn(AccountId) -> String) -> Vec<String> {
-        let Self { log, from, to, envelope } = self;
+        let Self { log, from, to, to_device: _, envelope } = self;
         let to = to.map_or_else(|| "all".to_owned(), &name);
         let Some(bytes) = envelope else {
             return vec![format!("{log} {} → {to}: read, and deleted", name(*from))];

@@ -11,8 +11,8 @@ use crate::wire::{Log, Presence, TypingState};
 
 /// The form, as `--help` shows it. It grows by new types and members; a program passes over those that it does not know.
 pub(in crate::cli) const HELP: &str = r#"Each message is told once, whichever command has told it; what --room or --from leave out counts
-as told, and is seen in `conclave chat`. One profile serves one command at a time: a program that
-listens and sends does both here, with --input.
+as told, and is seen in `conclave chat` and `history`. One profile serves one command at a time: a
+program that listens and sends does both here, with --input.
 
 With --json each line is an object with `type`:
   message       number, id, room or direct, from {account, device, name}, sent_at (ms since 1970), own, content
@@ -49,7 +49,7 @@ Examples:
   echo '{"send": "done", "room": "agents", "ref": 1}' | conclave listen --json --input --timeout 5"#;
 
 /// An event as a JSON object.
-pub(super) fn of(event: &Event, names: &Names) -> String {
+pub(in crate::cli) fn of(event: &Event, names: &Names) -> String {
     value(event, names).to_string()
 }
 
@@ -155,7 +155,7 @@ const fn presence(state: Presence) -> &'static str {
 }
 
 /// An event for people; none of those that would only be noise.
-pub(super) fn words(event: &Event, names: &Names) -> Option<String> {
+pub(in crate::cli) fn words(event: &Event, names: &Names) -> Option<String> {
     Some(match event {
         Event::Message(message) => {
             let place = show(message.conversation, names);

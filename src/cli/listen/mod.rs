@@ -51,7 +51,7 @@ pub(super) struct Listen {
     pub(super) profile: ProfileArgs,
 }
 
-pub(super) use line::HELP;
+pub(super) use line::{HELP, of, words};
 
 pub(super) async fn run(listen: &Listen, client: Client, mut events: Events) -> Result<(), Box<dyn Error>> {
     let heard = hear(listen, &client, &mut events).await;

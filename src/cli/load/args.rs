@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::plan::{Plan, PlanError};
+use crate::cli::address::Transport;
 
 /// Puts load on a node with real clients that really encrypt, and checks what becomes of every message.
 ///
@@ -69,6 +70,9 @@ pub(in super::super) struct LoadArgs {
     /// The address of the node's metrics, which it says when it starts: what it counted meanwhile is in the report.
     #[arg(long, value_name = "URL")]
     pub(super) metrics_url: Option<String>,
+
+    #[command(flatten)]
+    transport: Transport,
 }
 
 const AFTER_HELP: &str = "\
@@ -101,6 +105,7 @@ impl LoadArgs {
     /// # Errors
     /// [`PlanError`] if it makes no sense.
     pub(super) fn plan(&self) -> Result<Plan, PlanError> {
+        self.transport.check(&self.url)?;
         Plan {
             url: self.url.trim_end_matches('/').to_owned(),
             clients: self.clients,

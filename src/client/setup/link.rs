@@ -17,7 +17,7 @@ use crate::client::store::{Batch, Store};
 use crate::client::sync::{Events, NODE, Saved, TOKENS, Worker, encode};
 use crate::ids::DeviceId;
 use crate::protocol::identity::{DeviceIdentity, DeviceKeys, LinkCode, LinkCodeError};
-use crate::protocol::public::verify_device_list;
+use crate::protocol::public::{VerifiedDeviceList, verify_device_list};
 use crate::wire::DeviceList;
 
 /// The keys of a device that waits to be linked, and its code: two records.
@@ -136,7 +136,8 @@ fn begun(saved: &Saved) -> Result<Option<Begun>, ClientError> {
 }
 
 impl Client {
-    /// Takes a further device of this account in: certifies the keys that its code names. The root key stays here.
+    /// Takes a further device of this account in: certifies the keys that its code names. The root key stays here. One that was
+    /// taken in is as it was.
     ///
     /// # Errors
     /// [`ClientError::LinkCode`], [`ClientError::NoRootKey`], [`ClientError::DeviceList`] if the list is full; those of the
@@ -155,9 +156,12 @@ impl Worker {
         let secrets = self.secrets.as_ref().ok_or(ClientError::NoRootKey)?;
         let root = secrets.root();
         let device_id = code.device_id(own, &root.public_key());
+        let known = self.machine.device_list(own);
+        if known.is_some_and(|list| list.devices().iter().any(|device| device.address().device_id == device_id)) {
+            return Ok(device_id);
+        }
         let certificate = root.certify(device_id, code.signing_key(), code.agreement_key(), now);
-        let known = self.machine.device_list(own).map(|list| list.list().clone());
-        let list = further_device(secrets, known.as_ref(), certificate)?;
+        let list = further_device(secrets, known.map(VerifiedDeviceList::list), certificate)?;
         self.publish_devices(list).await?;
         Ok(device_id)
     }

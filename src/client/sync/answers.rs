@@ -114,9 +114,19 @@ impl Worker {
         retry_after: Option<Duration>,
     ) -> Result<(), ClientError> {
         match code {
-            ErrorCode::TimestampTooOld | ErrorCode::TimestampTooFarAhead | ErrorCode::EnvelopeReplayed => {
+            ErrorCode::TimestampTooOld | ErrorCode::TimestampTooFarAhead => {
+                let message = self.outbox.get(number).and_then(|waiting| waiting.message);
+                self.is_delayed(message, code);
+                // The next welcome says how far the clocks are apart, and what waits is stamped anew by that.
+                if self.link.socket().is_some() && self.node_time.wants_comparison(&self.clock) {
+                    self.disconnect_for_a_while();
+                } else {
+                    self.restamp(number)?;
+                    self.outbox.hold(number, retry_after.unwrap_or(CLOCK_WAIT));
+                }
+            }
+            ErrorCode::EnvelopeReplayed => {
                 self.restamp(number)?;
-                // A clock that is wrong in both directions would go round and round.
                 self.outbox.hold(number, retry_after.unwrap_or(Duration::from_millis(100)));
             }
             ErrorCode::RateLimited | ErrorCode::Unavailable | ErrorCode::MailboxFull | ErrorCode::Internal => {
@@ -150,8 +160,12 @@ impl Worker {
     fn device_unknown(&mut self, number: u64) {
         let Some(waiting) = self.outbox.get(number) else { return };
         if let (Some(_), Some(recipient)) = (waiting.message, waiting.envelope.recipient) {
-            self.moved.insert(recipient.account_id);
-            self.outbox.hold(number, RETRY_AFTER);
+            let account = recipient.account_id;
+            let waits_for_user = self.machine.identity_change(account).is_some();
+            if !waits_for_user {
+                self.moved.insert(account);
+            }
+            self.outbox.hold(number, if waits_for_user { USER_WAIT } else { RETRY_AFTER });
         } else {
             self.outbox.remove(number);
             self.save_waiting(number);
@@ -177,6 +191,12 @@ const UNDER_WAY_MAX: usize = 32;
 
 /// Places that commands without envelopes always find.
 const PLACES_KEPT: usize = 32;
+
+/// Between two tries of what a node refuses as too old or too new, although the clocks have just been compared.
+const CLOCK_WAIT: Duration = Duration::from_secs(30);
+
+/// Between two tries of what goes once the user has accepted an identity; that ends the wait.
+const USER_WAIT: Duration = Duration::from_secs(300);
 
 /// Between two tries of what the node cannot do now.
 const RETRY_AFTER: Duration = Duration::from_secs(2);

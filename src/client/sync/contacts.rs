@@ -106,6 +106,8 @@ impl Worker {
     ) -> Result<(), ClientError> {
         self.handle(Input::AcceptIdentity { account, root_key: &root_key })?;
         self.admit_with_new_root(account);
+        // What waits for the old devices is for the new ones.
+        self.moved.insert(account);
         self.retry_at = None;
         self.open_held().await
     }

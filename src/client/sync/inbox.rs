@@ -23,8 +23,7 @@ impl Worker {
                 self.refused(id, code, retry_after_ms.map(Duration::from_millis)).await?;
             }
             wire::Message::Welcome { now, .. } => {
-                let (theirs, ours) = (now.as_millis(), self.clock.now().as_millis());
-                self.node_ahead_ms = i64::try_from(i128::from(theirs) - i128::from(ours)).unwrap_or(0);
+                self.node_time.compare(&self.clock, now);
             }
             wire::Message::Envelope(entry) => {
                 if let wire::Destination::Room(room) = entry.envelope.destination

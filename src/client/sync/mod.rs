@@ -20,6 +20,7 @@ mod letters;
 mod link;
 mod lookups;
 mod members;
+mod node_time;
 mod outbox;
 mod parts;
 mod repair;
@@ -45,6 +46,7 @@ pub(super) use letters::Letter;
 pub(super) use rooms::Room;
 pub(super) use state::{KIT_DUE, Kit, NODE, SECRETS, SETTINGS, Saved, TOKENS, encode};
 pub use tell::Events;
+pub(super) use vault::{SeenCollection, VaultWriter};
 
 use super::api::{Api, ApiError};
 use super::clock::Clock;
@@ -60,6 +62,7 @@ use crate::wire::{ErrorCode, Position, Timestamp};
 use answers::Pending;
 use link::{BackOff, Link};
 use lookups::Lookups;
+use node_time::NodeTime;
 use outbox::Outbox;
 use socket::Socket;
 use tell::Tell;
@@ -123,8 +126,7 @@ pub(super) struct Worker {
     fresh: BTreeMap<AccountId, Instant>,
     /// Accounts whose devices may be others than what waits was sealed for.
     moved: BTreeSet<AccountId>,
-    /// The node's clock less ours, in milliseconds.
-    node_ahead_ms: i64,
+    node_time: NodeTime,
 
     // Time.
     clock: Clock,

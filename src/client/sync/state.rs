@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 use super::repair::{CARRIED, Carried, HELD, Held, RECEIPTS, REPAIRS};
 use super::rotation::{RENEWED, ROTATED};
 use super::tokens::Session;
-use super::vault::{self, VAULT_HEAD, VAULT_KEY};
-use super::{BackOff, Events, Job, Letter, Link, Lookups, Outbox, Room, Tell, UnderWay, Worker};
+use super::vault::{self, VAULT_HEAD, VAULT_KEY, VAULT_WRITER};
+use super::{BackOff, Events, Job, Letter, Link, Lookups, NodeTime, Outbox, Room, Tell, UnderWay, Worker};
 use crate::client::api::{Api, Http};
 use crate::client::clock::Clock;
 use crate::client::error::ClientError;
@@ -147,6 +147,7 @@ impl Saved {
             has_asked: false,
             shared: BTreeMap::new(),
             heads: self.each(VAULT_HEAD, |bytes| Head::load(bytes).map_err(|_| StoreError::Broken))?,
+            writers: self.each(VAULT_WRITER, decode)?,
         })
     }
 
@@ -214,7 +215,7 @@ impl Saved {
             is_synced: false,
             fresh: BTreeMap::new(),
             moved: BTreeSet::new(),
-            node_ahead_ms: 0,
+            node_time: NodeTime::default(),
             clock,
             // Once the mailbox was read.
             maintain_at: Timestamp::from_millis(u64::MAX),

@@ -100,7 +100,7 @@ impl Worker {
 
     /// What time it is on the node, as far as is known.
     pub(super) fn node_now(&self) -> Timestamp {
-        Timestamp::from_millis(self.clock.now().as_millis().saturating_add_signed(self.node_ahead_ms))
+        self.node_time.now(&self.clock)
     }
 
     /// Makes, rotates and publishes keys.

@@ -7,21 +7,25 @@
 use std::collections::BTreeMap;
 
 use data_encoding::BASE64URL_NOPAD;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::letters::To;
-use super::{Api, ClientError, Letter, Worker, survive};
+use super::{Api, ClientError, Letter, Worker, encode, survive};
 use crate::client::content::Body;
 use crate::client::entropy;
 use crate::client::events::Event;
 use crate::client::message::Conversation;
-use crate::ids::{CollectionName, DeviceAddress, DeviceId, MessageId};
+use crate::ids::{CollectionName, DeviceAddress, DeviceId, MessageId, WriterId};
 use crate::protocol::backup::AccountSecrets;
 use crate::protocol::vault::{CollectionKey, Head, VaultKey};
 use crate::wire::SecretText;
 
 /// What the names of the records begin with that hold the newest head seen of each collection.
 pub(super) const VAULT_HEAD: &str = "vault-head/";
+
+/// What the names of the records begin with that say as which writer this device writes each collection.
+pub(super) const VAULT_WRITER: &str = "vault-writer/";
 
 /// The record of the key, on a device that has it of another one.
 pub(super) const VAULT_KEY: &str = "vault-key";
@@ -37,6 +41,23 @@ pub(super) struct Known {
     pub(super) shared: BTreeMap<DeviceId, MessageId>,
     /// The newest head that was seen of each collection.
     pub(super) heads: BTreeMap<CollectionName, Head>,
+    /// As whom this device writes each collection.
+    pub(super) writers: BTreeMap<CollectionName, VaultWriter>,
+}
+
+/// As whom this device writes a collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::client) struct VaultWriter {
+    pub(in crate::client) id: WriterId,
+    /// The revision of a write that has left, until the node has confirmed it.
+    pub(in crate::client) unconfirmed: Option<u64>,
+}
+
+/// What is saved of a collection: the newest head that was seen of it, and as whom it is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::client) struct SeenCollection {
+    pub(in crate::client) head: Head,
+    pub(in crate::client) writer: Option<VaultWriter>,
 }
 
 impl Worker {
@@ -98,17 +119,32 @@ impl Worker {
         Ok(survive(posted)?.is_some())
     }
 
-    /// A collection's key, and the newest head that was seen of it.
-    pub(in crate::client) fn collection(&self, name: &CollectionName) -> Result<(CollectionKey, Head), ClientError> {
+    /// A collection's key, and what is saved of it.
+    pub(in crate::client) fn collection(
+        &self,
+        name: &CollectionName,
+    ) -> Result<(CollectionKey, SeenCollection), ClientError> {
         let account = self.machine.device().address().account_id;
         let key = self.vault_key().ok_or(ClientError::NoVaultKey)?.collection_key(account, name);
-        Ok((key, self.vault.heads.get(name).cloned().unwrap_or_default()))
+        let Known { heads, writers, .. } = &self.vault;
+        let seen =
+            SeenCollection { head: heads.get(name).cloned().unwrap_or_default(), writer: writers.get(name).copied() };
+        Ok((key, seen))
     }
 
-    /// Keeps the newest head that was seen of a collection.
-    pub(in crate::client) fn see_vault_head(&mut self, name: CollectionName, head: Head) {
+    /// Saves what was seen of a collection.
+    pub(in crate::client) fn keep_collection(&mut self, name: CollectionName, seen: SeenCollection) {
+        let SeenCollection { head, writer } = seen;
         self.batch.put(format!("{VAULT_HEAD}{name}"), head.save());
-        self.vault.heads.insert(name, head);
+        self.vault.heads.insert(name.clone(), head);
+        let record = format!("{VAULT_WRITER}{name}");
+        if let Some(writer) = writer {
+            self.batch.put(record, encode(&writer));
+            self.vault.writers.insert(name, writer);
+        } else {
+            self.batch.delete(record);
+            self.vault.writers.remove(&name);
+        }
     }
 
     /// The node's calls.

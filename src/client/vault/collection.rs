@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::shelf::{Held, Outcome};
 use super::{VaultError, content};
 use crate::client::{Client, entropy};
-use crate::ids::{CollectionName, ItemId, ItemType};
+use crate::ids::{CollectionName, ItemId, ItemType, WriterId};
 use crate::protocol::vault::{Change, ItemContext, PreparedWrite, SealedItem};
 use crate::wire::{PutVaultItem, SealedContent, Timestamp, VaultEntry, VaultWritten};
 
@@ -218,13 +218,14 @@ impl<T: Serialize + DeserializeOwned + Send + Sync> Collection<T> {
         let mut held = Held::take(&self.client, &self.name).await?;
         for attempt in 0..ATTEMPTS_MAX {
             // What is known may do. If it does not, the node says so; before the caller is told, it is asked.
-            let is_known = attempt == 0 && held.is_listed();
+            let is_known = attempt == 0 && held.is_settled();
             if !is_known || check_version(held.inventory().entry(id), id, after, plaintext.is_some()).is_err() {
                 held.sync().await?;
             }
             check_version(held.inventory().entry(id), id, after, plaintext.is_some())?;
-            let (write, body) = self.prepare(&held, id, after, plaintext)?;
-            match held.write(id, write, body).await? {
+            let writer = held.writer()?;
+            let (write, body) = self.prepare(&held, writer, id, after, plaintext)?;
+            match held.write(writer, id, write, body).await? {
                 Outcome::Written(written) => return Ok(written),
                 Outcome::Overtaken => sleep(wait_after(attempt)?).await,
             }
@@ -235,17 +236,18 @@ impl<T: Serialize + DeserializeOwned + Send + Sync> Collection<T> {
     fn prepare(
         &self,
         held: &Held,
+        writer: WriterId,
         item_id: ItemId,
         after: u64,
         plaintext: Option<&[u8]>,
     ) -> Result<(PreparedWrite, Option<PutVaultItem>), VaultError> {
-        let (key, device, rng) = (held.key(), self.client.device().device_id, &mut entropy::generator()?);
+        let (key, rng) = (held.key(), &mut entropy::generator()?);
         let item_type = self.item_type.clone();
         let context = ItemContext { item_id, item_type: item_type.clone(), version: after.saturating_add(1) };
         let sealed = plaintext.map(|plaintext| key.seal(&context, plaintext, rng)).transpose();
         let sealed = sealed.map_err(VaultError::Item)?;
         let change = Change { item_id, item_type: item_type.clone(), sealed: sealed.as_ref() };
-        let write = held.inventory().prepare(key, device, change, rng).map_err(VaultError::Item)?;
+        let write = held.inventory().prepare(key, writer, change, rng).map_err(VaultError::Item)?;
         let sealed = sealed.map(|sealed| SealedContent::new(sealed.into_bytes()));
         let sealed = sealed.transpose().map_err(|error| VaultError::Item(error.into()))?;
         let revision = write.revision();

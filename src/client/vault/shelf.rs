@@ -3,9 +3,9 @@
 //! The head of a write is saved once the node has confirmed it, and only then the caller hears of it: what somebody was told of
 //! is not put back unnoticed, whenever the process is killed. It is not saved before the write leaves: of a write that never
 //! arrived, an honest node would look as if it had put the collection back. So a kill, or an answer that is lost twice, leaves
-//! a write that may have been stored or not; the caller asks for the item's state. A node that hides such a write from this
-//! device gets another one with the same revision from it. A device that has seen the first notices while it runs, since the
-//! entries do not add up; one that is started anew goes by the head alone, and does not.
+//! a write that may have been stored or not; the caller asks for the item's state. A node may have stored such a write, shown
+//! it to other devices, and hide it from this one. So that a write is about to leave is saved first: if it is not in what the
+//! node shows afterwards, this device goes on as another writer, and whoever has seen that write misses it from then on.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,8 +14,10 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::VaultError;
 use crate::client::api::Api;
+use crate::client::entropy;
+use crate::client::sync::{SeenCollection, VaultWriter};
 use crate::client::{ApiError, Client, ClientError};
-use crate::ids::{CollectionName, ItemId};
+use crate::ids::{CollectionName, ItemId, WriterId};
 use crate::protocol::vault::{self, CollectionKey, Head, Inventory, Listing, PreparedWrite};
 use crate::wire::{DeleteVaultItem, ErrorCode, PutVaultItem, VaultItem, VaultWritten};
 
@@ -26,8 +28,10 @@ pub(in crate::client) struct Shelves(Arc<Mutex<BTreeMap<CollectionName, Arc<Mute
 #[derive(Debug)]
 struct Shelf {
     key: CollectionKey,
-    /// The newest head that is saved.
-    seen: Head,
+    /// What is saved.
+    seen: SeenCollection,
+    /// The revision of a write of this device than which another's was faster, by the node's word.
+    overtaken: Option<u64>,
     /// As the node last listed it, or as this device has written it since; at first that of an empty collection.
     inventory: Inventory,
 }
@@ -57,7 +61,7 @@ impl Held {
         } else {
             let wanted = name.clone();
             let (key, seen) = client.tell(move |worker| worker.collection(&wanted)).await?;
-            let place = Arc::new(Mutex::new(Shelf { key, seen, inventory: Inventory::default() }));
+            let place = Arc::new(Mutex::new(Shelf { key, seen, overtaken: None, inventory: Inventory::default() }));
             shelves.insert(name.clone(), Arc::clone(&place));
             place
         };
@@ -77,7 +81,7 @@ impl Held {
     }
 
     /// Whether the node was asked since the start.
-    pub(super) fn is_listed(&self) -> bool {
+    fn is_listed(&self) -> bool {
         self.shelf.inventory.head().revision() > 0
     }
 
@@ -90,37 +94,62 @@ impl Held {
     pub(super) async fn sync(&mut self) -> Result<(), VaultError> {
         let listing = self.list(self.shelf.inventory.head().revision()).await?;
         let is_listed = self.is_listed();
-        let Shelf { key, seen, inventory } = &mut *self.shelf;
+        let Shelf { key, seen, inventory, .. } = &mut *self.shelf;
         if is_listed {
             inventory.update(key, &listing).map_err(VaultError::NotBelieved)?;
         } else {
-            *inventory = Inventory::open(key, seen, &listing).map_err(VaultError::NotBelieved)?;
+            *inventory = Inventory::open(key, &seen.head, &listing).map_err(VaultError::NotBelieved)?;
         }
-        self.keep_head().await
+        self.keep(self.shelf.seen.writer).await
     }
 
-    /// Takes what the node shows, whatever was seen before, if this account's devices have made it.
+    /// Takes what the node shows, whatever was seen before, if this account's devices have made it. Those that have not taken it
+    /// are to see that it is another history: what this device writes in it is another writer's.
     pub(super) async fn accept(&mut self) -> Result<(), VaultError> {
         let listing = self.list(0).await?;
         let shown = Inventory::open(&self.shelf.key, &Head::default(), &listing);
         self.shelf.inventory = shown.map_err(VaultError::NotBelieved)?;
-        self.keep_head().await
+        self.keep(None).await
     }
 
-    /// Saves the head if it is another than the one that was saved.
-    async fn keep_head(&mut self) -> Result<(), VaultError> {
-        let Shelf { seen, inventory, .. } = &*self.shelf;
-        if inventory.head() == seen {
+    /// Whether the node was asked since the start, and has said what became of this device's writes.
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_listed() && self.settled_writer().is_some()
+    }
+
+    /// As whom the next write is made.
+    pub(super) fn writer(&self) -> Result<WriterId, VaultError> {
+        match self.settled_writer() {
+            Some(id) => Ok(id),
+            None => Ok(WriterId::generate(&mut entropy::generator()?)),
+        }
+    }
+
+    /// As whom this device has written, if it is known what became of that.
+    fn settled_writer(&self) -> Option<WriterId> {
+        let Shelf { seen, overtaken, inventory, .. } = &*self.shelf;
+        let (head, VaultWriter { id, unconfirmed }) = (inventory.head(), seen.writer?);
+        let is_settled = match unconfirmed {
+            None => true,
+            Some(revision) if *overtaken == Some(revision) => head.revision() >= revision,
+            Some(revision) => head.has_write(id, revision),
+        };
+        is_settled.then_some(id)
+    }
+
+    /// Saves the head and as whom this device writes, if that is not what was saved.
+    async fn keep(&mut self, writer: Option<VaultWriter>) -> Result<(), VaultError> {
+        let seen = SeenCollection { head: self.shelf.inventory.head().clone(), writer };
+        if seen == self.shelf.seen {
             return Ok(());
         }
-        let (name, head) = (self.name.clone(), inventory.head().clone());
-        let saved = head.clone();
+        let (name, saved) = (self.name.clone(), seen.clone());
         let saving = self.client.tell(move |worker| {
-            worker.see_vault_head(name, saved);
+            worker.keep_collection(name, saved);
             Ok(())
         });
         saving.await?;
-        self.shelf.seen = head;
+        self.shelf.seen = seen;
         Ok(())
     }
 
@@ -151,13 +180,17 @@ impl Held {
         }
     }
 
-    /// Has the node store a write. If the answer is lost it is sent once more, byte for byte: that settles it.
+    /// Has the node store a write of [`writer`](Self::writer). If the answer is lost it is sent once more, byte for byte: that
+    /// settles it.
     pub(super) async fn write(
         &mut self,
+        writer: WriterId,
         item: ItemId,
         write: PreparedWrite,
         content: Option<PutVaultItem>,
     ) -> Result<Outcome, VaultError> {
+        // Before it leaves.
+        self.keep(Some(VaultWriter { id: writer, unconfirmed: Some(write.revision()) })).await?;
         let answer = match self.send(item, &write, content.as_ref()).await {
             Err(VaultError::Client(ClientError::Api(ApiError::Unreachable(_)))) => {
                 self.send(item, &write, content.as_ref()).await
@@ -166,7 +199,10 @@ impl Held {
         };
         let written = match answer {
             Ok(written) => written,
-            Err(VaultError::Client(ClientError::Api(error))) if is_overtaken(&error) => return Ok(Outcome::Overtaken),
+            Err(VaultError::Client(ClientError::Api(error))) if is_overtaken(&error) => {
+                self.shelf.overtaken = Some(write.revision());
+                return Ok(Outcome::Overtaken);
+            }
             Err(error) => return Err(error),
         };
         if (written.version, written.revision) != (write.version(), write.revision()) {
@@ -174,7 +210,7 @@ impl Held {
         }
         self.shelf.inventory.commit(write, written.updated_at);
         // Before the caller hears of it.
-        self.keep_head().await?;
+        self.keep(Some(VaultWriter { id: writer, unconfirmed: None })).await?;
         Ok(Outcome::Written(written))
     }
 

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 
 use super::session::{Session, SessionParts};
 use super::shard::Shard;
-use crate::node::http::{ApiError, NodeState, Place, address, authenticate};
+use crate::node::http::{ApiError, NodeState, Place, Writing, address, authenticate};
 use crate::node::store;
 use crate::node::ws::Connection;
 use crate::node::ws::handshake::Accepted;
@@ -85,6 +85,8 @@ where
     fn call(&self, (request, framed): (Request, Framed<T, h1::Codec>)) -> Self::Future {
         let parts = Rc::clone(&self.0);
         Box::pin(async move {
+            // From here on the session looks after who does not read.
+            Writing::begin();
             // In a box of its own: request, buffers and all are gone before the wait, which may last for days.
             let opened = Box::pin(open(&parts, request, framed)).await?;
             // The place is held as long as the socket is there.

@@ -57,6 +57,8 @@ section! {
         header_seconds_max: Bounded<1, 60> = Bounded::of::<5>();
         /// Seconds that a whole request may take, body and answer, 1 to 300.
         request_seconds_max: Bounded<1, 300> = Bounded::of::<30>();
+        /// Seconds that a client may take for 32 KiB of an answer, 1 to 300.
+        answer_seconds_max: Bounded<1, 300> = Bounded::of::<30>();
         /// Seconds that an idle connection is kept, 1 to 300.
         keep_alive_seconds: Bounded<1, 300> = Bounded::of::<15>();
         /// Seconds from when the node was told to stop, and says that it is not ready, until it sends its clients away,

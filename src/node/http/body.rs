@@ -16,6 +16,7 @@ use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::error::ApiError;
+use super::one_form::OneForm;
 use crate::wire::{ErrorCode, PageLimit};
 
 /// Characters of what is said about a body that does not parse: it may quote the body.
@@ -42,8 +43,8 @@ impl<T> PageQuery<T> {
     }
 }
 
-/// What a call is asked with: a JSON object. An array with the same values in order, which serde would take for one, is
-/// malformed: there is one form of each request.
+/// What a call is asked with: a JSON object. An array with the same values in order, which serde would take for one here or
+/// further in, is malformed: there is one form of each request.
 #[derive(Clone, Debug)]
 pub(super) struct Body<T>(T);
 
@@ -91,7 +92,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(fields))
+        T::deserialize(MapAccessDeserializer::new(OneForm(fields)))
     }
 }
 

@@ -17,6 +17,7 @@ use tracing::debug;
 use super::error::ApiError;
 use super::extract::let_go_of_received_bytes;
 use super::state::NodeState;
+use super::writing::{Parts, Writing};
 use crate::node::metrics::Calls;
 use crate::wire::{ErrorCode, Problem};
 
@@ -46,15 +47,16 @@ pub(super) async fn to_the_end<T: 'static>(
 }
 
 /// Sets the headers that every answer has, gives errors their form, and writes the log line. A line has
-/// the route and not the path: a query may hold a code.
+/// the route and not the path: a query may hold a code. The answer goes out in parts, whose writing is watched.
 ///
 /// # Errors
 /// Those of the call that no handler answered.
 pub async fn framed(
     state: Data<NodeState>,
     mut request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, Error> {
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    Writing::begin();
     let started = state.clock.running();
     let_go_of_received_bytes(&mut request);
     let method = request.method().clone();
@@ -74,7 +76,7 @@ pub async fn framed(
     let status = response.status().as_u16();
     count(&state.metrics.calls, &method, &route, status, took);
     debug!(target: "http", %method, route, status, millis, "answered");
-    Ok(response)
+    Ok(response.map_body(|_, body| Parts::of(body)))
 }
 
 /// Counts an answer. What a stranger may choose freely, the path and the name of the method, is no label.

@@ -23,9 +23,17 @@ async fn alive(state: Data<NodeState>) -> Result<&'static str, ApiError> {
 }
 
 async fn ready(state: Data<NodeState>) -> Result<&'static str, ApiError> {
+    takes_traffic(&state).await?;
+    Ok("ready\n")
+}
+
+/// Whether the node takes traffic: it was not told to stop, and stores what comes.
+///
+/// # Errors
+/// Why it does not.
+pub async fn takes_traffic(state: &NodeState) -> Result<(), ApiError> {
     if !state.readiness.is_ready() {
         return Err(ApiError::with_detail(ErrorCode::Unavailable, "The node is stopping."));
     }
-    state.store.check().await?;
-    Ok("ready\n")
+    Ok(state.store.check().await?)
 }

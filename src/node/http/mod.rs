@@ -21,6 +21,7 @@ mod history;
 mod idempotency;
 mod invitations;
 mod members;
+mod one_form;
 mod openapi;
 mod page;
 mod places;
@@ -35,13 +36,16 @@ mod state;
 mod tickets;
 mod turn;
 mod vault;
+mod writing;
 
 pub use error::ApiError;
 pub use extract::{SignedIn, Visitor, address, authenticate};
 pub use frame::{framed, within_time};
+pub use health::takes_traffic;
 pub use places::{Place, Places};
 pub use rate_limit::{PRUNE_EVERY, RateLimits};
 pub use state::{Custody, NodeState, Readiness};
+pub use writing::Writing;
 
 use actix_web::web::ServiceConfig;
 

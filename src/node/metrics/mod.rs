@@ -151,7 +151,7 @@ group! {
         started: Gauge = "process_start_time_seconds";
         /// 1, with the version of the program.
         build: Family<Gauge> = "conclave_build_info" ["version"];
-        /// Whether the node takes new work: 1, or 0 once it was told to stop.
+        /// Whether the node takes traffic, as `/readyz` says: 1, or 0 once it was told to stop, or while it cannot store.
         ready: Gauge = "conclave_ready";
     }
 }

@@ -3,7 +3,7 @@
 use super::Metrics;
 use super::instrument::as_f64;
 use crate::node::actors::Census;
-use crate::node::http::NodeState;
+use crate::node::http::{NodeState, takes_traffic};
 use crate::node::store::WriteCounts;
 use crate::wire::Timestamp;
 
@@ -18,7 +18,7 @@ impl Metrics {
 
     /// Every number, as Prometheus reads it. Each worker is asked how things stand with it.
     pub(super) async fn scrape(&self, state: &NodeState) -> String {
-        self.process.ready.set(if state.readiness.is_ready() { 1.0 } else { 0.0 });
+        self.process.ready.set(if takes_traffic(state).await.is_ok() { 1.0 } else { 0.0 });
         self.note_writes(state.store.write_counts(), state.store.writes_waiting());
         self.note_census(&state.routes.census().await);
         self.sockets.sessions.set(as_f64(state.routes.devices()));

@@ -81,6 +81,16 @@ pub const VAULT_WRITES_AT_ONCE_MAX: usize = 8;
 /// that was acknowledged is dropped.
 pub const MAILBOX_ENVELOPES_MAX: u64 = 10_000;
 
+/// Bytes of the envelopes that wait in one mailbox, in binary form. An opening, the largest that is no long message, has
+/// some 4,000.
+pub const MAILBOX_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Envelopes of one account that wait in one mailbox: a quarter of it, so that no sender fills it for all others.
+pub const MAILBOX_SHARE_ENVELOPES_MAX: u64 = MAILBOX_ENVELOPES_MAX / 4;
+
+/// Bytes of the envelopes of one account that wait in one mailbox, for the same reason.
+pub const MAILBOX_SHARE_BYTES_MAX: u64 = MAILBOX_BYTES_MAX / 4;
+
 /// Bytes of the envelopes of one page, in binary form. What a reader holds of a page at once.
 pub const PAGE_BYTES_MAX: usize = 1024 * 1024;
 

@@ -3,13 +3,17 @@
 //! A mailbox is a log of its own, numbered from 1 without holes. It is made when something is first
 //! delivered into it, and goes with its device. What a device has acknowledged is deleted; its id stays
 //! for [`MAILBOX_IDS_KEPT`], so that the same envelope, sent again, is known.
+//!
+//! It is bounded in envelopes and in bytes, and so is the share of it that one account's may take.
 
 use sqlx::SqliteConnection;
 
 use super::Store;
 use super::columns::{Blob, Integer};
 use super::error::StoreError;
-use super::limits::{MAILBOX_ENVELOPES_MAX, MAILBOX_IDS_KEPT};
+use super::limits::{
+    MAILBOX_BYTES_MAX, MAILBOX_ENVELOPES_MAX, MAILBOX_IDS_KEPT, MAILBOX_SHARE_BYTES_MAX, MAILBOX_SHARE_ENVELOPES_MAX,
+};
 use super::log::{Outgoing, Size, entries, last_that_fits};
 use crate::ids::{DeviceAddress, LogEpoch};
 use crate::wire::{Envelope, LogPage, PageLimit, Position, Timestamp};
@@ -23,7 +27,7 @@ pub enum Delivered {
     Known(Position),
     /// The device is not on its account's list. Nothing is stored.
     UnknownDevice,
-    /// Too much waits in the mailbox. Nothing is stored.
+    /// Too much waits in the mailbox, or too much of this sender's account. Nothing is stored.
     Full,
 }
 
@@ -123,7 +127,7 @@ async fn deliver_one(
     }
 }
 
-/// The next number of a mailbox that has room, for an envelope that is not in it.
+/// The next number of a mailbox that has room for an envelope, and for one of its sender, and that it is not in.
 async fn take_number(
     db: &mut SqliteConnection,
     device: DeviceAddress,
@@ -132,21 +136,33 @@ async fn take_number(
     // Numbers have no holes, and what is acknowledged is a beginning of them: the difference is how many
     // envelopes wait.
     let row: Option<(Blob<8>, Integer)> = sqlx::query_as(
-        "UPDATE mailboxes SET head = head + 1
-         WHERE account_id = ?1 AND device_id = ?2 AND head - acknowledged < ?3 AND NOT EXISTS (
+        "UPDATE mailboxes SET head = head + 1, waiting_bytes = waiting_bytes + ?6
+         WHERE account_id = ?1 AND device_id = ?2 AND head - acknowledged < ?7 AND waiting_bytes + ?6 <= ?8
+         AND NOT EXISTS (
+             SELECT 1 FROM mailbox_shares WHERE account_id = ?1 AND device_id = ?2
+             AND sender_account = ?3 AND (envelopes >= ?9 OR bytes + ?6 > ?10)
+         ) AND NOT EXISTS (
              SELECT 1 FROM mailbox_log WHERE account_id = ?1 AND device_id = ?2
-             AND sender_account = ?4 AND sender_device = ?5 AND envelope_id = ?6
+             AND sender_account = ?3 AND sender_device = ?4 AND envelope_id = ?5
          ) RETURNING epoch, head",
     )
     .bind(account(device))
     .bind(id(device))
-    .bind(Integer::new(MAILBOX_ENVELOPES_MAX, "limit")?)
     .bind(account(envelope.sender))
     .bind(id(envelope.sender))
     .bind(Blob(*envelope.id.as_bytes()))
+    .bind(length(envelope)?)
+    .bind(Integer::new(MAILBOX_ENVELOPES_MAX, "limit")?)
+    .bind(Integer::new(MAILBOX_BYTES_MAX, "limit")?)
+    .bind(Integer::new(MAILBOX_SHARE_ENVELOPES_MAX, "limit")?)
+    .bind(Integer::new(MAILBOX_SHARE_BYTES_MAX, "limit")?)
     .fetch_optional(db)
     .await?;
     Ok(row.map(|(Blob(epoch), head)| Position { epoch: LogEpoch::from_bytes(epoch), seq: head.get() }))
+}
+
+fn length(envelope: &Outgoing) -> Result<Integer, StoreError> {
+    Integer::new(envelope.bytes.len() as u64, "envelope")
 }
 
 /// Makes the mailbox of a listed device that has none. False if there is one, or no such device.
@@ -164,6 +180,7 @@ async fn make_mailbox(db: &mut SqliteConnection, device: DeviceAddress, epoch: L
     Ok(made.rows_affected() > 0)
 }
 
+/// Stores an envelope under that number, and counts it in its sender's share.
 async fn insert(
     db: &mut SqliteConnection,
     device: DeviceAddress,
@@ -173,7 +190,10 @@ async fn insert(
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO mailbox_log (account_id, device_id, seq, sender_account, sender_device, envelope_id,
-         committed_at, envelope) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+             committed_at, envelope) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8);
+         INSERT INTO mailbox_shares (account_id, device_id, sender_account, envelopes, bytes)
+         VALUES (?1, ?2, ?4, 1, length(?8))
+         ON CONFLICT DO UPDATE SET envelopes = envelopes + 1, bytes = bytes + excluded.bytes",
     )
     .bind(account(device))
     .bind(id(device))
@@ -281,13 +301,34 @@ async fn acknowledge(
         return Ok(());
     }
     let seq = Integer::new(position.seq, "number")?;
-    sqlx::query("UPDATE mailboxes SET acknowledged = ? WHERE account_id = ? AND device_id = ?")
-        .bind(seq)
-        .bind(account(device))
-        .bind(id(device))
-        .execute(&mut *db)
-        .await?;
+    free_shares(db, device, [acknowledged, seq]).await?;
     delete_read(db, device, seq, now).await
+}
+
+/// Counts what waits up to the second of these numbers, past the first, as acknowledged.
+async fn free_shares(
+    db: &mut SqliteConnection,
+    device: DeviceAddress,
+    [acknowledged, seq]: [Integer; 2],
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE mailbox_shares SET envelopes = envelopes - read, bytes = bytes - read_bytes FROM (
+             SELECT sender_account AS sender, count(*) AS read, sum(length(envelope)) AS read_bytes FROM mailbox_log
+             WHERE account_id = ?1 AND device_id = ?2 AND seq > ?3 AND seq <= ?4 GROUP BY sender_account
+         ) WHERE account_id = ?1 AND device_id = ?2 AND sender_account = sender;
+         DELETE FROM mailbox_shares WHERE account_id = ?1 AND device_id = ?2 AND envelopes = 0;
+         UPDATE mailboxes SET acknowledged = ?4, waiting_bytes = waiting_bytes - (
+             SELECT coalesce(sum(length(envelope)), 0) FROM mailbox_log
+             WHERE account_id = ?1 AND device_id = ?2 AND seq > ?3 AND seq <= ?4
+         ) WHERE account_id = ?1 AND device_id = ?2",
+    )
+    .bind(account(device))
+    .bind(id(device))
+    .bind(acknowledged)
+    .bind(seq)
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// Deletes what is acknowledged: old entries whole, of newer ones the envelope.

@@ -246,6 +246,8 @@ fn migrations() -> Migrator {
         migration(6, "idempotency", include_str!("migrations/0006_idempotency.sql")),
         migration(7, "vault", include_str!("migrations/0007_vault.sql")),
         migration(8, "memberships", include_str!("migrations/0008_memberships.sql")),
+        migration(9, "mailbox shares", include_str!("migrations/0009_mailbox_shares.sql")),
+        migration(10, "vault writes", include_str!("migrations/0010_vault_writes.sql")),
     ])
 }
 

@@ -140,21 +140,20 @@ type EntryRow = (Blob<16>, String, Integer, Integer, Integer, Option<Integer>, O
 fn entry(
     (Blob(item_id), item_type, version, revision, updated_at, bytes, digest): EntryRow,
 ) -> Result<VaultEntry, StoreError> {
-    let content = match (bytes, digest) {
-        (Some(bytes), Some(digest)) => Some(VaultContent {
-            bytes: u32::try_from(bytes.get()).map_err(|_| StoreError::Corrupt { what: "length of a vault item" })?,
-            digest: digest.into(),
-        }),
-        _ => None,
-    };
     Ok(VaultEntry {
         item_id: ItemId::from_bytes(item_id),
         item_type: item_type.parse().map_err(|_| StoreError::Corrupt { what: "type of a vault item" })?,
         version: version.get(),
         revision: revision.get(),
         updated_at: updated_at.timestamp(),
-        content,
+        content: content(bytes, digest)?,
     })
+}
+
+fn content(bytes: Option<Integer>, digest: Option<Blob<32>>) -> Result<Option<VaultContent>, StoreError> {
+    let (Some(bytes), Some(digest)) = (bytes, digest) else { return Ok(None) };
+    let bytes = u32::try_from(bytes.get()).map_err(|_| StoreError::Corrupt { what: "length of a vault item" })?;
+    Ok(Some(VaultContent { bytes, digest: digest.into() }))
 }
 
 async fn page(
@@ -201,13 +200,14 @@ struct Present {
     updated_at: Timestamp,
     item_type: String,
     content: Option<VaultContent>,
+    /// Of the head that the last write brought.
+    head_digest: Option<Bytes<32>>,
 }
 
 async fn put(db: &mut SqliteConnection, write: VaultWrite, quota: VaultQuota) -> Result<VaultWritten, StoreError> {
     let present = present(db, &write).await?;
-    let digest = write.content.as_ref().map(|(_, sealed)| vault_digest(sealed.as_bytes()));
     if let Some(present) = &present
-        && is_same(present, &write, digest)
+        && is_same(present, &write)
     {
         let Present { version, revision, updated_at, .. } = *present;
         return Ok(VaultWritten { version, revision, updated_at });
@@ -223,12 +223,12 @@ async fn put(db: &mut SqliteConnection, write: VaultWrite, quota: VaultQuota) ->
         });
     }
     advance(db, &write, present.as_ref(), quota).await?;
-    store(db, &write, present, digest).await
+    store(db, &write, present).await
 }
 
 async fn present(db: &mut SqliteConnection, write: &VaultWrite) -> Result<Option<Present>, StoreError> {
-    let row: Option<EntryRow> = sqlx::query_as(
-        "SELECT item_id, item_type, version, revision, updated_at, bytes, digest FROM vault_items
+    let row: Option<PresentRow> = sqlx::query_as(
+        "SELECT item_type, version, revision, updated_at, bytes, digest, head_digest FROM vault_items
          WHERE account_id = ? AND collection = ? AND item_id = ?",
     )
     .bind(Blob(*write.account_id.as_bytes()))
@@ -236,16 +236,31 @@ async fn present(db: &mut SqliteConnection, write: &VaultWrite) -> Result<Option
     .bind(Blob(*write.item_id.as_bytes()))
     .fetch_optional(db)
     .await?;
-    let Some(entry) = row.map(entry).transpose()? else { return Ok(None) };
-    let VaultEntry { item_id: _, item_type, version, revision, updated_at, content } = entry;
-    Ok(Some(Present { version, revision, updated_at, item_type: item_type.as_str().to_owned(), content }))
+    let present = |(item_type, version, revision, updated_at, bytes, digest, head_digest): PresentRow| {
+        Ok(Present {
+            version: version.get(),
+            revision: revision.get(),
+            updated_at: updated_at.timestamp(),
+            item_type,
+            content: content(bytes, digest)?,
+            head_digest: head_digest.map(Bytes::from),
+        })
+    };
+    row.map(present).transpose()
 }
 
-/// Whether the item is what this write makes of it. Each sealing has a salt of its own, so equal bytes are one write.
-fn is_same(present: &Present, write: &VaultWrite, digest: Option<Bytes<32>>) -> bool {
+type PresentRow = (String, Integer, Integer, Integer, Option<Integer>, Option<Blob<32>>, Option<Blob<32>>);
+
+/// Whether this write has made the item what it is. Each sealing has a salt of its own, so equal heads are of one write.
+fn is_same(present: &Present, write: &VaultWrite) -> bool {
     write.after.checked_add(1) == Some(present.version)
         && present.revision == write.revision
-        && present.content.map(|content| content.digest) == digest
+        && present.head_digest == Some(vault_digest(write.head.as_bytes()))
+        && present.content.map(|content| content.digest) == digest(write)
+}
+
+fn digest(write: &VaultWrite) -> Option<Bytes<32>> {
+    write.content.as_ref().map(|(_, sealed)| vault_digest(sealed.as_bytes()))
 }
 
 /// Takes the collection to its next revision, if that is the one that the write makes, and counts what it holds then. At a
@@ -311,7 +326,6 @@ async fn store(
     db: &mut SqliteConnection,
     write: &VaultWrite,
     present: Option<Present>,
-    digest: Option<Bytes<32>>,
 ) -> Result<VaultWritten, StoreError> {
     let item_type = match (&write.content, present) {
         (Some((item_type, _)), _) => item_type.as_str().to_owned(),
@@ -322,10 +336,10 @@ async fn store(
     let sealed = write.content.as_ref().map(|(_, sealed)| sealed.as_bytes());
     sqlx::query(
         "INSERT INTO vault_items
-         (account_id, collection, item_id, item_type, version, revision, updated_at, bytes, digest, sealed)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, length(?9), ?8, ?9)
+         (account_id, collection, item_id, item_type, version, revision, updated_at, bytes, digest, sealed, head_digest)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, length(?9), ?8, ?9, ?10)
          ON CONFLICT (account_id, collection, item_id) DO UPDATE SET item_type = ?4, version = ?5, revision = ?6,
-             updated_at = ?7, bytes = length(?9), digest = ?8, sealed = ?9",
+             updated_at = ?7, bytes = length(?9), digest = ?8, sealed = ?9, head_digest = ?10",
     )
     .bind(Blob(*write.account_id.as_bytes()))
     .bind(write.collection.as_str())
@@ -334,8 +348,9 @@ async fn store(
     .bind(Integer::new(version, "version")?)
     .bind(Integer::new(write.revision, "revision")?)
     .bind(Integer::time(write.now, "time")?)
-    .bind(digest.map(|digest| Blob(digest.0)))
+    .bind(digest(write).map(|digest| Blob(digest.0)))
     .bind(sealed)
+    .bind(Blob(vault_digest(write.head.as_bytes()).0))
     .execute(db)
     .await?;
     Ok(VaultWritten { version, revision: write.revision, updated_at: write.now })

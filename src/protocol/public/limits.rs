@@ -90,7 +90,9 @@ pub const VAULT_ITEM_SEALED_BYTES_MAX: usize = VAULT_ITEM_PADDED_BYTES_MAX + ONE
 
 const _: () = assert!(VAULT_ITEM_SEALED_BYTES_MAX == VAULT_SEALED_BYTES_MAX, "a node would refuse the largest item");
 
-/// Devices whose last write the head of a vault collection knows: as many as an account has at once.
+/// Writers whose last write the head of a vault collection knows: as many as an account can have devices at once. A device is
+/// another writer each time it does not know what became of a write. Who has not looked while so many others came may be shown
+/// another history.
 pub const VAULT_WRITERS_MAX: usize = DEVICES_MAX;
 
 /// Bytes of what a keystore holds. The keys of a device with its full supply of prekeys are under

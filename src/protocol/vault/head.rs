@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::ids::DeviceId;
+use crate::ids::WriterId;
 use crate::protocol::public::limits::VAULT_WRITERS_MAX;
 use crate::wire::{Reader, WireError, Writer};
 
@@ -15,13 +15,13 @@ const VERSION: u8 = 1;
 /// A collection's head. Whoever has the newest that they have seen knows an older or another one when they see it.
 ///
 /// Its saved form, which also is what is sealed: version 1, revision u64 BE, sum 32, number of writers u32 BE, and for each, in
-/// ascending order, device 16 and revision u64 BE.
+/// ascending order, writer 16 and revision u64 BE.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Head {
     revision: u64,
     sum: Sum,
-    /// The revision that each device's last write made.
-    writers: BTreeMap<DeviceId, u64>,
+    /// The revision that each writer's last write made.
+    writers: BTreeMap<WriterId, u64>,
 }
 
 impl Head {
@@ -39,32 +39,41 @@ impl Head {
         &self.sum
     }
 
-    /// The head that a write of `device` makes of it. Of too many writers the one is forgotten that has not written for longest.
-    pub(super) fn after_write(&self, device: DeviceId, sum: Sum) -> Self {
+    /// Whether it is one with a write of `writer` that made that revision, or with a later one of theirs.
+    #[must_use]
+    pub fn has_write(&self, writer: WriterId, revision: u64) -> bool {
+        self.writers.get(&writer).is_some_and(|last| *last >= revision)
+    }
+
+    /// The head that a write of `writer` makes of it. Of too many writers the one is forgotten that has not written for longest.
+    pub(super) fn after_write(&self, writer: WriterId, sum: Sum) -> Self {
         // Nobody writes 2^64 times.
         let revision = self.revision.saturating_add(1);
         let mut writers = self.writers.clone();
-        writers.insert(device, revision);
+        writers.insert(writer, revision);
         if writers.len() > VAULT_WRITERS_MAX
-            && let Some(oldest) = writers.iter().min_by_key(|(_, revision)| **revision).map(|(device, _)| *device)
+            && let Some(oldest) = writers.iter().min_by_key(|(_, revision)| **revision).map(|(writer, _)| *writer)
         {
             writers.remove(&oldest);
         }
         Self { revision, sum, writers }
     }
 
-    /// Whether this head is `older`, or can have come of it: every write that `older` knows of is in it.
+    /// Whether this head is `older`, or can have come of it: every write that `older` knows of is in it, and none of them is
+    /// somebody else's now.
     pub(super) fn follows(&self, older: &Self) -> bool {
         if self.revision <= older.revision {
             return self == older;
         }
-        older.writers.iter().all(|(device, revision)| match self.writers.get(device) {
-            Some(last) => last >= revision,
+        let has_maker =
+            |made: u64| self.writers.iter().find(|(_, revision)| **revision == made).map(|(writer, _)| *writer);
+        older.writers.iter().all(|(writer, revision)| match self.writers.get(writer) {
+            Some(last) => last >= revision && has_maker(*revision).is_none_or(|maker| maker == *writer),
             None => self.has_forgotten(*revision),
         })
     }
 
-    /// Whether a device whose last write made that revision can have been forgotten.
+    /// Whether a writer whose last write made that revision can have been forgotten.
     fn has_forgotten(&self, revision: u64) -> bool {
         self.writers.len() == VAULT_WRITERS_MAX && self.writers.values().all(|last| *last > revision)
     }
@@ -78,7 +87,7 @@ impl Head {
             .u64(*revision)
             .bytes(&sum.0)
             .length(writers.len())
-            .each(writers, |writer, (device, revision)| writer.bytes(device.as_bytes()).u64(*revision))
+            .each(writers, |bytes, (writer, revision)| bytes.bytes(writer.as_bytes()).u64(*revision))
             .finish()
     }
 
@@ -90,9 +99,10 @@ impl Head {
         let mut reader = Reader::new(bytes);
         reader.version(VERSION)?;
         let (revision, sum) = (reader.u64()?, Sum(*reader.array()?));
-        let list = reader.list("writers", VAULT_WRITERS_MAX, |reader| Ok((reader.device_id()?, reader.u64()?)))?;
+        let list = reader
+            .list("writers", VAULT_WRITERS_MAX, |reader| Ok((WriterId::from_bytes(*reader.array()?), reader.u64()?)))?;
         reader.end()?;
-        let is_ordered = list.is_sorted_by(|(one, _): &(DeviceId, u64), (next, _)| one < next);
+        let is_ordered = list.is_sorted_by(|(one, _): &(WriterId, u64), (next, _)| one < next);
         // The newest of them has made the revision.
         if !is_ordered || list.iter().map(|(_, last)| *last).max().unwrap_or(0) != revision {
             return Err(WireError::Invalid { field: "writers" });
@@ -101,7 +111,7 @@ impl Head {
     }
 }
 
-const WRITER_LENGTH: usize = DeviceId::LENGTH + 8;
+const WRITER_LENGTH: usize = WriterId::LENGTH + 8;
 
 impl fmt::Debug for Head {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,7 +6,7 @@ use rand_core::CryptoRng;
 
 use super::head::Head;
 use super::{CollectionKey, SealedItem, VaultError};
-use crate::ids::{DeviceId, ItemId, ItemType};
+use crate::ids::{ItemId, ItemType, WriterId};
 use crate::protocol::public::vault_digest;
 use crate::wire::{SealedContent, SealedHeadBytes, Timestamp, VaultContent, VaultEntry};
 
@@ -133,14 +133,17 @@ impl Inventory {
         Ok(())
     }
 
-    /// Prepares the next version of an item, by `device`. Nothing has changed until the node has stored it.
+    /// Prepares the next version of an item, by `writer`. Nothing has changed until the node has stored it.
+    ///
+    /// A writer never makes two writes of one revision that a node can have stored: who does not know what became of one goes on
+    /// as another writer. So a node that hides a write from whoever made it is found out by those to whom it has shown it.
     ///
     /// # Errors
     /// None that a head within its limits has.
     pub fn prepare(
         &self,
         key: &CollectionKey,
-        device: DeviceId,
+        writer: WriterId,
         change: Change<'_>,
         rng: &mut impl CryptoRng,
     ) -> Result<PreparedWrite, VaultError> {
@@ -160,7 +163,7 @@ impl Inventory {
             sum.toggle(&key.entry_code(before));
         }
         sum.toggle(&key.entry_code(&entry));
-        let head = self.head.after_write(device, sum);
+        let head = self.head.after_write(writer, sum);
         Ok(PreparedWrite { after, sealed_head: key.seal_head(&head, rng)?, entry, head })
     }
 

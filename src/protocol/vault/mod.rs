@@ -6,7 +6,7 @@
 //! version bound in as well.
 //!
 //! What is in a collection is said by its [`Head`], which each write makes anew and seals: how often the collection was
-//! written, what its entries add up to, and which revision each device wrote last. An [`Inventory`] holds what a node lists
+//! written, what its entries add up to, and which revision each writer wrote last. An [`Inventory`] holds what a node lists
 //! against it. Storing and sending is the caller's.
 //!
 //! ```text
@@ -30,13 +30,18 @@
 //! - The entries that a node lists are those of the head, or the sums differ: an item's id stands among them once, so two
 //!   lists differ in some entry, whose code the node knows no more of than of the sum, which is sealed. That the sums agree all
 //!   the same has a chance of 2^-256.
-//! - Two heads of which neither follows the other never come together again: a device that has seen one refuses every head
-//!   that comes of the other, because it lacks a write that it knows of.
+//! - Two heads of which neither follows the other do not come together again unseen: a device that has seen one refuses every
+//!   head that comes of the other, because it lacks a write that it knows of. For that a device is one writer as long as it
+//!   knows what became of its writes: where it does not, the next one is another writer's
+//!   ([`WriterId`](crate::ids::WriterId)), so that who was shown the first misses it.
 //!
 //! What an attacker can still do: the node sees names, ids, types, versions, padded lengths and who writes when. It may
 //! withhold everything, which shows as an error. To a device that has seen nothing of a collection it may show the collection
 //! as it was at some earlier time, or as if there were none; that shows when the device learns of a later head, and at the
-//! latest when another device sees what it has written.
+//! latest when another device sees what it has written. It may bring two histories together unseen in two cases: for a device
+//! that has not looked while [`VAULT_WRITERS_MAX`](crate::protocol::public::limits::VAULT_WRITERS_MAX) other writers came; and
+//! for one to which it has shown a write of which it told the writer that another one was faster, if that other one has
+//! written again before the device looks.
 //!
 //! Sources: Bellare, Guérin, Rogaway, "XOR MACs", CRYPTO 1995; Clarke et al., "Incremental Multiset Hash Functions", ASIACRYPT
 //! 2003 (sums of codes); Mazières, Shasha, "Building Secure File Systems out of Byzantine Storage", PODC 2002 (versions of

@@ -52,22 +52,51 @@ fn a_plaintext_in_the_store_fails_the_demo() {
 fn a_message_that_the_node_loses_fails_the_demo() {
     let nobody = Person::new();
     let folder = nobody.path("demo");
-    let node_folder = Path::new(&folder).join("node");
-    plant(&node_folder, "nothing", "");
-    // It makes the tables.
-    drop(NodeProcess::start(&node_folder, |_| ()));
-    let database = rusqlite::Connection::open(node_folder.join("conclave.db")).unwrap();
-    database
-        .execute_batch(
-            "CREATE TRIGGER lose AFTER INSERT ON mailbox_log
-             WHEN (SELECT count(*) FROM mailbox_log WHERE device_id = NEW.device_id AND envelope IS NOT NULL) > 2
-             BEGIN DELETE FROM mailbox_log WHERE rowid = NEW.rowid; END",
-        )
-        .unwrap();
-    drop(database);
+    spoil(
+        &Path::new(&folder).join("node"),
+        "CREATE TRIGGER lose AFTER INSERT ON mailbox_log
+         WHEN (SELECT count(*) FROM mailbox_log WHERE device_id = NEW.device_id AND envelope IS NOT NULL) > 2
+         BEGIN DELETE FROM mailbox_log WHERE rowid = NEW.rowid; END",
+    );
     let (status, words) = nobody.fails(&["demo", "--folder", &folder]);
     assert_eq!(status, 1);
     assert!(words.contains("grace has caught up, and 1 of the messages") || words.contains("has lost"), "{words}");
+}
+
+/// A node that keeps the mailbox of a device that is revoked, and puts into it what the account's other devices get.
+#[test]
+fn an_envelope_for_a_device_that_is_revoked_fails_the_demo() {
+    let nobody = Person::new();
+    let folder = nobody.path("demo");
+    spoil(
+        &Path::new(&folder).join("node"),
+        "CREATE TABLE kept (account_id BLOB, device_id BLOB);
+         CREATE TRIGGER keep AFTER DELETE ON devices BEGIN
+             INSERT INTO kept VALUES (OLD.account_id, OLD.device_id);
+             INSERT INTO devices SELECT OLD.account_id, OLD.device_id, OLD.signing_key, OLD.agreement_key;
+             INSERT INTO mailboxes (account_id, device_id, epoch, head, acknowledged)
+             VALUES (OLD.account_id, OLD.device_id, zeroblob(8), 0, 0);
+         END;
+         CREATE TRIGGER copy AFTER INSERT ON mailbox_log
+         WHEN NEW.device_id NOT IN (SELECT device_id FROM kept) BEGIN
+             INSERT INTO mailbox_log
+             SELECT kept.account_id, kept.device_id, NEW.seq, NEW.sender_account, NEW.sender_device, NEW.envelope_id,
+                    NEW.committed_at, NEW.envelope
+             FROM kept WHERE kept.account_id = NEW.account_id;
+         END",
+    );
+    let (status, words) = nobody.fails(&["demo", "--folder", &folder]);
+    assert_eq!(status, 1);
+    assert!(words.contains("2 sealed for the account's devices, 1 on the list, 1 for the revoked one"), "{words}");
+}
+
+/// Has a database do what a node does not, before the demo's node runs on it.
+fn spoil(node_folder: &Path, sql: &str) {
+    plant(node_folder, "nothing", "");
+    // It makes the tables.
+    drop(NodeProcess::start(node_folder, |_| ()));
+    let database = rusqlite::Connection::open(node_folder.join("conclave.db")).unwrap();
+    database.execute_batch(sql).unwrap();
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test looks at the store")]

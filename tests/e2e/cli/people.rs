@@ -60,6 +60,43 @@ fn two_people_meet_talk_and_hear_each_message_once() {
 }
 
 #[test]
+fn history_is_what_the_device_keeps_oldest_first_and_takes_nothing_from_who_listens() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let (ada, grace) = in_a_garden(&node.url);
+    let id = ada.does(&["send", "--room", "garden", "one"]);
+    ada.does(&["send", "--room", "garden", "two"]);
+    let listed = grace.hears(&["--room", "garden"]);
+    let told: Vec<_> = listed.into_iter().filter(|event| event["type"] == "message").collect();
+    grace.does(&["send", "--room", "garden", "three"]);
+    grace.does(&["send", "--to", "ada", "a letter"]);
+
+    let lines = |arguments: &[&str]| -> Vec<serde_json::Value> {
+        let shown = grace.does(&[&["history", "--json"], arguments].concat());
+        shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let all = lines(&["garden"]);
+    assert_eq!(all[..2], told);
+    assert_eq!((&all[0]["id"], &all[2]["content"], &all[2]["own"]), (&id.trim().into(), &"three".into(), &true.into()));
+    assert_eq!(lines(&["garden", "--limit", "2"]), all[1..]);
+    let letters = lines(&["--to", "ada"]);
+    assert_eq!((letters.len(), &letters[0]["content"]), (1, &"a letter".into()));
+    // The names that grace has given are messages to herself, and are not shown.
+    assert_eq!(lines(&["--to", &grace.account()]), Vec::<serde_json::Value>::new());
+    let shown = grace.does(&["history", "garden"]);
+    assert!(shown.lines().next().unwrap().ends_with("garden ada: one"), "{shown}");
+    let (status, words) = grace.fails(&["history", "nowhere"]);
+    assert!(status == 2 && words.contains("no room is known as nowhere"), "{words}");
+
+    ada.does(&["send", "--to", &grace.account(), "unheard"]);
+    grace.does(&["history", "--to", "ada"]);
+    assert_eq!(grace.hears_texts(), ["unheard"]);
+    drop(node);
+    assert_eq!(lines(&["garden"]), all);
+    assert_eq!(lines(&["--to", "ada"]).len(), 2);
+}
+
+#[test]
 fn a_listener_ends_when_it_has_heard_what_it_was_to_hear() {
     let folder = DataFolder::new();
     let node = NodeProcess::start(folder.path(), |_| ());

@@ -204,6 +204,22 @@ fn refusals_are_said_in_words_with_their_code() {
     assert!(status == 4 && words.contains("Connection refused"), "{words}");
 }
 
+/// No name is looked up and nothing is connected to before: the address that is let through is this machine's, by a name that
+/// does not say so.
+#[test]
+fn a_login_over_plain_http_to_another_machine_needs_a_word_of_its_own() {
+    let ada = Person::new();
+    for url in ["http://node.example", "http://0.0.0.0:1", "http://127.0.0.1:1@node.example"] {
+        for command in [&["login", "--name", "ada"][..], &["devices", "link", "--name", "ada"], &["load"]] {
+            let (status, words) = ada.fails(&[command, &["--url", url]].concat());
+            assert!(status == 2 && words.contains("https://") && words.contains("--insecure"), "{command:?}: {words}");
+        }
+    }
+    assert!(!PathBuf::from(ada.path("profile/device.store")).exists());
+    let (status, words) = ada.fails(&["login", "--url", "http://0.0.0.0:1", "--insecure", "--name", "ada"]);
+    assert!(status == 4 && words.contains("without TLS"), "{words}");
+}
+
 #[test]
 fn every_command_has_help_and_completions_are_written_for_each_shell() {
     let nobody = Person::new();
@@ -216,6 +232,7 @@ fn every_command_has_help_and_completions_are_written_for_each_shell() {
         "room",
         "send",
         "listen",
+        "history",
         "chat",
         "memory",
         "backup",

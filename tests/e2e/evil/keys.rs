@@ -228,8 +228,13 @@ async fn a_device_list_that_is_older_or_forked_does_not_bring_a_device_back() {
 /// Keys stay where they were made, whatever the node asks for.
 #[tokio::test]
 async fn neither_root_key_nor_plaintext_leaves() {
-    let scene = Scene::of_friends().await;
+    let mut scene = Scene::of_friends().await;
     assert!(scene.evil.has_seen(&scene.ada.client.root_key().to_wire().0), "the public half is seen");
+    // A session that was answered, and in which it is Ada's turn.
+    scene.grace.write(&scene.ada, "an answer").await;
+    assert_eq!(scene.ada.text().await.1, "an answer");
+    let id = scene.ada.write(&scene.grace, GREETING).await;
+    scene.ada.is_sent(id).await;
     let room = scene.ada.client.create_room(RoomPolicy::default()).await.unwrap();
     scene.ada.client.invite(room, CreateInvitation::default()).await.unwrap();
     let secrets = scene.secrets.all();
@@ -241,6 +246,7 @@ async fn neither_root_key_nor_plaintext_leaves() {
         "one-time-kem-prekey",
         "one-time-prekey",
         "room-key",
+        "session",
         "signed-prekey",
     ];
     assert!(kinds.iter().copied().eq(expected), "{kinds:?}");

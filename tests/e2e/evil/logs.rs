@@ -297,7 +297,39 @@ async fn an_answer_that_does_not_name_an_envelope_does_not_count_as_its_delivery
     // Byte for byte the same.
     let sent = scene.evil.envelopes();
     let [.., first, second] = &*sent else { panic!("{sent:?}") };
-    assert_eq!((first.id, &first.payload), (second.id, &second.payload));
+    assert_eq!(first, second);
+}
+
+/// Whatever the clocks say. It is left once, to compare them anew, and asked again after a while.
+#[tokio::test]
+async fn a_node_that_refuses_every_time_of_day_is_not_connected_to_again_and_again() {
+    let mut scene = Scene::new().await;
+    let (say, mut offers) = tokio::sync::mpsc::unbounded_channel();
+    scene.evil.hears(move |command| match command {
+        Command::Deliver { id, envelopes } => {
+            let _ = say.send(());
+            let refused = envelopes.iter().map(|_| Delivery::Refused(ErrorCode::TimestampTooOld)).collect();
+            Some(Message::answer(*id, Outcome::Delivered(refused)))
+        }
+        _ => None,
+    });
+    let id = scene.victim.write(&scene.friend, "in time").await;
+    scene.victim.until(|event| matches!(event, Event::Disconnected { .. }).then_some(())).await;
+    scene.victim.is_level().await;
+    for _ in 0..2 {
+        timeout(PATIENCE, offers.recv()).await.unwrap().unwrap();
+    }
+    // It is on the second socket by now, and stays there.
+    let room = scene.victim.client.create_room(RoomPolicy::default()).await.unwrap();
+    scene
+        .victim
+        .until(|event| {
+            assert!(!matches!(event, Event::Disconnected { .. }));
+            matches!(event, Event::CaughtUp { log } if *log == Log::Room(room)).then_some(())
+        })
+        .await;
+    assert_eq!(scene.victim.client.delay(id).await.unwrap(), Some(ErrorCode::TimestampTooOld));
+    assert!(offers.try_recv().is_err());
 }
 
 /// An answer of another kind is the word of a node that is confused: the envelope goes again, on a new connection.

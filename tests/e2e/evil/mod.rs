@@ -9,7 +9,7 @@ mod keys;
 mod logs;
 mod members;
 mod policies;
-mod secrets;
+pub(crate) mod secrets;
 mod stores;
 
 use conclave::client::Event;

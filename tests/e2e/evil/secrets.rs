@@ -9,16 +9,21 @@ use crate::proxy::Secret;
 
 /// Secrets of 32 bytes each, with the names of their records. Clones are the same ones.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Secrets(Arc<Mutex<Vec<Secret>>>);
+pub(crate) struct Secrets(Arc<Mutex<Vec<Secret>>>);
 
 impl Secrets {
     /// A store in memory, whose secrets are these.
     pub(super) fn store(&self) -> Store {
-        Store::of(Watched { inner: Store::in_memory().into_inner(), secrets: self.clone() })
+        self.around(Store::in_memory())
+    }
+
+    /// A store, whose secrets are these from now on.
+    pub(crate) fn around(&self, store: Store) -> Store {
+        Store::of(Watched { inner: store.into_inner(), secrets: self.clone() })
     }
 
     /// What has been kept until now.
-    pub(super) fn all(&self) -> Vec<Secret> {
+    pub(crate) fn all(&self) -> Vec<Secret> {
         self.0.lock().unwrap().clone()
     }
 
@@ -26,8 +31,14 @@ impl Secrets {
     fn take(&self, name: &str, value: &[u8]) {
         let kind = name.trim_start_matches("machine/").split('/').next().unwrap();
         // Where they stand in the saved forms: behind the version, or at the end.
+        let session_keys;
         let secrets = match kind {
             "identity" => &value[1..65],
+            // Of a session that was answered, and in which it is our turn: root key, ratchet key and chain key.
+            "session" if value[66] == 0 && value[99] == 2 => {
+                session_keys = [&value[67..99], &value[100..132], &value[164..196]].concat();
+                &session_keys
+            }
             "signed-prekey" | "one-time-prekey" => &value[value.len() - 32..],
             "last-resort-kem-prekey" | "one-time-kem-prekey" => &value[value.len() - 64..],
             "account-secrets" => &value[1..],
@@ -75,4 +86,4 @@ impl LocalStore for Watched {
 }
 
 /// What is looked for of one kind of record.
-const OF_A_KIND_MAX: usize = 6;
+const OF_A_KIND_MAX: usize = 12;

@@ -14,8 +14,8 @@ pub(super) struct Friend {
 }
 
 impl Friend {
-    pub(super) async fn new(url: &str) -> Self {
-        let User { client, mut events } = User::new(url, "ada").await;
+    pub(super) async fn new(url: &str, name: &str) -> Self {
+        let User { client, mut events } = User::new(url, name).await;
         let heard = Arc::new(Mutex::new(Vec::new()));
         let (own, list) = (client.clone(), Arc::clone(&heard));
         let answering = tokio::spawn(async move {

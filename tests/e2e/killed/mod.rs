@@ -4,9 +4,12 @@
 //! flow is run again and again; each time the process dies one save later, before it is on disk or after, until a run comes to
 //! its end. After each death it is started once more, and nothing is lost, told twice or sent twice then.
 
-mod flows;
+mod devices;
 mod friend;
+mod rooms;
 mod store;
+mod talk;
+mod vault;
 mod victim;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +19,9 @@ use conclave::ids::AccountId;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use store::Death;
+use crate::process::{DataFolder, NodeProcess};
+use friend::Friend;
+use store::{At, Death};
 
 /// What a client is told to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,8 +33,12 @@ struct Orders {
     store: PathBuf,
     /// Who is there to write to, and never dies.
     friend: AccountId,
+    /// What its user has at hand: a recovery kit, a code, a room's id.
+    given: String,
     /// Everything it says has this number, so that it can be counted.
     round: u32,
+    /// Whether its store has lost the sessions, as an old copy of it would.
+    forgets: bool,
     death: Option<Death>,
 }
 
@@ -37,14 +46,28 @@ struct Orders {
 enum Flow {
     /// Sets a device up.
     SetUp,
+    /// Sets a device up with a recovery kit.
+    Recover,
+    /// Is linked to an account.
+    Link,
+    /// Takes a further device in, and revokes it.
+    Approve,
+    /// Hands a kit out, and ends its session.
+    SignOut,
     /// Answers direct messages.
     Answer,
+    /// Accepts the friend's new identity, and answers.
+    Accept,
+    /// Waits until its keys are on the node again.
+    Refill,
     /// Makes a room, has the friend come in, talks there, and rotates the keys.
     Host,
     /// Comes into a room of the friend's, and talks there.
     Guest,
-    /// Is linked to an account.
-    Link,
+    /// Leaves a room.
+    Leave,
+    /// Removes the friend from a room.
+    Remove,
     /// Writes to the vault.
     Vault,
 }
@@ -52,7 +75,8 @@ enum Flow {
 impl Orders {
     fn new(flow: Flow, url: &str, folder: &Path, friend: AccountId) -> Self {
         let (store, name) = (folder.join("victim"), "grace".to_owned());
-        Self { flow, url: url.to_owned(), name, store, friend, round: 0, death: None }
+        let (given, url) = (String::new(), url.to_owned());
+        Self { flow, url, name, store, friend, given, round: 0, forgets: false, death: None }
     }
 
     /// The same, of a device of its own in each round.
@@ -75,31 +99,69 @@ impl Orders {
         was_killed
     }
 
+    /// Runs something before it, to its end.
+    async fn run_before(&self, flow: Flow) {
+        Self { flow, death: None, forgets: false, ..self.clone() }.run(no_codes()).await;
+    }
+
     /// Runs it; if it dies, once more to its end. Whether it died.
-    async fn run_to_the_end(&self, codes: &mpsc::UnboundedSender<String>) -> bool {
+    async fn run_to_the_end(&self) -> bool {
+        self.run_to_the_end_and_show(&no_codes()).await
+    }
+
+    async fn run_to_the_end_and_show(&self, codes: &mpsc::UnboundedSender<String>) -> bool {
         let was_killed = self.run(codes.clone()).await;
         if was_killed {
-            Self { death: None, ..self.clone() }.run(codes.clone()).await;
+            Self { death: None, forgets: false, ..self.clone() }.run(codes.clone()).await;
         }
         was_killed
     }
 }
 
-/// Has a client die before and after its first save, its second, and so on, until neither kills it. How often it died.
-async fn wherever_it_saves(mut orders: Orders, mut round: impl AsyncFnMut(Orders) -> bool) -> u32 {
-    let mut kills = 0;
-    for at in 1.. {
-        let before = kills;
-        for death in [Death::Before(at), Death::After(at)] {
+/// Has a client die before and after its first save, its second, and so on, until neither kills it; and before and after it
+/// first saves records of each of these kinds, whichever save that is. A round says whether it died.
+async fn wherever_it_saves(mut orders: Orders, kinds: &[&str], mut round: impl AsyncFnMut(Orders) -> bool) {
+    let mut dies_at = async |at: At| {
+        let mut kills = 0;
+        for death in [Death::Before(at.clone()), Death::After(at)] {
             orders.round += 1;
             orders.death = Some(death);
             kills += u32::from(round(orders.clone()).await);
         }
-        if kills == before {
+        kills
+    };
+    for number in 1.. {
+        if dies_at(At::Number(number)).await == 0 {
             break;
         }
     }
-    kills
+    for kind in kinds {
+        assert_eq!(dies_at(At::Kind((*kind).to_owned())).await, 2, "{kind} is not saved");
+    }
+}
+
+async fn begin() -> (DataFolder, NodeProcess, Friend) {
+    let folder = DataFolder::new();
+    // Nobody signs in and rotates as often as a client that is killed each time.
+    let node = NodeProcess::start(folder.path(), |command| {
+        command
+            .env("CONCLAVE__LIMITS__SIGN_IN_PER_MINUTE", "100000")
+            .env("CONCLAVE__LIMITS__CLAIMS_PER_MINUTE", "1000");
+    });
+    let friend = Friend::new(&node.url, "ada").await;
+    (folder, node, friend)
+}
+
+/// Orders for a client that is set up.
+async fn set_up(flow: Flow, url: &str, folder: &DataFolder, friend: &Friend) -> Orders {
+    let orders = Orders::new(Flow::SetUp, url, folder.path(), friend.client.account_id());
+    orders.run(no_codes()).await;
+    Orders { flow, ..orders }
+}
+
+/// A channel for codes that nobody types.
+fn no_codes() -> mpsc::UnboundedSender<String> {
+    mpsc::unbounded_channel().0
 }
 
 const ORDERS: &str = "VICTIM_ORDERS";

@@ -30,6 +30,7 @@ async fn through_a_time_of(mode: Mode, seed: u64) {
         node.api.get("/readyz", None).await.refused(503, ErrorCode::Unavailable);
         assert_eq!(load.send_one(&node).await, Err(ErrorCode::Unavailable), "{mode:?}");
         assert_eq!(load.deliver_one(&node).await, Err(ErrorCode::Unavailable), "{mode:?}");
+        assert!(node.metrics().await.contains("conclave_ready 0\n"), "{mode:?}");
     }
     assert_eq!((load.room.acknowledged(), load.mailbox.acknowledged()), before);
     // Who reads gets what was acknowledged.
@@ -37,6 +38,7 @@ async fn through_a_time_of(mode: Mode, seed: u64) {
 
     disk.set(Mode::Honest);
     assert_eq!(node.api.get("/readyz", None).await.status, 200, "{mode:?}");
+    assert!(node.metrics().await.contains("conclave_ready 1\n"), "{mode:?}");
     for _ in 0..TRIES {
         load.send_one(&node).await.unwrap();
         load.deliver_one(&node).await.unwrap();

@@ -1,8 +1,8 @@
 //! Crashes under load: what was acknowledged is there once, where it was said to be, in order, and nothing is there that
 //! nobody has sent.
 
-use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 use super::*;
 use conclave::node::store::Store;
@@ -46,27 +46,43 @@ async fn a_node_that_does_not_sync_is_found_out() {
 
 /// And so is one that stores what it has.
 #[actix_web::test]
-async fn a_node_that_stores_twice_is_found_out() {
+async fn a_node_that_stores_twice_in_a_room_is_found_out() {
     let disk = Disk::new();
     let node = disk.start_node();
     let mut load = Load::new(&node, 9).await;
-    // The rule that the log rests on is taken away: what is there does not count as the same any more.
-    let file = SqliteConnectOptions::new().filename(disk.data().join(Store::FILE_NAME));
-    let mut database = file.connect().await.unwrap();
-    sqlx::query(
-        "CREATE TRIGGER no_uniqueness BEFORE INSERT ON room_log BEGIN
-             UPDATE room_log SET envelope_id = randomblob(16) WHERE envelope_id = new.envelope_id;
-         END",
-    )
-    .execute(&mut database)
-    .await
-    .unwrap();
-    drop(database);
     let id = load.send_one(&node).await.unwrap();
+
+    let node = forget_ids(node, &disk, "room_log").await;
     load.send_again(&node, id).await.unwrap();
 
     let found = load.check(&node).await;
-
     assert!(matches!(found, Err(Fault::Moved(_) | Fault::Twice(_))), "{found:?}");
     node.kill();
+}
+
+#[actix_web::test]
+async fn a_node_that_stores_twice_in_a_mailbox_is_found_out() {
+    let disk = Disk::new();
+    let node = disk.start_node();
+    let mut load = Load::new(&node, 10).await;
+    let id = load.deliver_one(&node).await.unwrap();
+
+    let node = forget_ids(node, &disk, "mailbox_log").await;
+    load.deliver_again(&node, id).await.unwrap();
+
+    let found = load.check(&node).await;
+    assert!(matches!(found, Err(Fault::Moved(_) | Fault::Twice(_))), "{found:?}");
+    node.kill();
+}
+
+/// Takes away the rule that a log rests on: what is there does not count as the same any more. The node is another one
+/// afterwards, which has not seen the nonces either.
+async fn forget_ids(node: NodeProcess, disk: &Disk, log: &'static str) -> NodeProcess {
+    node.kill();
+    let file = SqliteConnectOptions::new().filename(disk.data().join(Store::FILE_NAME));
+    let mut database = file.connect().await.unwrap();
+    let forget = AssertSqlSafe(format!("UPDATE {log} SET envelope_id = randomblob(16)"));
+    sqlx::query(forget).execute(&mut database).await.unwrap();
+    database.close().await.unwrap();
+    disk.start_node()
 }

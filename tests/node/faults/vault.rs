@@ -1,7 +1,7 @@
 //! Vaults through crashes: an acknowledged write is there, one that was under way is there whole or not at all, and sending it
 //! again settles it. What the node lists afterwards is what the writers' own inventories say.
 
-use conclave::ids::{DeviceId, ItemId, ItemType};
+use conclave::ids::{ItemId, ItemType, WriterId};
 use conclave::protocol::backup::AccountSecrets;
 use conclave::protocol::vault::{
     Change, CollectionKey, Head, Inventory, ItemContext, Listing, PreparedWrite, SealedItem, VaultError,
@@ -27,7 +27,7 @@ const WRITES: usize = 8;
 struct Writer {
     path: String,
     key: CollectionKey,
-    device: DeviceId,
+    id: WriterId,
     rng: ChaCha20Rng,
     inventory: Inventory,
     /// A write that was sent and not answered.
@@ -51,7 +51,7 @@ impl Writer {
             inventory: Inventory::open(&key, &Head::default(), &Listing::default()).unwrap(),
             path: format!("/api/vault/{collection}"),
             key,
-            device: DeviceId::from_bytes([number; 16]),
+            id: WriterId::from_bytes([number; 16]),
             rng: rng(61 + u64::from(number)),
             open: None,
             acknowledged: 0,
@@ -68,7 +68,7 @@ impl Writer {
         let text = vec![b'x'; self.rng.next_u32() as usize % 20_000];
         let sealed = (!is_deletion).then(|| self.key.seal(&context, &text, &mut self.rng).unwrap());
         let change = Change { item_id, item_type: context.item_type.clone(), sealed: sealed.as_ref() };
-        let prepared = self.inventory.prepare(&self.key, self.device, change, &mut self.rng).unwrap();
+        let prepared = self.inventory.prepare(&self.key, self.id, change, &mut self.rng).unwrap();
         Write { item_id, prepared, content: sealed.map(|sealed| (context.item_type, sealed)) }
     }
 

@@ -8,9 +8,9 @@ use serde_json::json;
 
 use super::browser::Browser;
 use super::oidc_provider::{self, as_user};
-use crate::server::{Answer, TestNode};
+use crate::server::{Answer, Api, TestNode};
 
-async fn start_device(node: &TestNode, provider: &str) -> DeviceStarted {
+pub(crate) async fn start_device(node: &Api, provider: &str) -> DeviceStarted {
     node.post("/api/auth/device", None, &json!({ "provider": provider })).await.ok()
 }
 
@@ -20,12 +20,12 @@ async fn ask(node: &TestNode, device: &DeviceStarted) -> Answer {
     ask_now(node, &device.device_code).await
 }
 
-async fn ask_now(node: &TestNode, device_code: &SecretText) -> Answer {
+pub(crate) async fn ask_now(node: &Api, device_code: &SecretText) -> Answer {
     node.post("/api/auth/device/token", None, &json!({ "device_code": device_code })).await
 }
 
 /// Opens the page and types the code: where the browser goes to sign in.
-async fn type_code(node: &TestNode, browser: &mut Browser, user_code: &SecretText) -> String {
+pub(crate) async fn type_code(node: &Api, browser: &mut Browser, user_code: &SecretText) -> String {
     let page = browser.open(&format!("{}/device", node.url)).await;
     assert_eq!(page.status, 200);
     let answer = browser.submit(&format!("{}/device", node.url), "user_code", user_code.expose()).await;
@@ -34,7 +34,7 @@ async fn type_code(node: &TestNode, browser: &mut Browser, user_code: &SecretTex
 }
 
 /// Gives the development provider a name, and comes back.
-async fn give_name(browser: &mut Browser, authorization_url: &str, name: &str) -> Answer {
+pub(crate) async fn give_name(browser: &mut Browser, authorization_url: &str, name: &str) -> Answer {
     let sent_back = browser.submit(authorization_url, "name", name).await;
     browser.open(sent_back.header("location")).await
 }

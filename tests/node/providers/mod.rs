@@ -2,7 +2,7 @@
 //! attacker's would, GitHub's shape, and devices without a browser.
 
 pub(crate) mod browser;
-mod device;
+pub(crate) mod device;
 pub(crate) mod github;
 mod oidc_provider;
 mod open_id;
@@ -27,7 +27,7 @@ fn client_secret() -> ClientSecret {
 
 /// A parameter of an address, decoded.
 #[track_caller]
-fn parameter(url: &str, name: &str) -> String {
+pub(crate) fn parameter(url: &str, name: &str) -> String {
     let url = reqwest::Url::parse(url).unwrap();
     let found = url.query_pairs().find(|(key, _)| key == name);
     found.unwrap_or_else(|| panic!("no {name}")).1.into_owned()

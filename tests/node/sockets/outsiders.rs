@@ -1,6 +1,8 @@
 //! What is thrown at a socket that was opened rightly.
 
+use conclave::node::store::limits::MAILBOX_SHARE_BYTES_MAX;
 use conclave::wire::PageLimit;
+use conclave::wire::limits::{COMMAND_BYTES_MAX, PAYLOAD_BYTES_MAX};
 
 use super::*;
 
@@ -50,6 +52,42 @@ async fn nobody_delivers_in_the_name_of_another() {
     let mut ada = Socket::open(&pair.node, &pair.ada).await;
     let deliveries = ada.deliver(vec![of_ada]).await;
     assert!(matches!(deliveries[..], [Delivery::Stored(Position { seq: 1, .. })]), "{deliveries:?}");
+    pair.node.stop().await;
+}
+
+#[actix_web::test]
+async fn who_fills_a_mailbox_fills_a_share_of_it_and_others_get_through() {
+    let mut pair = Pair::new().await;
+    let mut eve = User::join(&pair.node, "eve", 30).await;
+    let grace_id = pair.grace.address().account_id;
+    eve.learn(&pair.node, grace_id).await;
+    let good = pair.ada_writes_direct("to be read").await;
+    let of_eve = only(write(&pair.node, &mut eve, grace_id, Place::Direct, "junk").await);
+    // Nothing in them opens, which the node cannot see.
+    let junk = |number: u64| Envelope {
+        id: EnvelopeId::from_bytes((u128::from(number) + 1).to_be_bytes()),
+        payload: ByteString(vec![0; PAYLOAD_BYTES_MAX]),
+        signature: None,
+        ..of_eve.clone()
+    };
+    let each = junk(0).to_cbor().len();
+    let mut stored = 0;
+
+    let mut socket = Socket::open_as(&pair.node, &eve, Encoding::Cbor).await;
+    let refused = 'full: loop {
+        let envelopes = (0..(COMMAND_BYTES_MAX / each) as u64).map(|number| junk(stored + number)).collect();
+        for delivery in socket.deliver(envelopes).await {
+            match delivery {
+                Delivery::Stored(_) => stored += 1,
+                Delivery::Refused(code) => break 'full code,
+            }
+        }
+    };
+
+    assert_eq!((refused, stored), (ErrorCode::MailboxFull, MAILBOX_SHARE_BYTES_MAX / each as u64));
+    let mut ada = Socket::open(&pair.node, &pair.ada).await;
+    let deliveries = ada.deliver(vec![good]).await;
+    assert!(matches!(deliveries[..], [Delivery::Stored(Position { seq, .. })] if seq == stored + 1), "{deliveries:?}");
     pair.node.stop().await;
 }
 

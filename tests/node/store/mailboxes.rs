@@ -1,7 +1,11 @@
 use super::*;
 use conclave::node::store::Delivered;
-use conclave::node::store::limits::{MAILBOX_ENVELOPES_MAX, MAILBOX_IDS_KEPT, PAGE_ENTRIES_MAX};
+use conclave::node::store::limits::{
+    MAILBOX_BYTES_MAX, MAILBOX_ENVELOPES_MAX, MAILBOX_IDS_KEPT, MAILBOX_SHARE_BYTES_MAX, MAILBOX_SHARE_ENVELOPES_MAX,
+    PAGE_ENTRIES_MAX,
+};
 use conclave::wire::LogEntry;
+use conclave::wire::limits::PAYLOAD_BYTES_MAX;
 
 /// An account with devices on its list, and a device of somebody else who writes.
 async fn owner_and_sender(store: &Store, devices: u64) -> (Owner, DeviceAddress) {
@@ -22,6 +26,29 @@ async fn rows(folder: &Folder) -> (i64, i64) {
         .fetch_one(&mut folder.raw().await)
         .await
         .unwrap()
+}
+
+/// A device of each of these accounts.
+async fn senders(store: &Store, seeds: core::ops::RangeInclusive<u64>) -> Vec<DeviceAddress> {
+    let mut senders = Vec::new();
+    for seed in seeds {
+        senders.push(device_of(account(store, seed).await, seed));
+    }
+    senders
+}
+
+/// As many of a sender's, of the largest payload, as fit into so many bytes.
+fn large(sender: DeviceAddress, device: DeviceAddress, bytes: u64) -> Vec<Envelope> {
+    let large = |number| Envelope { payload: ByteString(vec![9; PAYLOAD_BYTES_MAX]), ..mail(sender, device, number) };
+    let each = large(0).to_cbor().len() as u64;
+    (1..=bytes / each).map(large).collect()
+}
+
+/// How many were stored, of which none stood behind one that was refused.
+fn stored(answers: &[Delivered]) -> usize {
+    let stored = answers.iter().take_while(|answer| matches!(answer, Delivered::Stored(_))).count();
+    assert!(answers[stored..].iter().all(|answer| *answer == Delivered::Full), "{answers:?}");
+    stored
 }
 
 #[tokio::test]
@@ -142,13 +169,16 @@ async fn a_position_of_another_log_or_past_its_head_acknowledges_nothing() {
 #[tokio::test]
 async fn a_mailbox_holds_so_many_and_no_more() {
     let (_folder, store) = store().await;
-    let (owner, sender) = owner_and_sender(&store, 2).await;
+    let (owner, _) = owner_and_sender(&store, 2).await;
     let [device, other] = [0, 1].map(|index: usize| owner.devices[index].address());
-    let fill = (1..=MAILBOX_ENVELOPES_MAX).map(|number| mail(sender, device, number)).collect();
-    let filled = store.deliver(fill, epoch(1), START).await.unwrap();
+    let senders = senders(&store, 2..=6).await;
+    let share = 1..=MAILBOX_SHARE_ENVELOPES_MAX;
+    let fill = senders[..4].iter().flat_map(|sender| share.clone().map(|number| mail(*sender, device, number)));
+    let filled = store.deliver(fill.collect(), epoch(1), START).await.unwrap();
     assert_eq!(filled.last(), Some(&Delivered::Stored(at(MAILBOX_ENVELOPES_MAX))));
+    let (first, last) = (senders[0], senders[4]);
 
-    let over = vec![mail(sender, device, 0), mail(sender, other, 0), mail(sender, device, 1)];
+    let over = vec![mail(last, device, 0), mail(last, other, 0), mail(first, device, 1)];
     let answers = store.deliver(over, epoch(3), START).await.unwrap();
 
     let elsewhere = Delivered::Stored(Position { epoch: epoch(3), seq: 1 });
@@ -156,8 +186,91 @@ async fn a_mailbox_holds_so_many_and_no_more() {
     let read = page(&store, device, 0).await;
     assert_eq!((read.entries.len(), read.read_to), (PAGE_ENTRIES_MAX, PAGE_ENTRIES_MAX as u64));
     store.acknowledge(device, at(1), START).await.unwrap();
-    let fits = store.deliver(vec![mail(sender, device, 0), mail(sender, device, 20_000)], epoch(1), START).await;
+    let fits = store.deliver(vec![mail(last, device, 0), mail(last, device, 20_000)], epoch(1), START).await;
     assert_eq!(fits.unwrap(), [Delivered::Stored(at(MAILBOX_ENVELOPES_MAX + 1)), Delivered::Full]);
+}
+
+#[tokio::test]
+async fn a_mailbox_holds_so_many_bytes_and_no_more() {
+    let (_folder, store) = store().await;
+    let (owner, _) = owner_and_sender(&store, 1).await;
+    let device = owner.devices[0].address();
+    let senders = senders(&store, 2..=6).await;
+    let share = large(senders[0], device, MAILBOX_SHARE_BYTES_MAX).len();
+    for sender in &senders[..4] {
+        let answers = store.deliver(large(*sender, device, MAILBOX_BYTES_MAX), epoch(1), START).await.unwrap();
+        assert_eq!(stored(&answers), share, "of one account");
+    }
+
+    // What is left of each share fits into what is left of the mailbox, and no whole envelope does.
+    let over = store.deliver(large(senders[4], device, MAILBOX_BYTES_MAX), epoch(1), START).await.unwrap();
+    let small = store.deliver(vec![mail(senders[4], device, 9_000)], epoch(1), START).await.unwrap();
+
+    let waiting = 4 * share;
+    assert_eq!(stored(&over), large(senders[4], device, MAILBOX_BYTES_MAX).len() - waiting);
+    assert_eq!(stored(&small), 1);
+}
+
+#[tokio::test]
+async fn one_account_fills_its_share_of_a_mailbox_and_another_still_gets_through() {
+    let (_folder, store) = store().await;
+    let (owner, sender) = owner_and_sender(&store, 2).await;
+    let [device, other] = [0, 1].map(|index: usize| owner.devices[index].address());
+    let second = device_of(sender.account_id, 9);
+    let friend = device_of(account(&store, 3).await, 3);
+    let all = (1..=MAILBOX_SHARE_ENVELOPES_MAX).map(|number| mail(sender, device, number)).collect();
+    let filled = store.deliver(all, epoch(1), START).await.unwrap();
+    assert_eq!(stored(&filled) as u64, MAILBOX_SHARE_ENVELOPES_MAX);
+    let head = MAILBOX_SHARE_ENVELOPES_MAX;
+
+    // Its devices share it, and each mailbox has shares of its own.
+    let sent = vec![
+        mail(sender, device, 0),
+        mail(second, device, 0),
+        mail(sender, device, 1),
+        mail(sender, other, 0),
+        mail(friend, device, 0),
+    ];
+    let answers = store.deliver(sent, epoch(1), START).await.unwrap();
+
+    let (stored, known, full) = (Delivered::Stored, Delivered::Known, Delivered::Full);
+    assert_eq!(answers, [full, full, known(at(1)), stored(at(1)), stored(at(head + 1))]);
+    // What is acknowledged frees the share that it was of, once.
+    store.acknowledge(device, at(2), START).await.unwrap();
+    store.acknowledge(device, at(2), START).await.unwrap();
+    let again = (0..3).map(|number| mail(second, device, number)).collect();
+    let answers = store.deliver(again, epoch(1), START).await.unwrap();
+    assert_eq!(answers, [stored(at(head + 2)), stored(at(head + 3)), full]);
+}
+
+#[tokio::test]
+async fn what_waited_before_there_were_shares_counts_in_them() {
+    let (folder, store) = store().await;
+    let (owner, sender) = owner_and_sender(&store, 1).await;
+    let device = owner.devices[0].address();
+    let friend = device_of(account(&store, 3).await, 3);
+    store.deliver(vec![mail(friend, device, 0), mail(sender, device, 0)], epoch(1), START).await.unwrap();
+    store.deliver(large(sender, device, MAILBOX_SHARE_BYTES_MAX / 2), epoch(1), START).await.unwrap();
+    store.acknowledge(device, at(3), START).await.unwrap();
+    let shares = "SELECT hex(sender_account), envelopes, bytes, waiting_bytes FROM mailbox_shares
+        JOIN mailboxes USING (account_id, device_id) ORDER BY 1";
+    let before: Vec<(String, i64, i64, i64)> = sqlx::query_as(shares).fetch_all(&mut folder.raw().await).await.unwrap();
+    store.close().await;
+
+    let older = "DROP TABLE mailbox_shares; ALTER TABLE mailboxes DROP COLUMN waiting_bytes;
+        DELETE FROM _sqlx_migrations WHERE version = 9";
+    sqlx::raw_sql(older).execute(&mut folder.raw().await).await.unwrap();
+    folder.open().await.close().await;
+
+    let after: Vec<(String, i64, i64, i64)> = sqlx::query_as(shares).fetch_all(&mut folder.raw().await).await.unwrap();
+    let waiting = large(sender, device, MAILBOX_SHARE_BYTES_MAX / 2);
+    let bytes: usize = waiting[1..].iter().map(|envelope| envelope.to_cbor().len()).sum();
+    assert_eq!(after, before);
+    let [(_, envelopes, of_sender, of_all)] = &after[..] else { panic!("{after:?}") };
+    assert_eq!(
+        [*envelopes, *of_sender, *of_all],
+        [waiting.len() - 1, bytes, bytes].map(|number| i64::try_from(number).unwrap())
+    );
 }
 
 #[tokio::test]

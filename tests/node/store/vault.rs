@@ -127,6 +127,10 @@ async fn a_write_that_is_made_again_is_answered_as_before() {
     let last = VaultWrite { revision: 4, head: head(4), now: START.plus(Duration::from_secs(4)), ..last };
     assert_eq!(store.write_vault(last.clone(), QUOTA).await.unwrap(), written(3, 4));
     assert_eq!(store.write_vault(later(&last), QUOTA).await.unwrap(), written(3, 4));
+    // Somebody else's deletion of the same version differs in its head alone.
+    let others = VaultWrite { head: head(99), ..later(&last) };
+    let overtaken = store.write_vault(others, QUOTA).await.unwrap_err();
+    assert!(matches!(overtaken, StoreError::VaultVersion { present: 3 }), "{overtaken}");
     assert_eq!(all_of(&store, ada, "memories").await.0, 4);
 }
 

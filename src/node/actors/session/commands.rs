@@ -265,9 +265,10 @@ impl Session {
             .collect();
         let good = envelopes.into_iter().zip(&checks).filter(|(_, check)| check.is_ok()).map(|(one, _)| one).collect();
         let (parts, received_at) = (self.parts.clone(), self.parts.clock.running());
+        // Begun here, because the context begins its futures in any order. It goes on if the session ends: what is stored is
+        // told.
+        let delivered = actix::spawn(async move { parts.deliver(good, received_at).await });
         self.run(id, context, async move {
-            // It goes on if the session ends: what is stored is told.
-            let delivered = actix::spawn(async move { parts.deliver(good, received_at).await });
             let mut outcomes = delivered.await.unwrap_or(Err(ErrorCode::Unavailable))?.into_iter();
             let deliveries = checks.into_iter().map(|check| match check {
                 Ok(()) => outcomes.next().unwrap_or(Delivery::Refused(ErrorCode::Internal)),

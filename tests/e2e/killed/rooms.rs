@@ -1,0 +1,175 @@
+//! Members of rooms: who makes one, comes, leaves, and removes somebody.
+
+use std::collections::BTreeSet;
+
+use conclave::client::{ClientError, Conversation, Event};
+use conclave::ids::{AccountId, RoomId};
+use conclave::wire::{CreateInvitation, ErrorCode, RoomPolicy};
+
+use super::friend::Friend;
+use super::victim::Device;
+use super::{Flow, Orders, begin, set_up, wherever_it_saves};
+use crate::user::sign_in;
+
+impl Device {
+    pub(super) async fn hosts(&mut self) {
+        let (round, friend) = (self.orders.round, self.orders.friend);
+        self.until(|event| matches!(event, Event::Connected)).await;
+        // One for each round; that of this round is the one in which not all was said.
+        if self.client.rooms().await.unwrap().len() < round as usize {
+            self.client.create_room(RoomPolicy::default()).await.unwrap();
+        }
+        let Some(room) = self.unfinished_room().await else { return };
+        let place = Conversation::Room(room);
+        let direct = Conversation::Direct(friend);
+        let was_invited = |text: &String| text.starts_with(&format!("join {room} "));
+        if !self.texts(direct).await.iter().any(was_invited) {
+            let invitation = CreateInvitation { for_account: Some(friend), ..CreateInvitation::default() };
+            let invitation = self.client.invite(room, invitation).await.unwrap();
+            self.says(direct, format!("join {room} {}", invitation.code.expose())).await;
+        }
+        while !self.room(room).await.unwrap().members.contains(&friend) {
+            self.event().await;
+        }
+        self.says_and_is_read(place, "hello").await;
+        if !self.texts(place).await.contains(&format!("anew {round}")) {
+            self.client.rotate_keys(room).await.unwrap();
+        }
+        self.says_and_is_read(place, "anew").await;
+    }
+
+    async fn unfinished_room(&self) -> Option<RoomId> {
+        for room in self.client.rooms().await.unwrap() {
+            let texts = self.texts(Conversation::Room(room.room_id)).await;
+            if !texts.iter().any(|text| text.starts_with("read anew ")) {
+                return Some(room.room_id);
+            }
+        }
+        None
+    }
+
+    pub(super) async fn visits(&mut self) {
+        let direct = Conversation::Direct(self.orders.friend);
+        self.until(|event| matches!(event, Event::Connected)).await;
+        self.hears(direct, &format!("invited {}", self.orders.round)).await;
+        let texts = self.texts(direct).await;
+        let last = texts.iter().rev().find_map(|text| text.strip_prefix("join ")).unwrap();
+        let (room, code) = last.split_once(' ').unwrap();
+        let room = room.parse().unwrap();
+        if self.room(room).await.is_none() {
+            self.client.join(code).await.unwrap();
+        }
+        self.says_and_is_read(Conversation::Room(room), "hello").await;
+    }
+
+    pub(super) async fn leaves(&mut self) {
+        let room = self.given_room();
+        self.until(|event| matches!(event, Event::Connected)).await;
+        if self.room(room).await.is_some() {
+            self.client.leave(room).await.unwrap();
+        }
+        assert_eq!(self.room(room).await, None);
+    }
+
+    pub(super) async fn removes(&mut self) {
+        let (room, friend) = (self.given_room(), self.orders.friend);
+        self.until(|event| matches!(event, Event::Connected)).await;
+        // By the node's word: what is known here may be further.
+        if self.client.members(room).await.unwrap().iter().any(|member| member.account_id == friend) {
+            self.client.remove(room, friend).await.unwrap();
+        }
+        assert!(!self.room(room).await.unwrap().members.contains(&friend));
+    }
+
+    fn given_room(&self) -> RoomId {
+        self.orders.given.parse().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_room_whose_maker_is_killed_wherever_it_saves_is_made_once_and_loses_nothing() {
+    let (folder, node, friend) = begin().await;
+    let orders = set_up(Flow::Host, &node.url, &folder, &friend).await;
+    let kinds = ["room/", "room-key/", "renewed/", "outbox"];
+    let all = wherever_it_saves(orders, &kinds, async |orders| {
+        let was_killed = orders.run_to_the_end().await;
+        let round = orders.round;
+        assert_eq!(friend.heard(round), ["hello", "anew", "over"].map(|text| format!("{text} {round}")), "{orders:?}");
+        let rooms = friend.client.rooms().await.unwrap();
+        assert_eq!((rooms.len(), friend.count("join ")), (round as usize, round as usize), "{orders:?}");
+        was_killed
+    });
+    all.await;
+}
+
+#[tokio::test]
+async fn a_guest_that_is_killed_wherever_it_saves_comes_in_and_loses_nothing() {
+    let (folder, node, friend) = begin().await;
+    let orders = set_up(Flow::Guest, &node.url, &folder, &friend).await;
+    let grace = sign_in(&node.url, "grace").await.account_id();
+    let kinds = ["room/", "room-key/", "read/"];
+    let all = wherever_it_saves(orders, &kinds, async |orders| {
+        let round = orders.round;
+        invite(&friend, grace, round).await;
+        let was_killed = orders.run_to_the_end().await;
+        assert_eq!(friend.heard(round), ["hello", "over"].map(|text| format!("{text} {round}")), "{orders:?}");
+        was_killed
+    });
+    all.await;
+}
+
+#[tokio::test]
+async fn who_is_killed_wherever_it_saves_while_it_leaves_has_left() {
+    let (folder, node, friend) = begin().await;
+    let orders = set_up(Flow::Leave, &node.url, &folder, &friend).await;
+    let grace = sign_in(&node.url, "grace").await.account_id();
+    let kinds = ["room/", "left/"];
+    let all = wherever_it_saves(orders, &kinds, async |mut orders| {
+        let room = invite(&friend, grace, orders.round + BEFORE).await;
+        Orders { round: orders.round + BEFORE, ..orders.clone() }.run_before(Flow::Guest).await;
+        orders.given = room.to_string();
+        let was_killed = orders.run_to_the_end().await;
+        let members = friend.client.members(room).await.unwrap();
+        assert_eq!(members.len(), 1, "{orders:?}");
+        assert_eq!(friend.heard(orders.round), [format!("over {}", orders.round)]);
+        was_killed
+    });
+    all.await;
+}
+
+#[tokio::test]
+async fn who_is_killed_wherever_it_saves_while_it_removes_somebody_has_removed_them() {
+    let (folder, node, friend) = begin().await;
+    let orders = set_up(Flow::Remove, &node.url, &folder, &friend).await;
+    let kinds = ["room/"];
+    let all = wherever_it_saves(orders, &kinds, async |mut orders| {
+        let before: BTreeSet<_> = rooms(&friend).await;
+        Orders { round: orders.round + BEFORE, ..orders.clone() }.run_before(Flow::Host).await;
+        let room = *rooms(&friend).await.difference(&before).next().unwrap();
+        orders.given = room.to_string();
+        let was_killed = orders.run_to_the_end().await;
+        let refused = friend.client.members(room).await;
+        assert!(matches!(&refused, Err(ClientError::Api(error)) if error.code() == Some(ErrorCode::UnknownRoom)));
+        assert_eq!(friend.heard(orders.round), [format!("over {}", orders.round)]);
+        was_killed
+    });
+    all.await;
+}
+
+async fn rooms(friend: &Friend) -> BTreeSet<RoomId> {
+    friend.client.rooms().await.unwrap().iter().map(|room| room.room_id).collect()
+}
+
+/// A room of the friend's, and a code for somebody.
+async fn invite(friend: &Friend, guest: AccountId, round: u32) -> RoomId {
+    let ada = &friend.client;
+    let room = ada.create_room(RoomPolicy::default()).await.unwrap();
+    let invitation = CreateInvitation { for_account: Some(guest), ..CreateInvitation::default() };
+    let code = ada.invite(room, invitation).await.unwrap().code;
+    ada.send_direct(guest, format!("join {room} {}", code.expose())).await.unwrap();
+    ada.send_direct(guest, format!("invited {round}")).await.unwrap();
+    room
+}
+
+/// Rounds of what is done before have numbers of their own.
+const BEFORE: u32 = 1_000;
