@@ -234,9 +234,7 @@ fn block_on<T>(command: impl Future<Output = Result<T, Box<dyn Error>>>) -> Resu
 /// Ends the use of a device. What the command has taken of the events is not told again.
 async fn close(client: Client, events: &mut Events) -> Result<(), ClientError> {
     events.finish();
-    // Any call has it saved; closing alone does not.
-    let saved = client.rooms().await.map(|_| ());
-    match saved.and(client.close().await) {
+    match client.close().await {
         // Stopped, it has closed itself.
         Err(ClientError::Stopped) | Ok(()) => Ok(()),
         Err(error) => Err(error),

@@ -190,8 +190,8 @@ impl Client {
         .await
     }
 
-    /// Ends it: what was asked before is done and kept, the socket and the store are closed. What waits to be sent goes
-    /// when the store is opened again.
+    /// Ends it: what was asked before is done and kept, the socket and the store are closed. What is due to a node that is
+    /// connected has up to a second to go first, receipts too; the rest goes when the store is opened again.
     ///
     /// # Errors
     /// [`ClientError::Stopped`] if it had ended.

@@ -74,6 +74,13 @@ pub(super) type Job = Box<dyn for<'a> FnOnce(&'a mut Worker) -> JobDone<'a> + Se
 /// A job that is being done.
 pub(super) type JobDone<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
+/// The app has closed the device. It ends when what is due to the node has gone, or at this time.
+#[derive(Debug)]
+struct Closing {
+    closed: oneshot::Sender<()>,
+    until: Instant,
+}
+
 /// A device at work.
 #[derive(Debug)]
 pub(super) struct Worker {
@@ -134,7 +141,7 @@ pub(super) struct Worker {
     retry_at: Option<Instant>,
 
     jobs: mpsc::Receiver<Job>,
-    closing: Option<oneshot::Sender<()>>,
+    closing: Option<Closing>,
     /// Why a call of the app could not be kept: the last thing that happens.
     failed: Option<ClientError>,
 }
@@ -156,13 +163,16 @@ impl Worker {
         // What is committed is safe either way.
         let _ = self.store.close().await;
         if let Some(closing) = self.closing.take() {
-            let _ = closing.send(());
+            let _ = closing.closed.send(());
         }
     }
 
     /// One turn. False if it was the last.
     async fn turn(&mut self) -> Result<bool, ClientError> {
         self.settle().await?;
+        if self.may_end() {
+            return Ok(false);
+        }
         let due = self.due_at();
         let Self { jobs, link, tell, .. } = self;
         let is_level = tell.is_level();
@@ -185,7 +195,7 @@ impl Worker {
         }
         match self.failed.take() {
             Some(error) => Err(error),
-            None => Ok(self.closing.is_none()),
+            None => Ok(true),
         }
     }
 
@@ -271,7 +281,8 @@ impl Worker {
             Instant::now() + wait.max(Duration::from_millis(10))
         });
         let retry = self.link.socket().and(self.retry_at);
-        let of_link = [self.reconnect_at, self.link.retry_at(), self.given_up_at()];
+        let end = self.closing.as_ref().map(|closing| closing.until);
+        let of_link = [self.reconnect_at, self.link.retry_at(), self.given_up_at(), end];
         of_link.into_iter().chain([maintain, retry, self.outbox.wakes_at()]).flatten().min()
     }
 
@@ -281,9 +292,16 @@ impl Worker {
         self.tell.is_level().then(|| self.under_way.given_up_at(answer_max)).flatten()
     }
 
-    /// Ends after this turn.
+    /// Ends as soon as nothing more is due to the node, and soon in any case.
     pub(super) fn close(&mut self, closed: oneshot::Sender<()>) {
-        self.closing = Some(closed);
+        self.closing = Some(Closing { closed, until: Instant::now() + CLOSE_WAIT_MAX });
+    }
+
+    /// Whether it is closed, and nothing is on its way that the node is there to take.
+    fn may_end(&self) -> bool {
+        let Some(closing) = &self.closing else { return false };
+        let is_at_rest = self.owed.is_empty() && self.outbox.is_at_rest();
+        is_at_rest || self.link.socket().is_none() || closing.until <= Instant::now()
     }
 
     /// What time it is here.
@@ -331,6 +349,9 @@ fn survive<T>(result: Result<T, ClientError>) -> Result<Option<T>, ClientError> 
 
 /// Messages of the node that are taken before a commit.
 const ARRIVALS_PER_COMMIT_MAX: usize = 64;
+
+/// What is due to the node, receipts above all, has so long to go when the app closes.
+const CLOSE_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// The longest sleep: clocks are set meanwhile.
 const WAIT_MAX: Duration = Duration::from_secs(3_600);

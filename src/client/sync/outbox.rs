@@ -117,6 +117,11 @@ impl Outbox {
         self.held.insert(number, Some(Instant::now() + wait));
     }
 
+    /// Whether all that waits waits for a time: none is to be sent, and none to be answered.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.waiting.keys().all(|number| matches!(self.held.get(number), Some(Some(_))))
+    }
+
     /// No answer comes any more to what was sent: all of it is sent again.
     pub(super) fn release_all(&mut self) {
         self.held.clear();
