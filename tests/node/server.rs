@@ -15,7 +15,7 @@ use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::rustls::version;
 
 pub(crate) use crate::node_process::DataFolder;
@@ -132,6 +132,14 @@ impl Api {
             None => Box::new(stream),
             Some(certificate) => Box::new(tls::speak(stream, certificate, &version::TLS13).await.unwrap()),
         }
+    }
+
+    /// A connection to a node without TLS of which the reader's system keeps little, and never more than that.
+    pub(crate) async fn connect_narrow(&self) -> Box<dyn Connection> {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(256 * 1024).unwrap();
+        let address = self.url.strip_prefix("http://").unwrap().parse().unwrap();
+        Box::new(socket.connect(address).await.unwrap())
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

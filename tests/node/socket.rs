@@ -59,8 +59,19 @@ pub(crate) async fn open(node: &Api, request: Request) -> Result<WebSocketStream
 impl Socket {
     /// A socket that has not said who it is of.
     pub(crate) async fn connect(node: &Api, encoding: Encoding, token: Option<&SecretText>) -> Self {
+        Self::connect_over(node.connect().await, node, encoding, token).await
+    }
+
+    /// The same over that connection.
+    pub(crate) async fn connect_over(
+        connection: Box<dyn Connection>,
+        node: &Api,
+        encoding: Encoding,
+        token: Option<&SecretText>,
+    ) -> Self {
         let bearer = token.map(|token| format!("Bearer {}", token.expose())).unwrap_or_default();
-        let stream = open(node, request(node, encoding.subprotocol(), &[("authorization", &bearer)])).await.unwrap();
+        let request = request(node, encoding.subprotocol(), &[("authorization", &bearer)]);
+        let (stream, _) = tokio_tungstenite::client_async(request, connection).await.unwrap();
         Self { stream, encoding, next_id: 1, events: VecDeque::new() }
     }
 

@@ -33,9 +33,9 @@ const PAYLOAD_BYTES: usize = 64;
 /// Microseconds after which a node is killed at most, from before the first envelope is sent: some bursts long.
 const KILL_MICROS_MAX: u64 = 100_000;
 
-/// Envelopes that a silent reader does not read, and the bytes of each: with 18 MB they are more than the system keeps of a
-/// socket on both sides.
-const UNREAD: usize = 300;
+/// Envelopes that a silent reader does not read, and the bytes of each: with 12 MB they are more than the system keeps of what
+/// a socket sends, and less than one account's share of a mailbox.
+const UNREAD: usize = 200;
 const UNREAD_BYTES: usize = 60_000;
 
 /// How a node ends.
@@ -172,18 +172,22 @@ impl Load {
         [written, read]
     }
 
-    /// Puts more into the reader's mailbox than the system's buffers hold of a socket, and connects a reader that reads none.
+    /// Puts more into the reader's mailbox than the system keeps of what a socket sends, and connects a reader that reads none.
     pub(super) async fn silent_reader(&mut self, node: &NodeProcess) -> Socket {
         let mut line = self.open_line(node).await;
         for _ in 0..UNREAD {
             let id = self.compose(Log::Mailbox, UNREAD_BYTES);
             self.put(&mut line, Log::Mailbox, id).await;
         }
-        while self.mailbox.acknowledged() < UNREAD {
+        let mut answers = 0;
+        while answers < UNREAD {
             let message = line.socket.receive().await.unwrap();
-            self.take_message(&mut line, message);
+            answers += usize::from(self.take_message(&mut line, message));
         }
-        let mut silent = Socket::connect(&node.api, Encoding::Cbor, Some(self.reader.person.token())).await;
+        assert_eq!(self.mailbox.acknowledged(), UNREAD);
+        let connection = node.api.connect_narrow().await;
+        let token = Some(self.reader.person.token());
+        let mut silent = Socket::connect_over(connection, &node.api, Encoding::Cbor, token).await;
         silent.begin(|id| Command::Hello { id, credential: None, mailbox: None }).await;
         silent
     }
