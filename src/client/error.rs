@@ -57,7 +57,7 @@ pub enum ClientError {
     /// The key of the account's vault is not on this device.
     #[error("the key of the account's vault is not on this device")]
     NoVaultKey,
-    /// The tokens or the kit are of another account.
+    /// The tokens, the kit or the link code are of another account.
     #[error("that is of another account")]
     OtherAccount,
     /// The account's root key is another one than its devices have, or than members have let it into a room with.

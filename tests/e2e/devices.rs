@@ -195,6 +195,9 @@ async fn a_code_that_was_mistyped_or_is_another_accounts_links_nothing() {
     let mistyped = linking.code().replacen(|_: char| true, "", 1);
     let refused = ada.client.link_device(&mistyped).await;
     assert!(matches!(refused, Err(ClientError::LinkCode)), "{refused:?}");
+    let of_grace = Linking::begin(Store::in_memory(), sign_in(&node.url, "grace").await).await.unwrap();
+    let refused = ada.client.link_device(&of_grace.code()).await;
+    assert!(matches!(refused, Err(ClientError::OtherAccount)), "{refused:?}");
     assert_eq!(ada.client.devices(ada.id()).await.unwrap().len(), 1);
 }
 

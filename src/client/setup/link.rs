@@ -15,7 +15,7 @@ use crate::client::handle::Client;
 use crate::client::sign_in::SignedIn;
 use crate::client::store::{Batch, Store};
 use crate::client::sync::{Events, NODE, Saved, TOKENS, Worker, encode};
-use crate::ids::DeviceId;
+use crate::ids::{AccountId, DeviceId};
 use crate::protocol::identity::{DeviceIdentity, DeviceKeys, LinkCode, LinkCodeError};
 use crate::protocol::public::{VerifiedDeviceList, verify_device_list};
 use crate::wire::DeviceList;
@@ -37,7 +37,8 @@ pub struct Linking {
 }
 
 impl Linking {
-    /// Makes a device's keys and its code, and keeps both. A store in which that was begun goes on with the same.
+    /// Makes a device's keys and its code, and keeps both. A store in which that was begun for this account goes on with the
+    /// same.
     ///
     /// # Errors
     /// [`ClientError::AlreadySetUp`]; those of the store.
@@ -46,9 +47,10 @@ impl Linking {
         if saved.has_device() {
             return Err(ClientError::AlreadySetUp);
         }
-        let (keys, code) = match begun(&saved)? {
+        let account = signed_in.account_id();
+        let (keys, code) = match begun(&saved)?.filter(|(_, code)| code.account_id() == account) {
             Some(begun) => begun,
-            None => begin()?,
+            None => begin(account)?,
         };
         let mut batch = Batch::default();
         batch.put(KEYS, keys.clone());
@@ -99,7 +101,7 @@ impl Linking {
         let ours = verified.devices().iter().find(|device| device.signing_key() == self.code.signing_key());
         let Some(ours) = ours else { return Ok(None) };
         // Whoever has certified it under this id has read the code, and this is the root key that they have.
-        let is_by_reader = ours.address().device_id == self.code.device_id(account, verified.root_key());
+        let is_by_reader = ours.address().device_id == self.code.device_id(verified.root_key());
         if is_by_reader { Ok(Some(list)) } else { Err(ClientError::OtherRootKey) }
     }
 }
@@ -120,10 +122,10 @@ impl Linking {
 /// A device's keys as they are kept, and its code.
 type Begun = (Zeroizing<Vec<u8>>, LinkCode);
 
-fn begin() -> Result<Begun, ClientError> {
+fn begin(account: AccountId) -> Result<Begun, ClientError> {
     let rng = &mut entropy::generator()?;
     let keys = DeviceKeys::generate(rng);
-    let code = LinkCode::generate(keys.signing.public_key(), keys.agreement.public_key(), rng);
+    let code = LinkCode::generate(account, keys.signing.public_key(), keys.agreement.public_key(), rng);
     Ok((keys.save(), code))
 }
 
@@ -140,7 +142,7 @@ impl Client {
     /// taken in is as it was.
     ///
     /// # Errors
-    /// [`ClientError::LinkCode`], [`ClientError::NoRootKey`], [`ClientError::DeviceList`] if the list is full; those of the
+    /// [`ClientError::LinkCode`], [`ClientError::OtherAccount`], [`ClientError::NoRootKey`], [`ClientError::DeviceList`] if the list is full; those of the
     /// calls.
     pub async fn link_device(&self, code: &str) -> Result<DeviceId, ClientError> {
         let code = LinkCode::parse(code)?;
@@ -151,11 +153,14 @@ impl Client {
 impl Worker {
     async fn link(&mut self, code: LinkCode) -> Result<DeviceId, ClientError> {
         let own = self.machine.device().address().account_id;
+        if code.account_id() != own {
+            return Err(ClientError::OtherAccount);
+        }
         self.fetch_devices(own).await?;
         let now = self.now();
         let secrets = self.secrets.as_ref().ok_or(ClientError::NoRootKey)?;
         let root = secrets.root();
-        let device_id = code.device_id(own, &root.public_key());
+        let device_id = code.device_id(&root.public_key());
         let known = self.machine.device_list(own);
         if known.is_some_and(|list| list.devices().iter().any(|device| device.address().device_id == device_id)) {
             return Ok(device_id);

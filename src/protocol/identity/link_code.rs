@@ -1,7 +1,8 @@
 //! Linking a further device: a code that goes from its screen to a device that holds the account's root.
 //!
 //! ```text
-//! code      = text with a checksum of: version 1 ∥ signing key 32 ∥ agreement key 32 ∥ secret 16       112 characters
+//! code      = text with a checksum of: version 1 ∥ account 16 ∥ signing key 32 ∥ agreement key 32 ∥ secret 16
+//!             134 characters
 //! device id = first 16 bytes of HKDF-SHA-256(secret, info = label ∥ account 16 ∥ root key 32 ∥ both keys)
 //! ```
 //!
@@ -26,8 +27,9 @@ use crate::wire::{Reader, WireError, Writer};
 const VERSION: u8 = 1;
 const SECRET_LENGTH: usize = 16;
 
-/// A new device's public keys, and a secret between it and whoever reads the code.
+/// A new device's account and public keys, and a secret between it and whoever reads the code.
 pub struct LinkCode {
+    account_id: AccountId,
     signing_key: SigningPublicKey,
     agreement_key: AgreementPublicKey,
     secret: Zeroizing<[u8; SECRET_LENGTH]>,
@@ -39,16 +41,23 @@ pub struct LinkCode {
 pub struct LinkCodeError;
 
 impl LinkCode {
-    /// A code for a device with these keys.
+    /// A code for a device of this account with these keys.
     #[must_use]
     pub fn generate(
+        account_id: AccountId,
         signing_key: SigningPublicKey,
         agreement_key: AgreementPublicKey,
         rng: &mut impl CryptoRng,
     ) -> Self {
         let mut secret = Zeroizing::new([0; SECRET_LENGTH]);
         rng.fill_bytes(&mut *secret);
-        Self { signing_key, agreement_key, secret }
+        Self { account_id, signing_key, agreement_key, secret }
+    }
+
+    /// The account that the device is signed in to.
+    #[must_use]
+    pub const fn account_id(&self) -> AccountId {
+        self.account_id
     }
 
     /// The device's signing key.
@@ -63,12 +72,12 @@ impl LinkCode {
         &self.agreement_key
     }
 
-    /// The id under which the device is certified by this account's root.
+    /// The id under which the device is certified by its account's root, if that is this one.
     #[must_use]
-    pub fn device_id(&self, account: AccountId, root_key: &SigningPublicKey) -> DeviceId {
-        let Self { signing_key, agreement_key, secret } = self;
+    pub fn device_id(&self, root_key: &SigningPublicKey) -> DeviceId {
+        let Self { account_id, signing_key, agreement_key, secret } = self;
         let [root_key, signing_key] = [root_key.as_bytes(), signing_key.as_bytes()];
-        let info = [labels::LINKED_DEVICE, account.as_bytes(), root_key, signing_key, agreement_key.as_bytes()];
+        let info = [labels::LINKED_DEVICE, account_id.as_bytes(), root_key, signing_key, agreement_key.as_bytes()];
         let id = derive::hkdf(&[], &[&**secret], &info);
         DeviceId::from_bytes(*id)
     }
@@ -76,8 +85,8 @@ impl LinkCode {
     /// The code as a text: to be shown to its user alone. Wiped when dropped.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {
-        let Self { signing_key, agreement_key, secret } = self;
-        let writer = Writer::with_capacity(96).u8(VERSION).bytes(signing_key.as_bytes());
+        let Self { account_id, signing_key, agreement_key, secret } = self;
+        let writer = Writer::with_capacity(128).u8(VERSION).bytes(account_id.as_bytes()).bytes(signing_key.as_bytes());
         let content = writer.bytes(agreement_key.as_bytes()).bytes(&**secret).finish_secret();
         carried_text::write(labels::LINK_CHECKSUM, &content)
     }
@@ -95,13 +104,13 @@ impl LinkCode {
         let mut reader = Reader::new(content);
         let mut read = || {
             reader.version(VERSION)?;
-            Ok::<_, WireError>((reader.array()?, reader.array()?, Zeroizing::new(*reader.array()?)))
+            Ok::<_, WireError>((*reader.array()?, reader.array()?, reader.array()?, Zeroizing::new(*reader.array()?)))
         };
-        let (signing_key, agreement_key, secret) = read().ok()?;
+        let (account_id, signing_key, agreement_key, secret) = read().ok()?;
         reader.end().ok()?;
         let signing_key = SigningPublicKey::parse(signing_key).ok()?;
         let agreement_key = AgreementPublicKey::parse(agreement_key).ok()?;
-        Some(Self { signing_key, agreement_key, secret })
+        Some(Self { account_id: AccountId::from_bytes(account_id), signing_key, agreement_key, secret })
     }
 }
 
@@ -110,8 +119,8 @@ impl ZeroizeOnDrop for LinkCode {}
 
 impl fmt::Debug for LinkCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { signing_key, agreement_key: _, secret: _ } = self;
-        write!(f, "LinkCode({:?}, ..)", signing_key.to_wire())
+        let Self { account_id, signing_key: _, agreement_key: _, secret: _ } = self;
+        write!(f, "LinkCode({account_id}, ..)")
     }
 }
 
@@ -128,14 +137,15 @@ mod tests {
     fn code(seed: u64) -> LinkCode {
         let rng = &mut ChaCha20Rng::seed_from_u64(seed);
         let keys = DeviceKeys::generate(rng);
-        LinkCode::generate(keys.signing.public_key(), keys.agreement.public_key(), rng)
+        let account = AccountId::from_bytes([7; 16]);
+        LinkCode::generate(account, keys.signing.public_key(), keys.agreement.public_key(), rng)
     }
 
     #[test]
     fn a_code_is_read_as_it_was_shown_and_typing_errors_are_seen() {
         let code = code(1);
         let text = code.to_text();
-        assert_eq!(text.len(), 112);
+        assert_eq!(text.len(), 134);
         let (left, right) = text.split_at(50);
         assert_eq!(*LinkCode::parse(&format!(" {left}\n{right} ")).unwrap().to_text(), *text);
         for at in 0..text.len() {
@@ -150,14 +160,15 @@ mod tests {
     #[test]
     fn the_id_is_of_one_account_root_and_code_alone() {
         let rng = &mut ChaCha20Rng::seed_from_u64(2);
-        let [ours, theirs] = [(); 2].map(|()| AccountRoot::generate(AccountId::generate(rng), rng));
+        let [ours, theirs] = [(); 2].map(|()| AccountRoot::generate(AccountId::generate(rng), rng).public_key());
         let read = LinkCode::parse(&code(1).to_text()).unwrap();
-        let id = code(1).device_id(ours.account_id(), &ours.public_key());
-        assert_eq!(read.device_id(ours.account_id(), &ours.public_key()), id);
-        assert_ne!(read.device_id(ours.account_id(), &theirs.public_key()), id);
-        assert_ne!(read.device_id(theirs.account_id(), &ours.public_key()), id);
-        assert_ne!(code(2).device_id(ours.account_id(), &ours.public_key()), id);
+        assert_eq!(read.account_id(), code(1).account_id());
+        let id = code(1).device_id(&ours);
+        assert_eq!(read.device_id(&ours), id);
+        assert_ne!(read.device_id(&theirs), id);
+        assert_ne!(LinkCode { account_id: AccountId::generate(rng), ..code(1) }.device_id(&ours), id);
+        assert_ne!(code(2).device_id(&ours), id);
         let other_secret = LinkCode { secret: Zeroizing::new([0; SECRET_LENGTH]), ..code(1) };
-        assert_ne!(other_secret.device_id(ours.account_id(), &ours.public_key()), id);
+        assert_ne!(other_secret.device_id(&ours), id);
     }
 }
