@@ -145,7 +145,7 @@ pub enum Event {
         /// Which of the two.
         state: Presence,
     },
-    /// Somebody writes, or has stopped.
+    /// Somebody writes, or has stopped: said so, or was not heard of for [`TYPING_TTL`](crate::wire::limits::TYPING_TTL).
     Typing {
         /// Where.
         room: RoomId,

@@ -30,6 +30,7 @@ mod socket;
 mod state;
 mod tell;
 mod tokens;
+mod typing;
 mod under_way;
 mod upkeep;
 mod vault;
@@ -58,7 +59,7 @@ use super::store::{Batch, LocalStore};
 use crate::ids::{AccountId, MessageId, RoomId};
 use crate::protocol::backup::AccountSecrets;
 use crate::protocol::machine::{Input, Machine, Outputs};
-use crate::wire::{ErrorCode, Position, Timestamp};
+use crate::wire::{ErrorCode, Position, Timestamp, TypingState};
 use answers::Pending;
 use link::{BackOff, Link};
 use lookups::Lookups;
@@ -66,6 +67,7 @@ use node_time::NodeTime;
 use outbox::Outbox;
 use socket::Socket;
 use tell::Tell;
+use typing::Typing;
 use under_way::UnderWay;
 
 /// Something that the app asks the worker to do.
@@ -131,6 +133,7 @@ pub(super) struct Worker {
     /// The rooms are as the node has them.
     is_synced: bool,
     fresh: BTreeMap<AccountId, Instant>,
+    typing: Typing,
     /// Accounts whose devices may be others than what waits was sealed for.
     moved: BTreeSet<AccountId>,
     node_time: NodeTime,
@@ -255,6 +258,9 @@ impl Worker {
             self.open_held().await?;
         }
         self.outbox.wake(now);
+        for (room, account) in self.typing.expire(now) {
+            self.event(Event::Typing { room, account, state: TypingState::Stopped });
+        }
         if self.reconnect_at.is_some_and(|at| at <= now) {
             self.disconnect(Some(Duration::ZERO));
         }
@@ -283,7 +289,7 @@ impl Worker {
         let retry = self.link.socket().and(self.retry_at);
         let end = self.closing.as_ref().map(|closing| closing.until);
         let of_link = [self.reconnect_at, self.link.retry_at(), self.given_up_at(), end];
-        of_link.into_iter().chain([maintain, retry, self.outbox.wakes_at()]).flatten().min()
+        of_link.into_iter().chain([maintain, retry, self.outbox.wakes_at(), self.typing.next_end()]).flatten().min()
     }
 
     /// When the node has taken too long to answer. What is not read meanwhile is not the node's fault.

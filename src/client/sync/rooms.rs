@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::answers::Pending;
 use super::members::{Admitted, Members, RefusedMembers};
@@ -321,7 +322,9 @@ impl Worker {
             Message::Presence { room_id, account_id, state } if self.rooms.contains_key(&room_id) => {
                 self.event(Event::Presence { room: room_id, account: account_id, state });
             }
-            Message::Typing { room_id, device, state } if self.rooms.contains_key(&room_id) => {
+            Message::Typing { room_id, device, state }
+                if self.rooms.contains_key(&room_id) && self.typing.hear(room_id, device, state, Instant::now()) =>
+            {
                 self.event(Event::Typing { room: room_id, account: device.account_id, state });
             }
             // Both are answered with new sessions, before the next message.

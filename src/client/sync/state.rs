@@ -11,7 +11,7 @@ use super::repair::{CARRIED, Carried, HELD, Held, RECEIPTS, REPAIRS};
 use super::rotation::{RENEWED, ROTATED};
 use super::tokens::Session;
 use super::vault::{self, VAULT_HEAD, VAULT_KEY, VAULT_WRITER};
-use super::{BackOff, Events, Job, Letter, Link, Lookups, NodeTime, Outbox, Room, Tell, UnderWay, Worker};
+use super::{BackOff, Events, Job, Letter, Link, Lookups, NodeTime, Outbox, Room, Tell, Typing, UnderWay, Worker};
 use crate::client::api::{Api, Http};
 use crate::client::clock::Clock;
 use crate::client::error::ClientError;
@@ -214,6 +214,7 @@ impl Saved {
             is_registered: false,
             is_synced: false,
             fresh: BTreeMap::new(),
+            typing: Typing::default(),
             moved: BTreeSet::new(),
             node_time: NodeTime::default(),
             clock,

@@ -1,18 +1,20 @@
 //! What a room has to tell or ask a shard whose mailbox was full: it is told again, in the order in which it happened.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use actix::Addr;
 
 use super::routes::Routes;
 use super::shard::{CutOff, Shard, Whisper};
-use crate::ids::RoomId;
+use crate::ids::{AccountId, RoomId};
 
 /// Whispers that shards are owed. Those that pass by themselves are not kept.
 #[derive(Debug, Default)]
 pub(super) struct Owed {
     whispers: VecDeque<(Arc<Addr<Shard>>, Whisper)>,
+    /// The last word on who is there, with the shards that do not have it.
+    presences: BTreeMap<AccountId, (Whisper, Vec<Arc<Addr<Shard>>>)>,
     /// Shards that were owed too much. Who follows the room there is cut off, and reads everything when it comes again.
     lost: Vec<Arc<Addr<Shard>>>,
     /// Whether one could not be asked who is here.
@@ -22,12 +24,19 @@ pub(super) struct Owed {
 impl Owed {
     /// Tells every shard, those that are owed something after what they are owed.
     pub(super) fn whisper(&mut self, routes: &Routes, whisper: &Whisper) {
-        for shard in routes.shards() {
-            let is_owed = self.whispers.iter().any(|(owed, _)| *owed == shard);
-            let is_told = !is_owed && routes.offer(&shard, whisper.clone()).is_ok();
-            if !is_told && whisper.is_lasting() {
-                self.add(shard, whisper.clone());
+        let mut untold = routes.shards();
+        untold.retain(|shard| {
+            let is_owed = self.whispers.iter().any(|(owed, _)| owed == shard);
+            is_owed || routes.offer(shard, whisper.clone()).is_err()
+        });
+        if let Some(account) = whisper.presence_of() {
+            // What was owed of it before holds no more.
+            self.presences.remove(&account);
+            if !untold.is_empty() {
+                self.presences.insert(account, (whisper.clone(), untold));
             }
+        } else if whisper.is_lasting() {
+            untold.into_iter().for_each(|shard| self.add(shard, whisper.clone()));
         }
     }
 
@@ -58,6 +67,13 @@ impl Owed {
                 full.push(Arc::clone(shard));
             }
             is_owed && shard.connected()
+        });
+        self.presences.retain(|_, (whisper, untold)| {
+            untold.retain(|shard| {
+                let is_owed = full.contains(shard) || routes.offer(shard, whisper.clone()).is_err();
+                is_owed && shard.connected()
+            });
+            !untold.is_empty()
         });
     }
 }

@@ -360,6 +360,14 @@ impl Whisper {
     pub(super) fn is_lasting(&self) -> bool {
         self.message.is_lasting()
     }
+
+    /// Of whom it says whether they are there, if it says that.
+    pub(super) fn presence_of(&self) -> Option<AccountId> {
+        match *self.message.message() {
+            wire::Message::Presence { account_id, .. } => Some(account_id),
+            _ => None,
+        }
+    }
 }
 
 impl Handler<Whisper> for Shard {

@@ -36,12 +36,12 @@ impl SharedMessage {
             Message::MemberJoined { .. }
             | Message::MemberLeft { .. }
             | Message::RoomClosed { .. }
+            | Message::Presence { .. }
             | Message::DevicesChanged { .. }
             | Message::E2eeKeyExchange { .. }
             | Message::E2eeKeyRotation { .. }
             | Message::E2eeKeyRevoke { .. } => true,
-            Message::Presence { .. }
-            | Message::Typing { .. }
+            Message::Typing { .. }
             | Message::Signal { .. }
             | Message::Envelope(_)
             | Message::Direct(_)

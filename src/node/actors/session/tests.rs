@@ -14,7 +14,7 @@ use crate::node::actors::routes::Device;
 use crate::node::actors::shard::Level;
 use crate::protocol::public::{certificate_signed_bytes, verify_device};
 use crate::wire::limits::COMMAND_BYTES_MAX;
-use crate::wire::{Bytes, Command, DeviceCertificate, Message as Told, TypingState};
+use crate::wire::{Bytes, Command, DeviceCertificate, Message as Told, Presence, TypingState};
 
 /// A node with a room, and a session of its one member that follows it.
 struct Following {
@@ -175,34 +175,48 @@ async fn what_lasts_is_told_again_to_a_worker_whose_mailbox_was_full() {
         std::thread::yield_now();
     }
 
-    let mut heard = Vec::new();
-    let closed = async {
-        while !String::from_utf8_lossy(&heard).contains("room_closed") {
-            assert!(following.client.read_buf(&mut heard).await.unwrap() > 0, "it has ended");
-        }
-    };
-    tokio::time::timeout(PATIENCE, closed).await.unwrap();
+    following.hears("room_closed").await;
+    following.one.stop().await;
+}
+
+#[actix_web::test]
+async fn who_is_there_is_told_again_to_a_worker_whose_mailbox_was_full() {
+    let mut following = Following::new("presence-again").await;
+    let connection = with(&following.session, |session, _| session.id).await.unwrap();
+    let routes = following.routes().clone();
+    let level = Level { room_id: ROOM, head: 0 };
+    while routes.offer(&following.parts.shard, level).is_ok() {}
+    let refused = routes.refused();
+    // It has gone, and has come again: the last word is told.
+    assert!(routes.offer(&following.room, Depart { account_id: OWNER, connection }).is_ok());
+    while routes.refused() == refused {
+        std::thread::yield_now();
+    }
+
+    following.hears("offline").await;
     following.one.stop().await;
 }
 
 /// What passes is dropped, and what lasts has room of its own; without room for that either the client is to come again.
 #[actix_web::test]
 async fn a_client_that_would_miss_what_lasts_is_cut_off() {
-    let mut following = Following::new("cut-off").await;
-    let device = owners_device().device;
-    let typing = Told::Typing { room_id: ROOM, device, state: TypingState::Started };
+    let typing = Told::Typing { room_id: ROOM, device: owners_device().device, state: TypingState::Started };
     let left = Told::MemberLeft { room_id: ROOM, account_id: OWNER };
-    following.fill(&typing).await;
-    assert!(following.is_open().await, "for what passes");
-    let before = following.queued_bytes();
-    following.tell(&left).await;
-    assert!(following.is_open().await && following.queued_bytes() > before);
-    following.fill(&left).await;
+    let gone = Told::Presence { room_id: ROOM, account_id: OWNER, state: Presence::Offline };
+    for (name, lasting) in [("cut-off-left", left), ("cut-off-gone", gone)] {
+        let mut following = Following::new(name).await;
+        following.fill(&typing).await;
+        assert!(following.is_open().await, "for what passes");
+        let before = following.queued_bytes();
+        following.tell(&lasting).await;
+        assert!(following.is_open().await && following.queued_bytes() > before);
+        following.fill(&lasting).await;
 
-    until(async || !following.is_open().await).await;
-    let heard = following.heard_to_the_end().await;
-    assert!(heard.ends_with(&[0x88, 2, 0x0f, 0xa2]), "closed with 4002");
-    following.one.stop().await;
+        until(async || !following.is_open().await).await;
+        let heard = following.heard_to_the_end().await;
+        assert!(heard.ends_with(&[0x88, 2, 0x0f, 0xa2]), "closed with 4002");
+        following.one.stop().await;
+    }
 }
 
 #[actix_web::test]
@@ -254,6 +268,17 @@ impl Following {
     }
 
     /// What the client reads until its socket ends.
+    /// Reads until it has been told something with these words.
+    async fn hears(&mut self, words: &str) {
+        let mut heard = Vec::new();
+        let told = async {
+            while !String::from_utf8_lossy(&heard).contains(words) {
+                assert!(self.client.read_buf(&mut heard).await.unwrap() > 0, "it has ended");
+            }
+        };
+        tokio::time::timeout(PATIENCE, told).await.unwrap();
+    }
+
     async fn heard_to_the_end(&mut self) -> Vec<u8> {
         let mut heard = Vec::new();
         self.client.read_to_end(&mut heard).await.unwrap();
