@@ -170,7 +170,14 @@ impl Story {
         ada.write(garden, AFTER).await?;
         scene.people(format!("ada writes: {AFTER}"));
         grace.has_read(count + 2).await?;
+        let rows = self.view.look().await?;
+        let begun = begins_session(&rows, ada.id(), grace.id());
+        if begun != [false, true] {
+            return Err(format!("the node's store is not as it should be after new keys were taken: {begun:?}").into());
+        }
         scene.people("grace reads both");
+        scene.node("the second brings the new keys, sealed for grace's, and is longer for that:");
+        words(&rows).for_each(|line| scene.node(line));
         self.show(scene).await
     }
 
@@ -217,6 +224,12 @@ impl Story {
         self.rows(&mut scene).await?;
         say(&scene.print(self.columns))
     }
+}
+
+/// Of what one account has said to another in rooms, which begins a session with new keys.
+fn begins_session(rows: &[Seen], from: AccountId, to: AccountId) -> Vec<bool> {
+    let said = rows.iter().filter(|row| row.log == "room" && row.from == from && row.to == Some(to));
+    said.map(Seen::begins_session).collect()
 }
 
 /// Rows in words, with the beginnings of the accounts' ids.

@@ -9,6 +9,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 
 use crate::ids::{AccountId, DeviceId};
+use crate::protocol::session::PairwiseMessage;
 use crate::wire::Envelope;
 
 /// The node's database, open for reading.
@@ -60,6 +61,13 @@ impl NodeView {
 }
 
 impl Seen {
+    /// Whether it is there, and brings the keys of a new session.
+    pub(super) fn begins_session(&self) -> bool {
+        let envelope = self.envelope.as_deref().and_then(|bytes| Envelope::from_cbor(bytes).ok());
+        let message = envelope.and_then(|envelope| PairwiseMessage::parse(envelope.payload.as_ref()).ok());
+        message.is_some_and(|message| message.opening.is_some())
+    }
+
     /// The row in words, with the first bytes of its payload.
     pub(super) fn words(&self, name: impl Fn(AccountId) -> String) -> Vec<String> {
         let Self { log, from, to, to_device: _, envelope } = self;
