@@ -1,17 +1,22 @@
 //! Devices and prekeys: registered by whoever holds the root key, claimed once each.
 
 use std::collections::BTreeSet;
+use std::iter;
 
 use conclave::ids::{AccountId, DeviceAddress, DeviceId};
 use conclave::node::config::Bounded;
 use conclave::node::store::limits::ONE_TIME_PREKEYS_STORED_MAX;
 use conclave::protocol::identity::AccountRoot;
 use conclave::protocol::machine::Input;
-use conclave::wire::{Bytes, DeviceList, ErrorCode, KemPrekeyUse, PrekeyBundle, PrekeyPublication, PrekeyStatus};
+use conclave::wire::limits::ONE_TIME_PREKEYS_LOW;
+use conclave::wire::{
+    Bytes, Command, DeviceList, ErrorCode, KemPrekeyUse, Message, PrekeyBundle, PrekeyPublication, PrekeyStatus,
+};
 use serde_json::json;
 
 use crate::client::{Person, User};
 use crate::server::TestNode;
+use crate::socket::Socket;
 use crate::support::{POLICY, rng};
 
 /// The whole slice: two devices meet by the node alone, and what one writes the other reads.
@@ -230,6 +235,7 @@ async fn each_one_time_key_is_claimed_once_also_by_many_at_once() {
     let (one, other) = (Person::sign_in(&node, "grace", 20).await, Person::sign_in(&node, "joan", 30).await);
 
     let mut bundles: Vec<PrekeyBundle> = Vec::new();
+    let mut socket = Socket::open(&node, &ada).await;
     for _ in 0..26 {
         let answers = tokio::join!(
             one.claim(&node, ada.address()),
@@ -248,6 +254,20 @@ async fn each_one_time_key_is_claimed_once_also_by_many_at_once() {
     assert_eq!(once.collect::<BTreeSet<_>>().len(), 100);
     // The supply is used up: what is left is good again and again.
     assert_eq!(kem.iter().filter(|key| key.usage == KemPrekeyUse::LastResort).count(), 4);
+    // Their owner was told from when few were left, and not before.
+    socket.ask(|id| Command::Ping { id }).await.unwrap();
+    let told: BTreeSet<(u32, u32)> = iter::from_fn(|| socket.pending())
+        .filter_map(|event| match event {
+            Message::PrekeysLow { one_time_prekeys, one_time_kem_prekeys } => {
+                Some((one_time_prekeys, one_time_kem_prekeys))
+            }
+            _ => None,
+        })
+        .collect();
+    assert!(
+        told.contains(&(0, 0)) && told.last().is_some_and(|(one_time, _)| *one_time < ONE_TIME_PREKEYS_LOW),
+        "{told:?}"
+    );
     node.stop().await;
 }
 

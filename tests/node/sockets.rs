@@ -4,6 +4,7 @@
 mod outsiders;
 
 use std::collections::BTreeSet;
+use std::iter;
 use std::time::Duration;
 
 use conclave::ids::{AccountId, EnvelopeId, RoomId};
@@ -585,28 +586,46 @@ async fn signals_and_typing_reach_whom_they_are_for() {
     let room_id = pair.room;
     let mut ada = Socket::open(&pair.node, &pair.ada).await;
     let mut grace = Socket::open(&pair.node, &pair.grace).await;
+    let joan = User::join_without_prekeys(&pair.node, "joan", 30).await;
+    invite(&pair.node, room_id, &pair.ada, &joan).await;
+    let mut third = Socket::open(&pair.node, &joan).await;
     let (from, to) = (pair.ada.address(), pair.grace.address());
-    let (kind, payload) = (SignalKind::Offer, ByteString(b"sealed".to_vec()));
-    let signal = |payload| move |id| Command::Signal { id, room_id, to, kind, payload };
-    assert_eq!(ada.ask(signal(payload.clone())).await, Err(ErrorCode::NotJoined));
-    ada.join(room_id, None).await.unwrap();
-    grace.join(room_id, None).await.unwrap();
+    let payload = ByteString(b"sealed, and for grace's device alone".to_vec());
+    let signal = |kind| {
+        let payload = payload.clone();
+        move |id| Command::Signal { id, room_id, to, kind, payload }
+    };
+    assert_eq!(ada.ask(signal(SignalKind::Offer)).await, Err(ErrorCode::NotJoined));
+    for socket in [&mut ada, &mut grace, &mut third] {
+        socket.join(room_id, None).await.unwrap();
+    }
 
-    ada.ask(signal(payload.clone())).await.unwrap();
+    let kinds = [SignalKind::Offer, SignalKind::Answer, SignalKind::Candidate];
+    for kind in kinds {
+        ada.ask(signal(kind)).await.unwrap();
+    }
     ada.ask(|id| Command::Typing { id, room_id, state: TypingState::Started }).await.unwrap();
 
-    let signalled = Message::Signal { room_id, from, kind, payload };
-    grace.until(|event| (event == signalled).then_some(())).await;
+    let signalled = kinds.map(|kind| Message::Signal { room_id, from, kind, payload: payload.clone() });
+    for signalled in &signalled {
+        grace.until(|event| (event == *signalled).then_some(())).await;
+    }
     let typing = Message::Typing { room_id, device: from, state: TypingState::Started };
     grace.until(|event| (event == typing).then_some(())).await;
-    // The sender hears neither.
+    // The third hears what comes after them alone, and the sender neither.
+    let mut of_third = Vec::new();
+    third
+        .until(|event| {
+            let is_last = event == typing;
+            of_third.push(event);
+            is_last.then_some(())
+        })
+        .await;
+    assert!(!of_third.iter().any(|event| matches!(event, Message::Signal { .. })), "{of_third:?}");
     ada.ask(|id| Command::Ping { id }).await.unwrap();
     ada.ask(|id| Command::Leave { id, room_id }).await.unwrap();
-    let mut heard = Vec::new();
-    while let Some(event) = ada.pending() {
-        heard.push(event);
-    }
-    assert!(!heard.contains(&typing) && !heard.contains(&signalled), "{heard:?}");
+    let heard: Vec<Message> = iter::from_fn(|| ada.pending()).collect();
+    assert!(!heard.iter().any(|event| *event == typing || matches!(event, Message::Signal { .. })), "{heard:?}");
     pair.node.stop().await;
 }
 

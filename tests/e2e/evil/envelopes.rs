@@ -5,7 +5,7 @@ use conclave::ids::{DeviceId, RoomId};
 use conclave::protocol::machine::Repair;
 use conclave::wire::{Destination, Entry, ErrorCode, Message, Position, RoomPolicy, Signatures};
 
-use super::{at, found_room};
+use super::{at, found_room, watched};
 use crate::process::{DataFolder, NodeProcess};
 use crate::proxy::Proxy;
 use crate::rooms::admit;
@@ -27,7 +27,7 @@ impl Scene {
         let node = NodeProcess::start(folder.path(), |_| ());
         let evil = Proxy::before(&node).await;
         let mut ada = User::new(&node.url, "ada").await;
-        let mut grace = User::new(&evil.url, "grace").await;
+        let (mut grace, _) = watched(&evil, "grace").await;
         let mut rooms = Vec::new();
         for _ in 0..2 {
             let room = found_room(&mut ada, policy).await;
@@ -91,11 +91,13 @@ async fn an_envelope_of_one_room_opens_in_no_other() {
 
 #[tokio::test]
 async fn an_envelope_of_a_room_is_no_direct_message() {
-    for policy in [RoomPolicy::default(), deniable()] {
+    for (policy, of_changed) in
+        [(RoomPolicy::default(), ErrorCode::SignatureInvalid), (deniable(), ErrorCode::SignatureMissing)]
+    {
         let mut scene = Scene::new(policy).await;
         let (room, grace) = (scene.rooms[0], scene.grace.client.device());
         // As it is, and with its address changed.
-        for is_changed in [false, true] {
+        for (is_changed, reason) in [(false, ErrorCode::NotForThisDevice), (true, of_changed)] {
             scene.relabels(move |mut entry| {
                 if is_changed {
                     entry.envelope.destination = Destination::Mailbox(grace.device_id);
@@ -103,7 +105,7 @@ async fn an_envelope_of_a_room_is_no_direct_message() {
                 Message::Direct(entry)
             });
             scene.ada.client.send(Conversation::Room(room), "said in a room").await.unwrap();
-            scene.refusal().await;
+            assert_eq!(scene.refusal().await, (None, reason, Repair::Refuse));
             assert!(scene.grace.kept(Conversation::Direct(scene.ada.id())).await.is_empty());
             // Nothing was lost by looking at it.
             scene.evil.says(&Message::Envelope(scene.evil.told().pop().unwrap()));
@@ -186,7 +188,7 @@ async fn a_first_message_opens_one_session_once() {
     let node = NodeProcess::start(folder.path(), |_| ());
     let evil = Proxy::before(&node).await;
     let mut ada = User::new(&node.url, "ada").await;
-    let mut grace = User::new(&evil.url, "grace").await;
+    let (mut grace, _) = watched(&evil, "grace").await;
     ada.write(&grace, "the first").await;
     assert_eq!(grace.text().await.1, "the first");
     let first = evil.told().pop().unwrap();

@@ -8,7 +8,7 @@ use conclave::ids::{LogEpoch, MessageId};
 use conclave::wire::{Command, Delivery, Entry, ErrorCode, Log, Message, Outcome, Position, RoomPolicy};
 use tokio::time::timeout;
 
-use super::{at, found_room};
+use super::{at, found_room, watched};
 use crate::process::{DataFolder, NodeProcess};
 use crate::proxy::Proxy;
 use crate::rooms::admit;
@@ -28,7 +28,7 @@ impl Scene {
         let folder = DataFolder::new();
         let node = NodeProcess::start(folder.path(), |_| ());
         let evil = Proxy::before(&node).await;
-        let mut victim = User::new(&evil.url, "victim").await;
+        let (mut victim, _) = watched(&evil, "victim").await;
         let mut friend = User::new(&node.url, "friend").await;
         friend.write(&victim, "hello").await;
         assert_eq!(victim.text().await.1, "hello");

@@ -37,16 +37,20 @@ impl Scene {
         let folder = DataFolder::new();
         let node = NodeProcess::start(folder.path(), |_| ());
         let evil = Proxy::before(&node).await;
-        let secrets = Secrets::default();
-        let mut ada = User::new_in(secrets.store(), &evil.url, "ada").await;
+        let (mut ada, secrets) = watched(&evil, "ada").await;
         ada.is_level().await;
         let grace = User::new(&node.url, "grace").await;
-        evil.must_not_see({
-            let secrets = secrets.clone();
-            move || secrets.all()
-        });
         Self { evil, ada, secrets, grace, node, _folder: folder }
     }
+}
+
+/// Somebody new behind an evil node, and what the device keeps to itself: none of it may have left when the proxy ends.
+async fn watched(evil: &Proxy, name: &str) -> (User, Secrets) {
+    let secrets = Secrets::default();
+    let user = User::new_in(secrets.store(), &evil.url, name).await;
+    let kept = secrets.clone();
+    evil.must_not_see(move || kept.all());
+    (user, secrets)
 }
 
 /// The entry of a log with another position.

@@ -19,6 +19,9 @@ const REST_SECONDS_MAX: u64 = 4;
 
 const ROUNDS: usize = 3;
 
+/// How long a signal may take to be heard.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Over what time clients come again, and how long their sockets stay open, in milliseconds.
 const AFTER_MS_MAX: u64 = 5_000;
 const WITHIN_MS: u64 = 500;
@@ -56,6 +59,10 @@ async fn assert_ends_in_time(node: NodeProcess) {
     assert!(status.is_some_and(|status| status.success()), "{status:?}: it has not ended by itself and in time");
 }
 
+async fn status(node: &NodeProcess, path: &str) -> u16 {
+    node.api.get(path, None).await.status
+}
+
 /// Each socket is told to come again, and then closed with the code for it; no two come at one time.
 fn assert_typed(farewells: &[Farewell]) {
     let mut times = BTreeSet::new();
@@ -90,6 +97,28 @@ async fn a_node_that_is_told_to_stop_under_load_says_when_to_come_again_and_lose
         }
     }
     assert!(late_answers > 0, "nobody wrote while the node drained");
+    node.kill();
+}
+
+#[actix_web::test]
+async fn a_node_that_is_told_to_stop_is_not_ready_and_goes_on_until_its_notice_is_over_or_it_is_told_again() {
+    let data = DataFolder::new();
+    let node = NodeProcess::start(data.path(), |process| {
+        process.env("CONCLAVE__SERVER__STOP_NOTICE_SECONDS", "300");
+    });
+    assert_eq!(status(&node, "/readyz").await, 200);
+
+    node.terminate();
+    let is_heard = async { while status(&node, "/readyz").await != 503 {} };
+    tokio::time::timeout(PATIENCE, is_heard).await.unwrap();
+
+    let mut load = Load::new(&node, 36).await;
+    load.send_one(&node).await.unwrap();
+    assert_eq!((status(&node, "/healthz").await, status(&node, "/readyz").await), (200, 503));
+    node.terminate();
+    assert_ends_in_time(node).await;
+    let node = start(&data);
+    assert_eq!((load.check(&node).await, status(&node, "/readyz").await), (Ok(()), 200));
     node.kill();
 }
 

@@ -11,15 +11,15 @@ mod memory;
 
 use std::fs::File;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{self, Stdio};
 
 use conclave::ids::{ItemId, ItemType, WriterId};
 use conclave::protocol::backup::AccountSecrets;
 use conclave::protocol::machine::{Encrypt, Input, Place};
 use conclave::protocol::vault::{Change, Head, Inventory, ItemContext, Listing, SealedItem};
 use conclave::wire::{
-    Credential, Delivery, Encoding, Envelope, InvitationCreated, Joined, RoomSummary, SessionTokens, SocketTicket,
-    TurnCredentials, VaultItem, VaultWritten,
+    ByteString, Command, Credential, Delivery, Encoding, Envelope, InvitationCreated, Joined, Message, RoomSummary,
+    SessionTokens, SignalKind, SocketTicket, TurnCredentials, VaultItem, VaultWritten,
 };
 use data_encoding::BASE64;
 use ed25519_dalek::SigningKey;
@@ -122,6 +122,15 @@ async fn whole_run(node: &Api) -> (Canaries, Envelope) {
     reader.join(room.room_id, None).await.unwrap();
     let mut writer = Socket::open_as(node, &ada, Encoding::Cbor).await;
     writer.join(room.room_id, None).await.unwrap();
+    // Sealed, and not stored all the same.
+    let mut payload = vec![0; 32];
+    rng(340).fill_bytes(&mut payload);
+    canaries.add("signal", &payload);
+    let (room_id, to, kind, payload) = (room.room_id, grace.address(), SignalKind::Offer, ByteString(payload));
+    let sent = payload.clone();
+    writer.ask(|id| Command::Signal { id, room_id, to, kind, payload: sent }).await.unwrap();
+    let is_it = |event| matches!(event, Message::Signal { payload: told, .. } if told == payload).then_some(());
+    reader.until(is_it).await;
     canaries.add("plaintext", PLAINTEXT.as_bytes());
     let envelope = write(node, &mut ada, &grace, Place::Room(room.room_id), PLAINTEXT).await;
     writer.send(&envelope).await.unwrap();
@@ -207,7 +216,7 @@ struct Observed {
 }
 
 impl Observed {
-    fn start(change: impl FnOnce(&mut Command)) -> Self {
+    fn start(change: impl FnOnce(&mut process::Command)) -> Self {
         let (data, logs) = (DataFolder::new(), DataFolder::new());
         #[expect(clippy::disallowed_methods, reason = "the log goes into a file")]
         let log_file = File::create(logs.path().join("log")).unwrap();
