@@ -1,7 +1,9 @@
 //! The commands, as somebody types them: each in a process of its own, on a profile.
 
+mod chat;
 mod demo;
 mod memory;
 mod people;
 mod person;
 mod statuses;
+mod terminal;

@@ -12,7 +12,7 @@ use crate::process::{DataFolder, NodeProcess};
 use crate::proxy::Proxy;
 
 /// Two people in a room, who have names for each other.
-fn in_a_garden(url: &str) -> (Person, Person) {
+pub(super) fn in_a_garden(url: &str) -> (Person, Person) {
     let (ada, grace) = (Person::at(url, "ada"), Person::at(url, "grace"));
     ada.does(&["contact", "add", "grace", &grace.account()]);
     grace.does(&["contact", "add", "ada", &ada.account()]);
