@@ -2,6 +2,7 @@
 
 mod chat;
 mod demo;
+mod login;
 mod memory;
 mod people;
 mod person;
