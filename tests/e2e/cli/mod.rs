@@ -6,5 +6,6 @@ mod login;
 mod memory;
 mod people;
 mod person;
+mod rooms;
 mod statuses;
 mod terminal;

@@ -61,6 +61,29 @@ fn two_people_meet_talk_and_hear_each_message_once() {
 }
 
 #[test]
+fn a_name_that_is_taken_away_names_nobody_and_can_be_given_again() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let (ada, grace) = (Person::at(&node.url, "ada"), Person::at(&node.url, "grace"));
+    let account = grace.account();
+    ada.does(&["contact", "add", "friend", &account]);
+    ada.does(&["send", "--to", "friend", "by your name"]);
+    let (status, words) = ada.fails(&["contact", "add", "friend", &ada.account()]);
+    assert!(status == 2 && words.contains("another one already"), "{words}");
+
+    ada.does(&["contact", "remove", "friend"]);
+    assert!(!ada.does(&["contact", "list"]).contains("friend"));
+    let (status, words) = ada.fails(&["send", "--to", "friend", "to whom?"]);
+    assert!(status == 2 && words.contains("nobody is known as friend"), "{words}");
+    let (status, _) = ada.fails(&["contact", "remove", "friend"]);
+    assert_eq!(status, 2);
+    ada.does(&["send", "--to", &account, "by your id"]);
+    assert_eq!(grace.hears_texts(), ["by your name", "by your id"]);
+    ada.does(&["contact", "add", "friend", &ada.account()]);
+    assert!(ada.does(&["contact", "list"]).contains("friend"));
+}
+
+#[test]
 fn history_is_what_the_device_keeps_oldest_first_and_takes_nothing_from_who_listens() {
     let folder = DataFolder::new();
     let node = NodeProcess::start(folder.path(), |_| ());
