@@ -18,7 +18,7 @@ use super::text::{clean, time_of_day};
 use crate::client::{
     Client, ClientError, Events, Http, Linking, RecoveryKit, SignIn, SignInError, SignedIn, Store, UserCode,
 };
-use crate::wire::SecretText;
+use crate::wire::{ErrorCode, SecretText};
 
 /// What `conclave login` is told.
 #[derive(Debug, Args)]
@@ -159,7 +159,7 @@ impl Login {
                 "-" => files::read_text(io::stdin())?.trim().to_owned(),
                 token => token.to_owned(),
             };
-            return Ok(sign_in.token(SecretText::new(token)).await?);
+            return sign_in.token(SecretText::new(token)).await.map_err(refused_token);
         }
         if let Some(name) = &self.name {
             return Ok(sign_in.development(name).await?);
@@ -233,6 +233,18 @@ fn only(providers: Vec<String>) -> Result<String, Box<dyn Error>> {
             let providers = clean(&providers.join(", "));
             Err(CliError::Usage(format!("which provider? --provider, one of: {providers}")).into())
         }
+    }
+}
+
+/// It is of another sign-in: what is said of a session that has ended does not help.
+fn refused_token(error: SignInError) -> Box<dyn Error> {
+    let code = if let SignInError::Api(error) = &error { error.code() } else { None };
+    match code {
+        Some(code @ (ErrorCode::RefreshRefused | ErrorCode::RefreshReused)) => {
+            format!("the token was used before, or its session has ended: sign in for another ({})", code.as_str())
+                .into()
+        }
+        _ => error.into(),
     }
 }
 

@@ -21,6 +21,31 @@ async fn submit(url: &str, field: &str, cookie: &str) -> String {
     response.headers()[LOCATION].to_str().unwrap().to_owned()
 }
 
+/// Signs ada in at the page that a browser on this machine is to open; where it is sent then, at the port that waits.
+pub(crate) async fn sign_in_here(page: &str, node_url: &str) -> String {
+    let mut location = submit(page, "name=ada", "").await;
+    // The node's callback sends the browser on.
+    while location.starts_with(node_url) {
+        let response = browser().get(&location).send().await.unwrap();
+        location = response.headers()[LOCATION].to_str().unwrap().to_owned();
+    }
+    location
+}
+
+/// What a page says.
+pub(crate) async fn read_page(url: &str) -> String {
+    browser().get(url).send().await.unwrap().text().await.unwrap()
+}
+
+/// Types a device's code into a browser elsewhere, and signs ada in; what is said at the end.
+pub(crate) async fn sign_in_elsewhere(page: &str, code: &str) -> String {
+    let response = browser().get(page).send().await.unwrap();
+    let cookie = response.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let url = submit(page, &format!("user_code={code}"), &cookie).await;
+    let callback = submit(&url, "name=ada", &cookie).await;
+    browser().get(&callback).header(COOKIE, &cookie).send().await.unwrap().text().await.unwrap()
+}
+
 #[tokio::test]
 async fn a_browser_on_this_machine_comes_back_with_the_sign_in() {
     let folder = DataFolder::new();
@@ -30,21 +55,13 @@ async fn a_browser_on_this_machine_comes_back_with_the_sign_in() {
     let waiting = tokio::spawn(sign_in.loopback("development", |url| {
         opened.send(url.expose().to_owned()).unwrap();
     }));
-    let mut location = submit(&open.await.unwrap(), "name=ada", "").await;
-    let home = loop {
-        // The node's callback sends the browser on to the port that waits.
-        if !location.starts_with(&node.url) {
-            break location;
-        }
-        let response = browser().get(&location).send().await.unwrap();
-        location = response.headers()[LOCATION].to_str().unwrap().to_owned();
-    };
+    let home = sign_in_here(&open.await.unwrap(), &node.url).await;
     let (port, _) = home.split_once("/signed-in?").unwrap();
     let stray = browser().get(format!("{port}/favicon.ico")).send().await.unwrap();
     assert_eq!(stray.status(), 404);
     let forged = browser().get(format!("{port}/signed-in?code=x&state=y")).send().await.unwrap();
     assert_eq!(forged.status(), 404);
-    let page = browser().get(&home).send().await.unwrap().text().await.unwrap();
+    let page = read_page(&home).await;
     assert!(page.contains("You are signed in."), "{page}");
     let signed_in = waiting.await.unwrap().unwrap();
     let (client, _events) = Client::set_up(Store::in_memory(), signed_in).await.unwrap();
@@ -61,12 +78,8 @@ async fn a_device_without_a_browser_is_signed_in_by_its_code() {
         shown.send((code.verification_uri.clone(), code.code.expose().to_owned())).unwrap();
     }));
     let (page, code) = show.await.unwrap();
-    let response = browser().get(&page).send().await.unwrap();
-    let cookie = response.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
-    let url = submit(&page, &format!("user_code={code}"), &cookie).await;
-    let callback = submit(&url, "name=ada", &cookie).await;
-    let done = browser().get(&callback).header(COOKIE, &cookie).send().await.unwrap();
-    assert!(done.text().await.unwrap().contains("Your device is signed in"));
+    let done = sign_in_elsewhere(&page, &code).await;
+    assert!(done.contains("Your device is signed in"), "{done}");
     let signed_in = waiting.await.unwrap().unwrap();
     let (client, _events) = Client::set_up(Store::in_memory(), signed_in).await.unwrap();
     client.close().await.unwrap();

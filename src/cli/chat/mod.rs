@@ -76,23 +76,37 @@ async fn begin(command: &ChatArgs, client: &Client) -> Result<Chat, Box<dyn Erro
     }
     let names = Names::load(client).await?;
     let own = client.account_id();
-    let (conversation, policy, members) = match (&command.room, &command.to) {
+    let (conversation, policy, members, shown) = match (&command.room, &command.to) {
         (Some(room), _) => {
             let id = names.room(room)?;
             let info = client.rooms().await?.into_iter().find(|info| info.room_id == id);
             let info = info.ok_or_else(|| CliError::Usage("you are in no such room".to_owned()))?;
-            (Conversation::Room(id), info.policy, info.members)
+            (Conversation::Room(id), info.policy, info.members, info.shown)
         }
         (None, Some(user)) => {
             let account = names.account(user)?;
-            (Conversation::Direct(account), RoomPolicy::default(), vec![account])
+            (Conversation::Direct(account), RoomPolicy::default(), vec![account], None)
         }
         (None, None) => return Err(CliError::Usage("with whom? ROOM, or --to USER".to_owned()).into()),
     };
     let mut chat = Chat::new((own, names), (conversation, policy), members);
     chat.recall(&client.history(conversation, None, RECALLED).await?);
     chat.suggest_name();
+    chat.alert = standing_alert(client, &chat, shown).await?;
     Ok(chat)
+}
+
+/// What stands against sending from before: it may have been told to another command, and is told once.
+async fn standing_alert(client: &Client, chat: &Chat, shown: Option<RoomPolicy>) -> Result<Option<Alert>, ClientError> {
+    if let Some(shown) = shown {
+        return Ok(Some(Alert::Policy(shown)));
+    }
+    for account in chat.members.keys() {
+        if client.known_account(*account).await?.is_some_and(|known| known.changed_to.is_some()) {
+            return Ok(Some(Alert::Identity(*account)));
+        }
+    }
+    Ok(None)
 }
 
 async fn on_terminal(chat: Chat, client: &Client, events: &mut Events) -> Result<(), Box<dyn Error>> {

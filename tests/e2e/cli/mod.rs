@@ -1,7 +1,11 @@
 //! The commands, as somebody types them: each in a process of its own, on a profile.
 
+mod chat;
 mod demo;
+mod login;
 mod memory;
 mod people;
 mod person;
+mod rooms;
 mod statuses;
+mod terminal;

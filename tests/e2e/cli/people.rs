@@ -12,7 +12,7 @@ use crate::process::{DataFolder, NodeProcess};
 use crate::proxy::Proxy;
 
 /// Two people in a room, who have names for each other.
-fn in_a_garden(url: &str) -> (Person, Person) {
+pub(super) fn in_a_garden(url: &str) -> (Person, Person) {
     let (ada, grace) = (Person::at(url, "ada"), Person::at(url, "grace"));
     ada.does(&["contact", "add", "grace", &grace.account()]);
     grace.does(&["contact", "add", "ada", &ada.account()]);
@@ -58,6 +58,29 @@ fn two_people_meet_talk_and_hear_each_message_once() {
     assert!(!grace.does(&["room", "list"]).contains("NOT"));
     grace.does(&["room", "leave", "garden"]);
     assert_eq!(grace.does(&["room", "list", "--json"]), "");
+}
+
+#[test]
+fn a_name_that_is_taken_away_names_nobody_and_can_be_given_again() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let (ada, grace) = (Person::at(&node.url, "ada"), Person::at(&node.url, "grace"));
+    let account = grace.account();
+    ada.does(&["contact", "add", "friend", &account]);
+    ada.does(&["send", "--to", "friend", "by your name"]);
+    let (status, words) = ada.fails(&["contact", "add", "friend", &ada.account()]);
+    assert!(status == 2 && words.contains("another one already"), "{words}");
+
+    ada.does(&["contact", "remove", "friend"]);
+    assert!(!ada.does(&["contact", "list"]).contains("friend"));
+    let (status, words) = ada.fails(&["send", "--to", "friend", "to whom?"]);
+    assert!(status == 2 && words.contains("nobody is known as friend"), "{words}");
+    let (status, _) = ada.fails(&["contact", "remove", "friend"]);
+    assert_eq!(status, 2);
+    ada.does(&["send", "--to", &account, "by your id"]);
+    assert_eq!(grace.hears_texts(), ["by your name", "by your id"]);
+    ada.does(&["contact", "add", "friend", &ada.account()]);
+    assert!(ada.does(&["contact", "list"]).contains("friend"));
 }
 
 #[test]

@@ -134,7 +134,7 @@ fn a_login_moves_the_profile_to_another_address_of_its_node_and_to_no_other_node
 }
 
 #[test]
-fn an_identity_that_has_changed_has_a_status_of_its_own() {
+fn an_identity_that_has_changed_has_a_status_of_its_own_until_it_is_accepted() {
     let folder = DataFolder::new();
     let node = NodeProcess::start(folder.path(), |_| ());
     let (ada, grace) = (Person::at(&node.url, "ada"), Person::at(&node.url, "grace"));
@@ -145,6 +145,13 @@ fn an_identity_that_has_changed_has_a_status_of_its_own() {
     assert_eq!(set_up_anew.account(), account);
     let (status, words) = ada.fails(&["send", "--to", &account, "a secret"]);
     assert!(status == 5 && words.contains("has a new identity"), "{status}: {words}");
+
+    let accepted = ada.does(&["contact", "accept", &account]);
+    assert!(accepted.contains("The new identity of"), "{accepted}");
+    ada.does(&["send", "--to", &account, "a secret"]);
+    assert_eq!(set_up_anew.hears_texts(), ["a secret"]);
+    let (status, words) = ada.fails(&["contact", "accept", &account]);
+    assert!(status == 1 && words.contains("has not changed"), "{status}: {words}");
 }
 
 #[tokio::test]
