@@ -11,6 +11,7 @@ mod evil;
 mod killed;
 mod load;
 mod lost;
+mod prekeys;
 #[path = "../support/process.rs"]
 mod process;
 mod proxy;

@@ -1,12 +1,19 @@
 //! Receipts, what does not open and its repair, identities that change.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use conclave::client::store::Batch;
 use conclave::client::{Client, ClientError, Conversation, Event, Receipt, Receipts, Settings, Store};
-use conclave::ids::MessageId;
+use conclave::ids::{DeviceAddress, MessageId, OpeningId, RoomId};
 use conclave::protocol::machine::{MachineError, Repair};
+use conclave::wire::{Destination, Envelope, RoomPolicy};
 
 use crate::direct::passphrase;
 use crate::process::{DataFolder, NodeProcess};
 use crate::proxy::Proxy;
+use crate::rooms::admit;
+use crate::rotation::opening_of;
 use crate::user::{User, sign_in};
 
 /// Until a message's receipt comes.
@@ -84,6 +91,79 @@ async fn what_an_old_store_cannot_open_is_told_and_sent_again() {
     assert_eq!(kept.iter().filter(|text| *text == "do you read me?").count(), 1, "{kept:?}");
 }
 
+/// The same in a room: a device that has lost its sessions begins a new one, and what did not open comes on it.
+#[tokio::test]
+async fn what_does_not_open_in_a_room_is_told_and_comes_again_on_a_new_session() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let proxy = Proxy::before(&node).await;
+    let mut ada = User::new(&proxy.url, "ada").await;
+    let path = folder.path().join("grace");
+    let mut grace = User::new_in(Store::create(&path, passphrase()).await.unwrap(), &proxy.url, "grace").await;
+    let room = ada.client.create_room(RoomPolicy::default()).await.unwrap();
+    admit(&mut ada, room, &grace).await;
+    let place = Conversation::Room(room);
+    says(&ada, &mut grace, place, "one").await;
+    says(&grace, &mut ada, place, "two").await;
+    says(&ada, &mut grace, place, "three").await;
+    let [here, there] = [&ada, &grace].map(|user| user.client.device());
+    let begun = || -> BTreeSet<OpeningId> {
+        sent(&proxy, room, there, here).iter().filter_map(opening_of).map(|opening| opening.id()).collect()
+    };
+    assert!(begun().is_empty());
+    grace.events.finish();
+    grace.close().await;
+    forget_sessions(&path).await;
+
+    let mut grace = User::open(Store::open(&path, passphrase()).await.unwrap()).await;
+    grace.is_level().await;
+    let id = ada.client.send(place, "do you read me?").await.unwrap();
+    ada.is_sent(id).await;
+    let told = grace.until(|event| match event {
+        Event::Undecryptable { room, sender, envelope, repair, .. } => Some((*room, *sender, *envelope, *repair)),
+        Event::Message(message) => panic!("{message:?} has opened"),
+        _ => None,
+    });
+    let lost = &sent(&proxy, room, here, there)[2];
+    assert_eq!(told.await, (Some(room), here, lost.id, Repair::NewSession));
+    let message = grace.message().await;
+    assert_eq!((message.id, message.sender, message.content.text()), (id, here, Some("do you read me?")));
+    // One was begun by her request, and Ada has answered on it.
+    let new = begun();
+    assert_eq!(new.len(), 1);
+    says(&grace, &mut ada, place, "loud and clear").await;
+    let last = sent(&proxy, room, there, here).pop().unwrap();
+    assert!(opening_of(&last).is_none() && begun() == new);
+    assert_eq!(grace.kept(place).await, ["one", "two", "three", "do you read me?", "loud and clear"]);
+}
+
+async fn says(from: &User, to: &mut User, place: Conversation, text: &str) {
+    from.client.send(place, text).await.unwrap();
+    assert_eq!(to.text().await, (from.id(), text.to_owned()));
+}
+
+/// What one device has sent to another in a room.
+fn sent(proxy: &Proxy, room: RoomId, from: DeviceAddress, to: DeviceAddress) -> Vec<Envelope> {
+    let mut sent = proxy.envelopes();
+    sent.retain(|envelope| {
+        (envelope.destination, envelope.sender, envelope.recipient) == (Destination::Room(room), from, Some(to))
+    });
+    sent
+}
+
+/// Takes the sessions out of a device's store.
+async fn forget_sessions(path: &Path) {
+    let mut store = Store::open(path, passphrase()).await.unwrap().into_inner();
+    let (records, _) = store.load().await.unwrap();
+    let mut lost = Batch::default();
+    for name in records.into_keys().filter(|name| name.starts_with("machine/session/")) {
+        lost.delete(name);
+    }
+    assert!(!lost.is_empty());
+    store.commit(lost).await.unwrap();
+    store.close().await.unwrap();
+}
+
 /// The node's database forgets an account's devices, and with them the root key that it has pinned.
 #[tokio::test]
 async fn a_new_identity_blocks_sending_until_it_is_accepted() {
@@ -150,7 +230,7 @@ async fn what_waits_while_an_identity_changes_goes_to_the_new_one_once_it_is_acc
     ada.is_sent(waiting).await;
 }
 
-pub(crate) fn forget_devices(folder: &std::path::Path, account: conclave::ids::AccountId) {
+pub(crate) fn forget_devices(folder: &Path, account: conclave::ids::AccountId) {
     let database = rusqlite::Connection::open(folder.join("conclave.db")).unwrap();
     database.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
     database.execute_batch("PRAGMA foreign_keys = ON").unwrap();
@@ -161,6 +241,6 @@ pub(crate) fn forget_devices(folder: &std::path::Path, account: conclave::ids::A
 }
 
 #[expect(clippy::disallowed_methods, reason = "a disk is restored")]
-fn copy_file(from: &std::path::Path, to: &std::path::Path) {
+fn copy_file(from: &Path, to: &Path) {
     std::fs::copy(from, to).unwrap();
 }

@@ -4,9 +4,10 @@
 
 use conclave::client::{Client, Clock, Conversation, Event, Http, Settings, Store};
 use conclave::ids::{AccountId, OpeningId, RoomId};
+use conclave::protocol::agreement::Opening;
 use conclave::protocol::secret::{AgreementSecretKey, SigningSecretKey};
 use conclave::protocol::session::PairwiseMessage;
-use conclave::wire::{Bytes, MakeRoomKey, Message, RoomKey, RoomPolicy, RoomPublicKeys, SecretText};
+use conclave::wire::{Bytes, Envelope, MakeRoomKey, Message, RoomKey, RoomPolicy, RoomPublicKeys, SecretText};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -37,13 +38,18 @@ impl Talk {
         assert_eq!(self.grace.text().await.1, text);
         let envelope = proxy.envelopes().pop().unwrap();
         assert_eq!(envelope.recipient, Some(self.grace.client.device()));
-        PairwiseMessage::parse(&envelope.payload.0).unwrap().opening.map(|opening| opening.id())
+        opening_of(&envelope).map(|opening| opening.id())
     }
 
     async fn answers(&mut self) {
         self.grace.client.send(Conversation::Room(self.room), "heard").await.unwrap();
         assert_eq!(self.ada.text().await.1, "heard");
     }
+}
+
+/// What an envelope of a new session carries.
+pub(crate) fn opening_of(envelope: &Envelope) -> Option<Opening> {
+    PairwiseMessage::parse(&envelope.payload.0).unwrap().opening
 }
 
 #[tokio::test]
@@ -92,7 +98,7 @@ async fn a_session_is_begun_anew_once_it_is_a_day_old_and_not_before() {
 }
 
 /// A member who publishes keys in a room by the node's calls.
-struct Publisher<'a> {
+pub(crate) struct Publisher<'a> {
     node: &'a NodeProcess,
     room: RoomId,
     token: SecretText,
@@ -100,12 +106,17 @@ struct Publisher<'a> {
     http: reqwest::Client,
 }
 
-impl Publisher<'_> {
+impl<'a> Publisher<'a> {
+    pub(crate) async fn new(node: &'a NodeProcess, room: RoomId, name: &str) -> Self {
+        let token = sign_in(&node.url, name).await.tokens().access_token.clone();
+        Self { node, room, token, keys: ChaCha20Rng::seed_from_u64(9), http: reqwest::Client::new() }
+    }
+
     fn path(&self, call: &str) -> String {
         format!("{}/api/webrtc/rooms/{}/e2ee/keys/{call}", self.node.url, self.room)
     }
 
-    async fn publishes(&mut self, call: &str) -> RoomKey {
+    pub(crate) async fn publishes(&mut self, call: &str) -> RoomKey {
         let agreement_key = AgreementSecretKey::generate(&mut self.keys).public_key().to_wire();
         let signing_key = SigningSecretKey::generate(&mut self.keys).public_key().to_wire();
         let public_keys = Some(RoomPublicKeys { agreement_key, signing_key });
@@ -141,9 +152,7 @@ async fn a_members_word_of_their_keys_is_answered_with_a_new_session_also_after_
     let (client, events) = Client::set_up_at(store, sign_in(&proxy.url, "ada").await, clock.clone()).await.unwrap();
     let mut talk = Talk::begin(User { client, events }, User::new(&node.url, "grace").await).await;
     let grace = talk.grace.id();
-    let token = sign_in(&node.url, "grace").await.tokens().access_token.clone();
-    let (room, keys, http) = (talk.room, ChaCha20Rng::seed_from_u64(9), reqwest::Client::new());
-    let mut publisher = Publisher { node: &node, room, token, keys, http };
+    let mut publisher = Publisher::new(&node, talk.room, "grace").await;
 
     let mut last = talk.opening(&proxy, "first").await;
     talk.answers().await;
@@ -187,9 +196,8 @@ async fn what_the_node_says_of_the_keys_of_somebody_who_is_no_member_counts_for_
     let proxy = Proxy::before(&node).await;
     let (ada, grace) = (User::new(&proxy.url, "ada").await, User::new(&node.url, "grace").await);
     let mut talk = Talk::begin(ada, grace).await;
-    let token = sign_in(&node.url, "grace").await.tokens().access_token.clone();
-    let (room_id, keys, http) = (talk.room, ChaCha20Rng::seed_from_u64(10), reqwest::Client::new());
-    let mut publisher = Publisher { node: &node, room: room_id, token, keys, http };
+    let room_id = talk.room;
+    let mut publisher = Publisher::new(&node, room_id, "grace").await;
     let key = publisher.publishes("generate").await;
     let grace = talk.grace.id();
     assert_eq!(word_of_keys(&mut talk.ada).await, ("rotated", grace));

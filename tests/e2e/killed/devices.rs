@@ -1,14 +1,29 @@
 //! Devices that come to be, take others in, and end their sessions.
 
-use conclave::client::{Conversation, Event, Linking, Settings, Store};
+use conclave::client::vault::VaultError;
+use conclave::client::{ClientError, Conversation, Event, Linking, Settings, Store};
 use tokio::sync::mpsc;
 
 use super::victim::Device;
 use super::{Flow, Orders, begin, set_up, wherever_it_saves};
 use crate::direct::passphrase;
 use crate::user::{User, sign_in};
+use crate::vault::memory;
 
 impl Device {
+    /// Once another device has given it the key.
+    pub(super) async fn reads_the_vault(&mut self) {
+        let memories = self.client.vault().memories();
+        let shared = loop {
+            match memories.id_of(SHARED).await {
+                Ok(shared) => break shared,
+                Err(VaultError::Client(ClientError::NoVaultKey)) => drop(self.event().await),
+                Err(error) => panic!("{error}"),
+            }
+        };
+        assert_eq!(memories.get(shared).await.unwrap().unwrap().content, memory(SHARED));
+    }
+
     /// The code is typed again, as by somebody who is not sure.
     pub(super) async fn approves(&mut self) {
         let (friend, opened) = (Conversation::Direct(self.orders.friend), format!("opened {}", self.orders.round));
@@ -70,13 +85,15 @@ async fn a_recovery_that_is_killed_wherever_it_saves_makes_one_device() {
 
 /// The user types the code that is shown first, once.
 #[tokio::test]
-async fn a_device_that_is_killed_wherever_it_saves_while_it_is_linked_needs_one_code() {
+async fn a_device_that_is_killed_wherever_it_saves_while_it_is_linked_needs_one_code_and_reads_the_vault() {
     let (folder, node, friend) = begin().await;
     let orders = Orders::new(Flow::Link, &node.url, folder.path(), friend.client.account_id());
-    let kinds = ["link/", "machine/identity", "machine/one-time-prekey"];
+    let kinds = ["link/", "machine/identity", "machine/one-time-prekey", "vault-key"];
     let all = wherever_it_saves(orders, &kinds, async |orders| {
         let orders = orders.anew(folder.path());
         let first = User::new(&node.url, &orders.name).await;
+        let memories = first.client.vault().memories();
+        memories.put(memories.id_of(SHARED).await.unwrap(), 0, &memory(SHARED)).await.unwrap();
         let (show, mut shown) = mpsc::unbounded_channel::<String>();
         let own = first.client.clone();
         let typing = tokio::spawn(async move {
@@ -91,6 +108,13 @@ async fn a_device_that_is_killed_wherever_it_saves_while_it_is_linked_needs_one_
         typing.await.unwrap();
         assert_eq!(friend.client.devices(first.id()).await.unwrap().len(), 2, "{orders:?}");
         assert_eq!(friend.heard(orders.round), [format!("over {}", orders.round)]);
+        // By the key that it has kept: nobody is there to give it another time.
+        first.close().await;
+        let tablet = User::open(Store::open(&orders.store, passphrase()).await.unwrap()).await;
+        let memories = tablet.client.vault().memories();
+        let shared = memories.get(memories.id_of(SHARED).await.unwrap()).await.unwrap();
+        assert_eq!(shared.unwrap().content, memory(SHARED), "{orders:?}");
+        tablet.close().await;
         was_killed
     });
     all.await;
@@ -138,3 +162,6 @@ async fn a_device_that_is_killed_wherever_it_saves_hands_its_kit_out_and_ends_it
     });
     all.await;
 }
+
+/// What the first device has kept in the vault before.
+const SHARED: &str = "how does she take her tea?";

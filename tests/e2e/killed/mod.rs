@@ -48,7 +48,7 @@ enum Flow {
     SetUp,
     /// Sets a device up with a recovery kit.
     Recover,
-    /// Is linked to an account.
+    /// Is linked to an account, and reads its vault.
     Link,
     /// Takes a further device in, and revokes it.
     Approve,
@@ -58,6 +58,8 @@ enum Flow {
     Answer,
     /// Accepts the friend's new identity, and answers.
     Accept,
+    /// Writes before there is a connection.
+    Write,
     /// Waits until its keys are on the node again.
     Refill,
     /// Makes a room, has the friend come in, talks there, and rotates the keys.
@@ -68,6 +70,10 @@ enum Flow {
     Leave,
     /// Removes the friend from a room.
     Remove,
+    /// Hears that the friend has new keys in a room, and talks there.
+    Listen,
+    /// Has heard so, and talks there.
+    Renew,
     /// Writes to the vault.
     Vault,
 }
@@ -86,13 +92,13 @@ impl Orders {
     }
 
     /// Runs the client until it dies or is done. Whether it died.
-    async fn run(&self, codes: mpsc::UnboundedSender<String>) -> bool {
+    async fn run(&self, shown: mpsc::UnboundedSender<String>) -> bool {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
             .args(["--exact", "killed::victim::victim", "--ignored", "--nocapture"])
             .env(ORDERS, serde_json::to_string(self).unwrap())
             .stdout(Stdio::piped());
-        let status = tokio::task::spawn_blocking(move || victim::watch(&mut command, &codes)).await.unwrap();
+        let status = tokio::task::spawn_blocking(move || victim::watch(&mut command, &shown)).await.unwrap();
         let was_killed = std::os::unix::process::ExitStatusExt::signal(&status) == Some(9);
         assert!(was_killed || status.success(), "{self:?}: {status}");
         assert!(!was_killed || self.death.is_some(), "{self:?}");
@@ -101,18 +107,18 @@ impl Orders {
 
     /// Runs something before it, to its end.
     async fn run_before(&self, flow: Flow) {
-        Self { flow, death: None, forgets: false, ..self.clone() }.run(no_codes()).await;
+        Self { flow, death: None, forgets: false, ..self.clone() }.run(nobody()).await;
     }
 
     /// Runs it; if it dies, once more to its end. Whether it died.
     async fn run_to_the_end(&self) -> bool {
-        self.run_to_the_end_and_show(&no_codes()).await
+        self.run_to_the_end_and_show(&nobody()).await
     }
 
-    async fn run_to_the_end_and_show(&self, codes: &mpsc::UnboundedSender<String>) -> bool {
-        let was_killed = self.run(codes.clone()).await;
+    async fn run_to_the_end_and_show(&self, shown: &mpsc::UnboundedSender<String>) -> bool {
+        let was_killed = self.run(shown.clone()).await;
         if was_killed {
-            Self { death: None, forgets: false, ..self.clone() }.run(codes.clone()).await;
+            Self { death: None, forgets: false, ..self.clone() }.run(shown.clone()).await;
         }
         was_killed
     }
@@ -155,12 +161,12 @@ async fn begin() -> (DataFolder, NodeProcess, Friend) {
 /// Orders for a client that is set up.
 async fn set_up(flow: Flow, url: &str, folder: &DataFolder, friend: &Friend) -> Orders {
     let orders = Orders::new(Flow::SetUp, url, folder.path(), friend.client.account_id());
-    orders.run(no_codes()).await;
+    orders.run(nobody()).await;
     Orders { flow, ..orders }
 }
 
-/// A channel for codes that nobody types.
-fn no_codes() -> mpsc::UnboundedSender<String> {
+/// A channel for what is shown to nobody.
+fn nobody() -> mpsc::UnboundedSender<String> {
     mpsc::unbounded_channel().0
 }
 

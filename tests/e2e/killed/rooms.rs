@@ -2,13 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use conclave::client::{ClientError, Conversation, Event};
-use conclave::ids::{AccountId, RoomId};
-use conclave::wire::{CreateInvitation, ErrorCode, RoomPolicy};
+use conclave::client::{ClientError, Conversation, Event, Store};
+use conclave::ids::{AccountId, OpeningId, RoomId};
+use conclave::wire::{CreateInvitation, Destination, ErrorCode, Log, RoomPolicy};
+use tokio::sync::mpsc;
 
 use super::friend::Friend;
-use super::victim::Device;
+use super::victim::{Device, show};
 use super::{Flow, Orders, begin, set_up, wherever_it_saves};
+use crate::direct::passphrase;
+use crate::proxy::Proxy;
+use crate::rotation::{Publisher, opening_of};
 use crate::user::sign_in;
 
 impl Device {
@@ -79,6 +83,18 @@ impl Device {
             self.client.remove(room, friend).await.unwrap();
         }
         assert!(!self.room(room).await.unwrap().members.contains(&friend));
+    }
+
+    pub(super) async fn listens(&mut self) {
+        let (room, friend) = (self.given_room(), self.orders.friend);
+        self.until(|event| matches!(event, Event::CaughtUp { log } if *log == Log::Room(room))).await;
+        show("listening");
+        self.until(|event| matches!(event, Event::KeysRotated { account, .. } if *account == friend)).await;
+        self.renews().await;
+    }
+
+    pub(super) async fn renews(&mut self) {
+        self.says_and_is_read(Conversation::Room(self.given_room()), "anew").await;
     }
 
     fn given_room(&self) -> RoomId {
@@ -154,6 +170,64 @@ async fn who_is_killed_wherever_it_saves_while_it_removes_somebody_has_removed_t
         was_killed
     });
     all.await;
+}
+
+/// Who has heard that a member has new keys has kept it, or hears it the next time that it is said: the word is not in the log.
+#[tokio::test]
+async fn who_is_killed_wherever_it_saves_after_a_members_word_of_their_keys_begins_a_new_session() {
+    let (folder, node, friend) = begin().await;
+    let proxy = Proxy::before(&node).await;
+    let orders = set_up(Flow::Listen, &proxy.url, &folder, &friend).await;
+    let grace = sign_in(&node.url, "grace").await.account_id();
+    let all = wherever_it_saves(orders, &["rotated/"], async |mut orders| {
+        // Of somebody else each time: one member's word is answered once in an hour.
+        let name = format!("joan-{}", orders.round);
+        let friend = Friend::new(&node.url, &name).await;
+        orders.friend = friend.client.account_id();
+        let room = invite(&friend, grace, orders.round + BEFORE).await;
+        Orders { round: orders.round + BEFORE, ..orders.clone() }.run_before(Flow::Guest).await;
+        orders.given = room.to_string();
+        let before = openings(&proxy, room, &friend);
+
+        let (show, mut shown) = mpsc::unbounded_channel();
+        let runs = async {
+            let was_killed = orders.run(show.clone()).await;
+            if was_killed {
+                let flow = if has_heard(&orders).await { Flow::Renew } else { Flow::Listen };
+                Orders { flow, death: None, ..orders.clone() }.run(show).await;
+            }
+            was_killed
+        };
+        let mut publisher = Publisher::new(&node, room, &name).await;
+        let publishes = async {
+            while shown.recv().await.is_some() {
+                publisher.publishes("generate").await;
+            }
+        };
+        let (was_killed, ()) = tokio::join!(runs, publishes);
+        let last = openings(&proxy, room, &friend).pop().unwrap();
+        assert!(last.is_some() && !before.contains(&last), "{orders:?}: {before:?}, {last:?}");
+        assert_eq!(friend.heard(orders.round), ["anew", "over"].map(|text| format!("{text} {}", orders.round)));
+        was_killed
+    });
+    all.await;
+}
+
+/// Whether the store of a device that has died says that the friend has new keys.
+async fn has_heard(orders: &Orders) -> bool {
+    let mut store = Store::open(&orders.store, passphrase()).await.unwrap().into_inner();
+    let (records, _) = store.load().await.unwrap();
+    store.close().await.unwrap();
+    records.contains_key(&format!("rotated/{}", orders.friend))
+}
+
+/// Which new session each message to the friend in a room has begun, if it has begun one.
+fn openings(proxy: &Proxy, room: RoomId, friend: &Friend) -> Vec<Option<OpeningId>> {
+    let envelopes = proxy.envelopes().into_iter();
+    let theirs = envelopes.filter(|envelope| {
+        (envelope.destination, envelope.recipient) == (Destination::Room(room), Some(friend.client.device()))
+    });
+    theirs.map(|envelope| opening_of(&envelope).map(|opening| opening.id())).collect()
 }
 
 async fn rooms(friend: &Friend) -> BTreeSet<RoomId> {

@@ -6,7 +6,7 @@ use conclave::wire::Log;
 use tokio::sync::mpsc;
 
 use super::friend::Friend;
-use super::victim::Device;
+use super::victim::{Device, show};
 use super::{Flow, Orders, begin, set_up, wherever_it_saves};
 use crate::direct::passphrase;
 use crate::process::DataFolder;
@@ -21,6 +21,22 @@ impl Device {
         for n in 0..2 {
             self.hears(friend, &format!("question {n} {round}")).await;
             self.says(friend, format!("answer {n} {round}")).await;
+        }
+    }
+
+    /// Shows when it has written all that it has to write.
+    pub(super) async fn writes_ahead(&mut self) {
+        let (friend, round) = (Conversation::Direct(self.orders.friend), self.orders.round);
+        for n in 0..2 {
+            self.says(friend, format!("note {n} {round}")).await;
+        }
+        show("written");
+        let is_due = async |device: &Self| {
+            let history = device.client.history(friend, None, 1_000).await.unwrap();
+            history.iter().any(|message| !message.is_sent)
+        };
+        while is_due(self).await {
+            self.event().await;
         }
     }
 
@@ -68,6 +84,48 @@ async fn answers_are_read_once_each(before_each: impl Fn(&DataFolder, AccountId)
     });
     all.await;
     all_is_kept_once(&folder, &[friend.client.account_id()]).await;
+}
+
+/// Nothing is known of whom it writes to, and the node is not there: what it writes waits to be sealed.
+#[tokio::test]
+async fn what_a_client_that_is_killed_wherever_it_saves_writes_without_a_connection_is_read_once() {
+    let (folder, node, friend) = begin().await;
+    let proxy = Proxy::before(&node).await;
+    let orders = set_up(Flow::Write, &proxy.url, &folder, &friend).await;
+    let mut friends = Vec::new();
+    let all = wherever_it_saves(orders, &["draft/", "outbox/"], async |mut orders| {
+        let friend = Friend::new(&node.url, &format!("joan-{}", orders.round)).await;
+        orders.friend = friend.client.account_id();
+        friends.push((orders.friend, orders.round));
+        proxy.close();
+        let (show, mut shown) = mpsc::unbounded_channel();
+        let runs = async {
+            let was_killed = orders.run_to_the_end_and_show(&show).await;
+            drop(show);
+            was_killed
+        };
+        let leads = async {
+            while shown.recv().await.is_some() {
+                proxy.lead_to(&node);
+            }
+        };
+        let (was_killed, ()) = tokio::join!(runs, leads);
+        assert_eq!(friend.heard(orders.round), notes(orders.round), "{orders:?}");
+        was_killed
+    });
+    all.await;
+
+    proxy.lead_to(&node);
+    let grace = User::open(Store::open(&folder.path().join("victim"), passphrase()).await.unwrap()).await;
+    for (friend, round) in friends {
+        let kept = grace.kept(Conversation::Direct(friend)).await;
+        assert_eq!(kept, [&notes(round)[..], &[format!("read over {round}")]].concat());
+    }
+    grace.close().await;
+}
+
+fn notes(round: u32) -> [String; 3] {
+    ["note 0", "note 1", "over"].map(|text| format!("{text} {round}"))
 }
 
 /// Its store is put back as it was: it opens nothing until a new session stands, and what did not open comes again.

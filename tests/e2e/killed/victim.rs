@@ -19,18 +19,23 @@ use super::{Flow, ORDERS, Orders};
 use crate::direct::passphrase;
 use crate::user::{PATIENCE, sign_in};
 
-/// Runs the process, and passes on the codes that it shows.
-pub(super) fn watch(command: &mut Command, codes: &mpsc::UnboundedSender<String>) -> ExitStatus {
+/// Runs the process, and passes on what it shows.
+pub(super) fn watch(command: &mut Command, shown: &mpsc::UnboundedSender<String>) -> ExitStatus {
     let mut child = command.spawn().unwrap();
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        if let Some((_, code)) = line.unwrap().split_once(CODE) {
-            let _ = codes.send(code.to_owned());
+        if let Some((_, word)) = line.unwrap().split_once(SHOWS) {
+            let _ = shown.send(word.to_owned());
         }
     }
     child.wait().unwrap()
 }
 
-const CODE: &str = "link code: ";
+/// Shows something to whoever watches the process.
+pub(super) fn show(word: &str) {
+    println!("\n{SHOWS}{word}");
+}
+
+const SHOWS: &str = "the victim shows: ";
 
 #[tokio::test]
 #[ignore = "it is started by the tests beside it"]
@@ -41,16 +46,20 @@ async fn victim() {
     let (client, events) = begin(&orders, &is_over).await;
     let mut device = Device { client, events, orders };
     match device.orders.flow {
-        Flow::SetUp | Flow::Recover | Flow::Link => {}
+        Flow::SetUp | Flow::Recover => {}
+        Flow::Link => device.reads_the_vault().await,
         Flow::Approve => device.approves().await,
         Flow::SignOut => device.signs_out().await,
         Flow::Answer => device.answers().await,
         Flow::Accept => device.accepts().await,
+        Flow::Write => device.writes_ahead().await,
         Flow::Refill => device.is_supplied().await,
         Flow::Host => device.hosts().await,
         Flow::Guest => device.visits().await,
         Flow::Leave => device.leaves().await,
         Flow::Remove => device.removes().await,
+        Flow::Listen => device.listens().await,
+        Flow::Renew => device.renews().await,
         Flow::Vault => device.keeps().await,
     }
     is_over.store(true, Ordering::Relaxed);
@@ -72,7 +81,7 @@ async fn begin(orders: &Orders, is_over: &Arc<AtomicBool>) -> (Client, Events) {
     match flow {
         Flow::Link => {
             let linking = Linking::begin(store, signed_in).await.unwrap();
-            println!("\n{CODE}{}", *linking.code());
+            show(&linking.code());
             linking.wait().await.unwrap()
         }
         Flow::Recover => Client::recover(store, signed_in, &RecoveryKit::parse(given).unwrap()).await.unwrap(),
