@@ -7,7 +7,7 @@ use conclave::client::store::Batch;
 use conclave::client::{Client, ClientError, Conversation, Event, Receipt, Receipts, Settings, Store};
 use conclave::ids::{DeviceAddress, MessageId, OpeningId, RoomId};
 use conclave::protocol::machine::{MachineError, Repair};
-use conclave::wire::{Destination, Envelope, RoomPolicy};
+use conclave::wire::{Destination, Envelope, ErrorCode, RoomPolicy};
 
 use crate::direct::passphrase;
 use crate::process::{DataFolder, NodeProcess};
@@ -135,6 +135,43 @@ async fn what_does_not_open_in_a_room_is_told_and_comes_again_on_a_new_session()
     let last = sent(&proxy, room, there, here).pop().unwrap();
     assert!(opening_of(&last).is_none() && begun() == new);
     assert_eq!(grace.kept(place).await, ["one", "two", "three", "do you read me?", "loud and clear"]);
+}
+
+/// An old copy of the store, in a room: its log is read again from where the copy stood.
+#[tokio::test]
+async fn what_an_old_store_cannot_open_in_a_room_is_told_and_sent_again() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let mut ada = User::new(&node.url, "ada").await;
+    let (path, copy) = (folder.path().join("grace"), folder.path().join("copy"));
+    let mut grace = User::new_in(Store::create(&path, passphrase()).await.unwrap(), &node.url, "grace").await;
+    let room = ada.client.create_room(RoomPolicy::default()).await.unwrap();
+    admit(&mut ada, room, &grace).await;
+    let place = Conversation::Room(room);
+    says(&ada, &mut grace, place, "one").await;
+    says(&grace, &mut ada, place, "two").await;
+    grace.events.finish();
+    grace.close().await;
+    copy_file(&path, &copy);
+
+    let mut grace = User::open(Store::open(&path, passphrase()).await.unwrap()).await;
+    // The copy opens the first answer. Of the second it knows neither the chain nor what brought it about.
+    for n in 0..2 {
+        says(&grace, &mut ada, place, &format!("question {n}")).await;
+        says(&ada, &mut grace, place, &format!("answer {n}")).await;
+    }
+    grace.close().await;
+    copy_file(&copy, &path);
+
+    let mut grace = User::open(Store::open(&path, passphrase()).await.unwrap()).await;
+    let told = grace.until(|event| match event {
+        Event::Undecryptable { room, sender, reason, repair, .. } => Some((*room, *sender, *reason, *repair)),
+        _ => None,
+    });
+    assert_eq!(told.await, (Some(room), ada.client.device(), ErrorCode::ChainGone, Repair::NewSession));
+    assert_eq!(grace.text().await, (ada.id(), "answer 1".to_owned()));
+    says(&grace, &mut ada, place, "loud and clear").await;
+    assert_eq!(grace.kept(place).await, ["one", "two", "answer 0", "answer 1", "loud and clear"]);
 }
 
 async fn says(from: &User, to: &mut User, place: Conversation, text: &str) {

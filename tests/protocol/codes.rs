@@ -110,7 +110,7 @@ fn errors() -> Vec<(MachineError, &'static str, Repair)> {
         (RatchetError::Open.into(), "does_not_open", Repair::NewSession),
         (RatchetError::KeyGone.into(), "message_key_gone", Repair::Nothing),
         (RatchetError::KeyGivenUp.into(), "message_key_given_up", Repair::AskAgain),
-        (RatchetError::ChainGone.into(), "chain_gone", Repair::AskAgain),
+        (RatchetError::ChainGone.into(), "chain_gone", Repair::NewSession),
         (RatchetError::TooFarAhead.into(), "too_far_ahead", Repair::NewSession),
         (RatchetError::RatchetKey(source).into(), "key_unacceptable", Repair::Refuse),
         (RatchetError::ChainExhausted.into(), "chain_exhausted", Repair::NewSession),

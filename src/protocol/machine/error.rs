@@ -202,9 +202,12 @@ const fn repair_session(error: &SessionError) -> Repair {
         | SessionError::Opening(_)
         | SessionError::Form(_) => Repair::Refuse,
         SessionError::Ratchet(error) => match error {
-            RatchetError::Open | RatchetError::TooFarAhead | RatchetError::ChainExhausted => Repair::NewSession,
+            // Of a chain that is gone: the session may stand where an old store had it, and what is written on it is not read.
+            RatchetError::Open | RatchetError::TooFarAhead | RatchetError::ChainExhausted | RatchetError::ChainGone => {
+                Repair::NewSession
+            }
             RatchetError::KeyGone => Repair::Nothing,
-            RatchetError::KeyGivenUp | RatchetError::ChainGone => Repair::AskAgain,
+            RatchetError::KeyGivenUp => Repair::AskAgain,
             RatchetError::RatchetKey(_) => Repair::Refuse,
             RatchetError::TooLong => Repair::CorrectCall,
             RatchetError::Saved(_) => Repair::Restore,
