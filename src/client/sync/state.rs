@@ -18,7 +18,7 @@ use crate::client::error::ClientError;
 use crate::client::events::Event;
 use crate::client::message::Message;
 use crate::client::store::{Batch, LocalStore, MACHINE, MessagePage, Records, Store, StoreError};
-use crate::ids::{DeviceAddress, RoomId};
+use crate::ids::{AccountId, DeviceAddress, RoomId};
 use crate::protocol::backup::AccountSecrets;
 use crate::protocol::machine::{Machine, RecordKey};
 use crate::protocol::membership::MembershipKey;
@@ -151,6 +151,11 @@ impl Saved {
         })
     }
 
+    fn secrets(&self, own: AccountId) -> Result<Option<AccountSecrets>, StoreError> {
+        let secrets = self.records.get(SECRETS).map(|bytes| AccountSecrets::decode(own, bytes));
+        secrets.transpose().map_err(|_| StoreError::Broken)
+    }
+
     /// A worker that goes on from here, the place where the app is told, and the one where it asks.
     pub(in crate::client) async fn start(
         mut self,
@@ -166,8 +171,7 @@ impl Saved {
         let url: String = self.get(NODE)?.ok_or(ClientError::NotSetUp)?;
         let mut api = Api::new(http, &url);
         api.set_token(tokens.access_token.clone());
-        let secrets = self.records.get(SECRETS).map(|bytes| AccountSecrets::decode(own, bytes));
-        let secrets = secrets.transpose().map_err(|_| StoreError::Broken)?;
+        let secrets = self.secrets(own)?;
         let rooms = self.rooms()?;
         let drafts: BTreeMap<u64, Letter> = self.each(DRAFT, decode)?;
         let outbox = Outbox::load(self.each(OUTBOX, |bytes| Ok(bytes.to_vec()))?)?;

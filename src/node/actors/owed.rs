@@ -13,30 +13,39 @@ use crate::ids::{AccountId, RoomId};
 #[derive(Debug, Default)]
 pub(super) struct Owed {
     whispers: VecDeque<(Arc<Addr<Shard>>, Whisper)>,
-    /// The last word on who is there, with the shards that do not have it.
-    presences: BTreeMap<AccountId, (Whisper, Vec<Arc<Addr<Shard>>>)>,
+    /// The last word on who is there, of each account of which a shard does not have it.
+    presences: BTreeMap<AccountId, Untold>,
     /// Shards that were owed too much. Who follows the room there is cut off, and reads everything when it comes again.
     lost: Vec<Arc<Addr<Shard>>>,
     /// Whether one could not be asked who is here.
     pub(super) question: bool,
 }
 
+/// A whisper, and the shards that do not have it.
+#[derive(Debug)]
+struct Untold {
+    whisper: Whisper,
+    shards: Vec<Arc<Addr<Shard>>>,
+}
+
 impl Owed {
     /// Tells every shard, those that are owed something after what they are owed.
     pub(super) fn whisper(&mut self, routes: &Routes, whisper: &Whisper) {
-        let mut untold = routes.shards();
-        untold.retain(|shard| {
+        let mut shards = routes.shards();
+        shards.retain(|shard| {
             let is_owed = self.whispers.iter().any(|(owed, _)| owed == shard);
             is_owed || routes.offer(shard, whisper.clone()).is_err()
         });
         if let Some(account) = whisper.presence_of() {
             // What was owed of it before holds no more.
             self.presences.remove(&account);
-            if !untold.is_empty() {
-                self.presences.insert(account, (whisper.clone(), untold));
+            if !shards.is_empty() {
+                self.presences.insert(account, Untold { whisper: whisper.clone(), shards });
             }
         } else if whisper.is_lasting() {
-            untold.into_iter().for_each(|shard| self.add(shard, whisper.clone()));
+            for shard in shards {
+                self.add(shard, whisper.clone());
+            }
         }
     }
 
@@ -68,12 +77,12 @@ impl Owed {
             }
             is_owed && shard.connected()
         });
-        self.presences.retain(|_, (whisper, untold)| {
-            untold.retain(|shard| {
+        self.presences.retain(|_, Untold { whisper, shards }| {
+            shards.retain(|shard| {
                 let is_owed = full.contains(shard) || routes.offer(shard, whisper.clone()).is_err();
                 is_owed && shard.connected()
             });
-            !untold.is_empty()
+            !shards.is_empty()
         });
     }
 }
