@@ -132,8 +132,8 @@ async fn what_does_not_open_in_a_room_is_told_and_comes_again_on_a_new_session()
     let new = begun();
     assert_eq!(new.len(), 1);
     says(&grace, &mut ada, place, "loud and clear").await;
-    let last = sent(&proxy, room, there, here).pop().unwrap();
-    assert!(opening_of(&last).is_none() && begun() == new);
+    let reply = sent(&proxy, room, there, here).pop().unwrap();
+    assert!(opening_of(&reply).is_none() && begun() == new);
     assert_eq!(grace.kept(place).await, ["one", "two", "three", "do you read me?", "loud and clear"]);
 }
 

@@ -27,7 +27,7 @@ pub(crate) async fn sign_in_here(page: &str, node_url: &str) -> String {
     // The node's callback sends the browser on.
     while location.starts_with(node_url) {
         let response = browser().get(&location).send().await.unwrap();
-        location = response.headers()[LOCATION].to_str().unwrap().to_owned();
+        response.headers()[LOCATION].to_str().unwrap().clone_into(&mut location);
     }
     location
 }

@@ -199,12 +199,12 @@ async fn who_is_killed_wherever_it_saves_after_a_members_word_of_their_keys_begi
             was_killed
         };
         let mut publisher = Publisher::new(&node, room, &name).await;
-        let publishes = async {
+        let says_so = async {
             while shown.recv().await.is_some() {
                 publisher.publishes("generate").await;
             }
         };
-        let (was_killed, ()) = tokio::join!(runs, publishes);
+        let (was_killed, ()) = tokio::join!(runs, says_so);
         let last = openings(&proxy, room, &friend).pop().unwrap();
         assert!(last.is_some() && !before.contains(&last), "{orders:?}: {before:?}, {last:?}");
         assert_eq!(friend.heard(orders.round), ["anew", "over"].map(|text| format!("{text} {}", orders.round)));
