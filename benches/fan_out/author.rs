@@ -64,6 +64,12 @@ impl Author {
         envelope
     }
 
+    /// Whether an envelope has the signature of this author, as a node checks it.
+    pub(crate) fn has_signed(&self, envelope: &Envelope) -> bool {
+        let signature = envelope.signature.as_ref().unwrap();
+        self.keys.signing.public_key().has_signed(&envelope_signed_bytes(envelope, POLICY), signature)
+    }
+
     /// The frame of the command that sends it to a node.
     pub(crate) fn command(&self, envelope: Envelope) -> Vec<u8> {
         frame::from_client(&Command::Send { id: self.written, envelope }.to_bytes(Encoding::Cbor))

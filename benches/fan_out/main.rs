@@ -89,7 +89,7 @@ fn run(is_quick: bool, wants: impl Fn(&str) -> bool) -> Report {
         let threads = fan_out::best_threads(&world, 1_000, extent.plan);
         report.epoll_threads(threads);
         for participants in extent.participants {
-            for cost in fan_out::measure(&world, *participants, Plan { threads, ..extent.plan }) {
+            for cost in fan_out::measure(&world, &target, *participants, Plan { threads, ..extent.plan }) {
                 report.cost(&cost);
             }
         }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -39,12 +40,7 @@ impl Process {
     /// theirs.
     pub(crate) fn cpu(&self) -> Duration {
         let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
-        let nanoseconds = threads.map(|thread| {
-            // Nanoseconds on a processor, then what is of no interest here. A thread may end meanwhile.
-            let schedule = fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap_or_default();
-            schedule.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0)
-        });
-        Duration::from_nanos(nanoseconds.sum())
+        threads.map(|thread| cpu_of(&thread.unwrap().path())).sum()
     }
 
     /// Bytes of its memory that are in the machine's.
@@ -53,6 +49,17 @@ impl Process {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
+}
+
+/// What the calling thread has used of a processor, in the system too.
+pub(crate) fn cpu_of_this_thread() -> Duration {
+    cpu_of(Path::new("/proc/thread-self"))
+}
+
+fn cpu_of(thread: &Path) -> Duration {
+    // Nanoseconds on a processor, then what is of no interest here. A thread may end meanwhile.
+    let schedule = fs::read_to_string(thread.join("schedstat")).unwrap_or_default();
+    Duration::from_nanos(schedule.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0))
 }
 
 impl Drop for Process {

@@ -43,14 +43,14 @@ impl Report {
 
     /// One line of the first table: below the room on `actix-web-actors` everywhere, and not far from epoll in a large room.
     pub(crate) fn cost(&mut self, cost: &Cost) {
-        let Cost { participants, in_flight, node, epoll, actix } = *cost;
+        let Cost { participants, in_flight, node, epoll, least, actix } = *cost;
         let (to_epoll, to_actix) = (node / epoll, node / actix);
         let has_bar = participants == EPOLL_MAX_AT;
         let holds = to_actix < 1.0 && (!has_bar || to_epoll <= EPOLL_MAX);
         let bars = if has_bar { format!("{EPOLL_MAX}, below 1") } else { "below 1".to_owned() };
         let verdict = self.verdict(holds, || format!("{participants} participants, {in_flight} in flight"));
         let line = format!(
-            "| {} | {in_flight} | {node:.2} | {epoll:.2} | {actix:.2} | {to_epoll:.2} | {to_actix:.2} | {bars} | {verdict} |",
+            "| {} | {in_flight} | {node:.2} | {epoll:.2} | {least:.2} | {actix:.2} | {to_epoll:.2} | {to_actix:.2} | {bars} | {verdict} |",
             thousands(participants),
         );
         println!("{line}");
@@ -121,8 +121,8 @@ impl Report {
         let threads = self.epoll_threads;
         format!(
             "On {cores} cores; threads of the epoll server: {threads}, the cheaper of one and two.\n\n\
-             | participants | in flight | node, µs | bare epoll, µs | `actix-web-actors`, µs | to epoll | to actix | at most | holds |\n\
-             | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- | --- |\n{}\n\
+             | participants | in flight | node, µs | bare epoll, µs | least, µs | `actix-web-actors`, µs | to epoll | to actix | at most | holds |\n\
+             | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- | --- |\n{}\n\
              | what | node | beside | ratio | bar | holds |\n| --- | ---: | --- | ---: | ---: | --- |\n{}",
             self.fan_out, self.others
         )

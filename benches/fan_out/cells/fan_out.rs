@@ -1,16 +1,18 @@
 //! Processor time of a server for one delivery: one sender, and everybody else in the room gets what is sent.
 //!
 //! The three servers take turns, so that what the machine does beside them meets all of them. The figure of each is the
-//! median over its turns. A turn ends when everything that was sent has come to everybody; something lost, repeated or out
+//! median over its turns. So is that of what an envelope costs whoever checks and stores it ([`Dues`]). A turn ends when everything that was sent has come to everybody; something lost, repeated or out
 //! of order stops the benchmark.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::time::Duration;
 
 use conclave::ids::EnvelopeId;
 use conclave::node::ws;
 
 use crate::author::{self, Author};
+use crate::cells::dues::Dues;
 use crate::driver::{Crowd, Driver};
 use crate::frame;
 use crate::process::Process;
@@ -36,6 +38,8 @@ pub(crate) struct Cost {
     pub(crate) in_flight: u64,
     pub(crate) node: f64,
     pub(crate) epoll: f64,
+    /// Bare epoll, if it checked each signature and committed each envelope by SQLite alone.
+    pub(crate) least: f64,
     pub(crate) actix: f64,
 }
 
@@ -65,13 +69,14 @@ enum Form {
 }
 
 /// Measures a room of so many, beside the sender.
-pub(crate) fn measure(world: &World, participants: usize, plan: Plan) -> Vec<Cost> {
+pub(crate) fn measure(world: &World, target: &Path, participants: usize, plan: Plan) -> Vec<Cost> {
     let mut stage = Stage { driver: Driver::new(), rooms: Vec::new() };
     stage.add_node(world, participants);
     stage.add_epoll(world, participants, plan.threads);
     stage.add_actix(world, participants);
+    let mut dues = Dues::new(world, target);
     let costs = [1, 8].map(|in_flight| {
-        let mut turns = vec![Vec::new(); stage.rooms.len()];
+        let (mut turns, mut dues_of_turns) = (vec![Vec::new(); stage.rooms.len()], Vec::new());
         for room in 0..stage.rooms.len() {
             stage.turn(room, in_flight, plan.time / 2);
         }
@@ -79,9 +84,11 @@ pub(crate) fn measure(world: &World, participants: usize, plan: Plan) -> Vec<Cos
             for (room, turns) in turns.iter_mut().enumerate() {
                 turns.push(stage.turn(room, in_flight, plan.time));
             }
+            dues_of_turns.push(dues.measure(in_flight, plan.time));
         }
         let [node, epoll, actix] = [0, 1, 2].map(|room: usize| median(&turns[room]));
-        Cost { participants, in_flight, node, epoll, actix }
+        let least = epoll + median(&dues_of_turns) / participants as f64;
+        Cost { participants, in_flight, node, epoll, least, actix }
     });
     costs.to_vec()
 }
