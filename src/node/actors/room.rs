@@ -451,3 +451,6 @@ const OWED_EVERY: Duration = Duration::from_secs(1);
 
 /// How often a room looks whether anybody is there; with nobody there it ends.
 const IDLE_CHECK_EVERY: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;

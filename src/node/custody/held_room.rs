@@ -14,6 +14,7 @@ use super::participant::{Identity, Participant};
 use super::retired::{Reason, Retired};
 use super::seats::Seats;
 use crate::ids::{AccountId, DeviceAddress, DeviceId, EnvelopeId, KeyId, RoomId};
+use crate::node::nonces::Nonces;
 use crate::protocol::public::{VerifiedDevice, VerifyError, envelope_signed_bytes, verify_envelope};
 use crate::protocol::session::MessageContext;
 use crate::wire::limits::HELD_MESSAGE_BYTES_MAX;
@@ -57,9 +58,10 @@ pub(super) struct HeldRoom {
     room_id: RoomId,
     policy: RoomPolicy,
     key_age_max: Duration,
-    nonce_ttl: Duration,
     seats: Seats,
     participants: BTreeMap<AccountId, Participant>,
+    /// Of what members have opened. Those of one who leaves stay for their time.
+    nonces: Nonces,
     retired: Retired,
 }
 
@@ -71,8 +73,8 @@ impl HeldRoom {
         nonce_ttl: Duration,
         seats: Seats,
     ) -> Self {
-        let (participants, retired) = (BTreeMap::new(), Retired::default());
-        Self { room_id, policy, key_age_max, nonce_ttl, seats, participants, retired }
+        let (participants, nonces, retired) = (BTreeMap::new(), Nonces::new(nonce_ttl), Retired::default());
+        Self { room_id, policy, key_age_max, seats, participants, nonces, retired }
     }
 
     pub(super) const fn room_id(&self) -> RoomId {
@@ -82,6 +84,11 @@ impl HeldRoom {
     /// Whether no key is held.
     pub(super) fn is_empty(&self) -> bool {
         self.participants.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) const fn nonces(&self) -> &Nonces {
+        &self.nonces
     }
 
     #[cfg(test)]
@@ -146,11 +153,10 @@ impl HeldRoom {
         self.participants.clear();
     }
 
-    /// Wipes keys whose time is over, and forgets nonces whose is. Returns the keys.
+    /// Wipes keys whose time is over. Returns them.
     pub(super) fn expire(&mut self, now: Timestamp) -> Vec<RoomKey> {
         let mut expired = Vec::new();
         for participant in self.participants.values_mut() {
-            participant.nonces.expire(now);
             if let Some(keys) = participant.session_keys.take_if(|keys| !keys.public.is_valid(now)) {
                 expired.push(keys.public);
             }
@@ -321,17 +327,16 @@ impl HeldRoom {
         if envelope.destination != Destination::Room(self.room_id) || envelope.recipient != Some(asker) {
             return Err(CustodyError::NotForYou);
         }
-        let sender_id = envelope.sender.account_id;
+        let (sender_id, reader) = (envelope.sender.account_id, asker.account_id);
         self.verify(envelope)?;
-        let (context, nonce_ttl) = (self.context(), self.nonce_ttl);
-        let own = self.own(asker)?;
-        if own.nonces.contains(sender_id, envelope.nonce) {
+        if self.nonces.was_opened(envelope, reader) {
             return Err(CustodyError::Replayed);
         }
-        let session = own.keys_mut()?.sessions.get_mut(&sender_id).ok_or(CustodyError::NoSession)?;
+        let context = self.context();
+        let session = self.own(asker)?.keys_mut()?.sessions.get_mut(&sender_id).ok_or(CustodyError::NoSession)?;
         let plaintext = session.open(&envelope.payload.0, &context, now)?;
         session.trim(SKIPPED_KEYS_MAX);
-        own.nonces.remember(sender_id, envelope.nonce, now, nonce_ttl);
+        self.nonces.remember_opened(envelope, reader, now);
         let message = serde_json::from_slice(&plaintext);
         let message = message.map_err(|_| CustodyError::Internal { what: "a message that is no JSON object" })?;
         Ok(Answer::Decrypted(DecryptedMessage { sender_id, message }))

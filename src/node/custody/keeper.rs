@@ -277,3 +277,6 @@ const EXPIRY_CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// How often a keeper looks whether it holds anything.
 const IDLE_CHECK_EVERY: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;

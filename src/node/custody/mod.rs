@@ -15,7 +15,7 @@
 //!   error everything is as it was.
 //! - Keys are wiped when their owner leaves or is removed, takes their device off the account's list, revokes or rotates them, when they expire (looked at with every
 //!   call, and each second), when the room is closed and when the node stops.
-//! - Whatever grows has a limit in `limits.rs`.
+//! - Whatever grows has a limit in `limits.rs`; nonces have theirs in `node/nonces.rs`.
 //!
 //! What an attacker can still do: one who reads the node's memory, or what the system writes of it to a disk (swap, core
 //! dumps, snapshots of a virtual machine), has keys and messages; run it with both off. One who is the operator can read
@@ -27,7 +27,6 @@ mod exchange;
 mod held_room;
 mod keeper;
 mod limits;
-mod nonces;
 mod participant;
 mod retired;
 mod seats;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
+use core::cell::RefCell;
 use core::time::Duration;
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
@@ -14,6 +15,7 @@ use super::held_room::{Answer, HeldRoom, Request};
 use super::limits::{RETIRED_KEYS_MAX, SKIPPED_KEYS_MAX};
 use super::seats::Seats;
 use crate::ids::{AccountId, DeviceAddress, DeviceId, RoomId};
+use crate::node::actors::one_room::until;
 use crate::protocol::identity::DeviceKeys;
 use crate::protocol::secret::SigningSecretKey;
 use crate::wire::{Custody, Envelope, ErrorCode, RoomKey, RoomKeyType, RoomPolicy, Timestamp};
@@ -39,8 +41,11 @@ const fn device(number: u8) -> DeviceAddress {
 
 impl Story {
     fn new() -> Self {
-        let ttl = Duration::from_secs(300);
-        let held = HeldRoom::new(RoomId::from_bytes([9; 16]), POLICY, DAY, ttl, Seats::default());
+        Self::with(Duration::from_secs(300))
+    }
+
+    fn with(nonce_ttl: Duration) -> Self {
+        let held = HeldRoom::new(RoomId::from_bytes([9; 16]), POLICY, DAY, nonce_ttl, Seats::default());
         Self { held, rng: ChaCha20Rng::seed_from_u64(1), answered: String::new() }
     }
 
@@ -167,6 +172,30 @@ impl Story {
         let keys = self.held.participants().filter_map(|participant| participant.session_keys.as_ref());
         keys.flat_map(|keys| keys.sessions.values().map(|session| session.save().to_vec())).collect()
     }
+}
+
+/// The memory of nonces has a clock of its own: the test waits for as long as it takes.
+#[actix_web::test]
+async fn a_nonce_that_is_forgotten_opens_nothing_twice() {
+    let (mut lasting, mut brief) = (Story::new(), Story::with(Duration::from_millis(50)));
+    for story in [&mut lasting, &mut brief] {
+        story.generate(1, RoomKeyType::Ephemeral);
+        story.generate(2, RoomKeyType::Ephemeral);
+    }
+    let kept = lasting.encrypt(1, 2, json!({}));
+    lasting.decrypt(2, &kept).unwrap();
+    let envelope = brief.encrypt(1, 2, json!({}));
+    brief.decrypt(2, &envelope).unwrap();
+
+    let brief = RefCell::new(brief);
+    until(async || match brief.borrow_mut().decrypt(2, &envelope) {
+        Err(ErrorCode::EnvelopeReplayed) => false,
+        Err(ErrorCode::MessageKeyGone) => true,
+        other => panic!("{other:?}"),
+    })
+    .await;
+
+    assert_eq!(lasting.decrypt(2, &kept), Err(ErrorCode::EnvelopeReplayed));
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use conclave::wire::{
-    Encoding, Envelope, ErrorCode, Message, Problem, RoomKey, RoomKeyType, RoomKeys, RoomSummary, Rooms,
+    Custody, Encoding, Envelope, ErrorCode, Message, Problem, RoomKey, RoomKeyType, RoomKeys, RoomPolicy, RoomSummary,
+    Rooms,
 };
 use serde_json::{Value, json};
 
@@ -182,18 +183,26 @@ async fn what_was_tampered_with_is_refused_and_changes_nothing() {
 }
 
 #[actix_web::test]
-async fn a_replay_is_refused_also_when_its_nonce_is_forgotten() {
-    let held = Held::with_keys(2).await;
-    let envelope = held.encrypt(0, 1, &json!({ "n": 1 })).await;
-    held.decrypt(1, &envelope).await;
+async fn a_replay_is_refused_also_under_another_nonce() {
+    let signed = RoomPolicy { custody: Custody::Node, ..RoomPolicy::default() };
+    for (policy, refused, replays) in
+        [(signed, ErrorCode::SignatureInvalid, 2), (UNSIGNED, ErrorCode::MessageKeyGone, 3)]
+    {
+        let held = Held::with(2, policy).await;
+        held.generate(0).await;
+        held.generate(1).await;
+        let envelope = held.encrypt(0, 1, &json!({ "n": 1 })).await;
+        held.decrypt(1, &envelope).await;
 
-    held.try_decrypt(1, &envelope).await.refused(422, ErrorCode::EnvelopeReplayed);
-    held.node.clock.advance(Duration::from_secs(299));
-    held.try_decrypt(1, &envelope).await.refused(422, ErrorCode::EnvelopeReplayed);
-    held.node.clock.advance(Duration::from_secs(1));
-    held.try_decrypt(1, &envelope).await.refused(422, ErrorCode::MessageKeyGone);
-    assert_eq!(Numbers::of(&held.node).await.count("conclave_replays_refused_total"), 3);
-    held.node.stop().await;
+        held.try_decrypt(1, &envelope).await.refused(422, ErrorCode::EnvelopeReplayed);
+        held.try_decrypt(1, &envelope).await.refused(422, ErrorCode::EnvelopeReplayed);
+        let mut another = envelope;
+        another.nonce.0[0] ^= 1;
+        // Nobody but the ratchet knows it then.
+        held.try_decrypt(1, &another).await.refused(422, refused);
+        assert_eq!(Numbers::of(&held.node).await.count("conclave_replays_refused_total"), replays);
+        held.node.stop().await;
+    }
 }
 
 #[actix_web::test]
