@@ -352,16 +352,19 @@ fn custody(
     clock: &Clock,
     metrics: &Arc<Metrics>,
 ) -> Option<Custody> {
-    let config::Custody { enabled, key_age_seconds_max, nonce_ttl_seconds, signatures: _ } = settings.custody;
-    enabled.then(|| {
+    let custody = &settings.custody;
+    custody.enabled.then(|| {
         Custody::new(super::custody::KeeperParts {
             routes: routes.clone(),
             signers: signers.clone(),
             store: store.clone(),
             clock: clock.clone(),
             metrics: Arc::clone(metrics),
-            key_age_max: key_age_seconds_max.seconds(),
-            nonce_ttl: nonce_ttl_seconds.seconds(),
+            times: super::custody::Times {
+                key_age_max: custody.key_age_max(),
+                key_rotation: custody.key_rotation(),
+                nonce_ttl: custody.nonce_ttl_seconds.seconds(),
+            },
         })
     })
 }

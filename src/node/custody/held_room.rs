@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::error::CustodyError;
 use super::exchange::{Exchanged, exchange};
 use super::limits::{PARTICIPANTS_PER_ROOM_MAX, SKIPPED_KEYS_MAX};
-use super::participant::{Identity, Participant};
+use super::participant::{Identity, Participant, SessionKeys};
 use super::retired::{Reason, Retired};
 use super::seats::Seats;
 use crate::ids::{AccountId, DeviceAddress, DeviceId, EnvelopeId, KeyId, RoomId};
@@ -52,12 +52,23 @@ pub(super) enum Answer {
     Decrypted(DecryptedMessage),
 }
 
+/// How long keys and nonces count.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// How long a key counts.
+    pub key_age_max: Duration,
+    /// How old session keys become before they are made anew; none: they are not, but by hand.
+    pub key_rotation: Option<Duration>,
+    /// How long a nonce is remembered.
+    pub nonce_ttl: Duration,
+}
+
 /// A room whose keys the node holds.
 #[derive(Debug)]
 pub(super) struct HeldRoom {
     room_id: RoomId,
     policy: RoomPolicy,
-    key_age_max: Duration,
+    times: Times,
     seats: Seats,
     participants: BTreeMap<AccountId, Participant>,
     /// Of what members have opened. Those of one who leaves stay for their time.
@@ -66,15 +77,9 @@ pub(super) struct HeldRoom {
 }
 
 impl HeldRoom {
-    pub(super) fn new(
-        room_id: RoomId,
-        policy: RoomPolicy,
-        key_age_max: Duration,
-        nonce_ttl: Duration,
-        seats: Seats,
-    ) -> Self {
-        let (participants, nonces, retired) = (BTreeMap::new(), Nonces::new(nonce_ttl), Retired::default());
-        Self { room_id, policy, key_age_max, seats, participants, nonces, retired }
+    pub(super) fn new(room_id: RoomId, policy: RoomPolicy, times: Times, seats: Seats) -> Self {
+        let (participants, nonces, retired) = (BTreeMap::new(), Nonces::new(times.nonce_ttl), Retired::default());
+        Self { room_id, policy, times, seats, participants, nonces, retired }
     }
 
     pub(super) const fn room_id(&self) -> RoomId {
@@ -170,6 +175,14 @@ impl HeldRoom {
         expired
     }
 
+    /// Whose session keys are so old that they are to be made anew.
+    pub(super) fn due(&self, now: Timestamp) -> Vec<DeviceAddress> {
+        let Some(age) = self.times.key_rotation else { return Vec::new() };
+        let is_due = |keys: &SessionKeys| now.since(keys.public.created_at) >= age;
+        let members = self.participants.values().filter(|own| own.session_keys.as_ref().is_some_and(is_due));
+        members.map(|own| own.device).collect()
+    }
+
     fn generate(
         &mut self,
         asker: DeviceAddress,
@@ -185,8 +198,8 @@ impl HeldRoom {
         if !self.participants.contains_key(&account) && self.participants.len() >= PARTICIPANTS_PER_ROOM_MAX {
             return Err(CustodyError::TooMany);
         }
-        let identity = Identity::generate(account, self.key_age_max, now, rng);
-        let session_keys = identity.session_keys(asker, self.key_age_max, now, rng)?;
+        let identity = Identity::generate(account, self.times.key_age_max, now, rng);
+        let session_keys = identity.session_keys(asker, self.times.key_age_max, now, rng)?;
         // Another device of the account takes the place of the one before.
         let seat = match self.participants.remove(&account) {
             None => self.seats.take(account).ok_or(CustodyError::TooMany)?,
@@ -210,7 +223,7 @@ impl HeldRoom {
         now: Timestamp,
         rng: &mut impl CryptoRng,
     ) -> Result<(RoomKey, Vec<RoomKey>), CustodyError> {
-        let age_max = self.key_age_max;
+        let age_max = self.times.key_age_max;
         let participant = self.participants.get_mut(&asker.account_id).ok_or(CustodyError::NoKeys)?;
         let (before, mut made) = (participant.public_keys(), Vec::new());
         if key_type == RoomKeyType::Identity {
