@@ -32,6 +32,8 @@ use super::auth::{self, DevelopmentProvider, Provider, ProvidersError, Redirects
 use super::clock::Clock;
 use super::config::{self, ConfigError, PublicAddress, Settings, WebAddress};
 use super::connections::Shared;
+#[cfg(feature = "custody")]
+use super::custody::{KeeperParts, Times};
 use super::http::{self, Custody, NodeState, RateLimits, Readiness};
 use super::metrics::{self, Metrics};
 use super::store::{CommitMeter, Store, StoreError, StoreOptions};
@@ -354,17 +356,18 @@ fn custody(
 ) -> Option<Custody> {
     let custody = &settings.custody;
     custody.enabled.then(|| {
-        Custody::new(super::custody::KeeperParts {
+        Custody::new(KeeperParts {
             routes: routes.clone(),
             signers: signers.clone(),
             store: store.clone(),
             clock: clock.clone(),
             metrics: Arc::clone(metrics),
-            times: super::custody::Times {
+            times: Times {
                 key_age_max: custody.key_age_max(),
                 key_rotation: custody.key_rotation(),
                 nonce_ttl: custody.nonce_ttl_seconds.seconds(),
             },
+            idle_check_every: KeeperParts::IDLE_CHECK_EVERY,
         })
     })
 }

@@ -81,6 +81,12 @@ impl OneRoom {
         tokio::time::timeout(PATIENCE, started).await.unwrap()
     }
 
+    /// Has rooms that start from now on look so often whether anybody is there.
+    pub(super) async fn looks_for_use_every(&self, span: Duration) {
+        let supervisor = self.node.state().routes.supervisor().unwrap();
+        with(supervisor, move |supervisor, _| supervisor.parts.idle_check_every = span).await.unwrap();
+    }
+
     /// Starts the room.
     #[cfg(feature = "custody")]
     pub(in crate::node) async fn start_room(&self) {

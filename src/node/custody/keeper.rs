@@ -39,6 +39,13 @@ pub struct KeeperParts {
     pub metrics: Arc<Metrics>,
     /// How long keys and nonces count.
     pub times: Times,
+    /// How often a keeper looks whether it holds anything; with nothing held it ends.
+    pub idle_check_every: Duration,
+}
+
+impl KeeperParts {
+    /// How often it looks on a node, but in tests.
+    pub const IDLE_CHECK_EVERY: Duration = Duration::from_secs(60);
 }
 
 /// The actor.
@@ -189,7 +196,7 @@ impl Actor for Keeper {
             keeper.expire();
             keeper.rotate();
         });
-        context.run_interval(IDLE_CHECK_EVERY, |keeper, context| {
+        context.run_interval(self.parts.idle_check_every, |keeper, context| {
             if keeper.held.is_empty() {
                 // From here on, whoever asks for keys starts another one.
                 keeper.custody.remove(keeper.held.room_id(), &context.address());
@@ -288,9 +295,6 @@ impl Handler<Close> for Keeper {
 
 /// How often keys are looked at whether their time is over, in a room that nobody uses, and whether they are to be rotated.
 const AGE_CHECK_EVERY: Duration = Duration::from_secs(1);
-
-/// How often a keeper looks whether it holds anything.
-const IDLE_CHECK_EVERY: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests;

@@ -67,7 +67,7 @@ async fn a_room_in_which_as_many_wait_as_may_refuses_the_next_and_keeps_what_it_
     assert_eq!(refused, [Err(ErrorCode::Unavailable); 2]);
     let expected: Vec<_> = (1..=WAITING_MAX as u64).map(Ok).collect();
     assert_eq!(answers, expected);
-    // Nothing of those that were refused is remembered, and there is room again.
+    // There is room again, also for what was refused.
     let next = WAITING_MAX as u64 + 1;
     assert_eq!(admitted(&room, [WAITING_MAX + 1, WAITING_MAX].into_iter()).await, [Ok(next), Ok(next + 1)]);
     one.stop().await;
