@@ -32,6 +32,8 @@ use super::auth::{self, DevelopmentProvider, Provider, ProvidersError, Redirects
 use super::clock::Clock;
 use super::config::{self, ConfigError, PublicAddress, Settings, WebAddress};
 use super::connections::Shared;
+#[cfg(feature = "custody")]
+use super::custody::{KeeperParts, Times};
 use super::http::{self, Custody, NodeState, RateLimits, Readiness};
 use super::metrics::{self, Metrics};
 use super::store::{CommitMeter, Store, StoreError, StoreOptions};
@@ -352,16 +354,20 @@ fn custody(
     clock: &Clock,
     metrics: &Arc<Metrics>,
 ) -> Option<Custody> {
-    let config::Custody { enabled, key_age_seconds_max, nonce_ttl_seconds, signatures: _ } = settings.custody;
-    enabled.then(|| {
-        Custody::new(super::custody::KeeperParts {
+    let custody = &settings.custody;
+    custody.enabled.then(|| {
+        Custody::new(KeeperParts {
             routes: routes.clone(),
             signers: signers.clone(),
             store: store.clone(),
             clock: clock.clone(),
             metrics: Arc::clone(metrics),
-            key_age_max: key_age_seconds_max.seconds(),
-            nonce_ttl: nonce_ttl_seconds.seconds(),
+            times: Times {
+                key_age_max: custody.key_age_max(),
+                key_rotation: custody.key_rotation(),
+                nonce_ttl: custody.nonce_ttl_seconds.seconds(),
+            },
+            idle_check_every: KeeperParts::IDLE_CHECK_EVERY,
         })
     })
 }

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use conclave::node::clock::Clock;
 use conclave::node::config::{Environ, PublicAddress, Settings, WebAddress};
@@ -96,6 +97,10 @@ fn wrong_setting_is_named_with_its_file_and_key() {
         ("[sign_in]\nredirect_urls = [\"x\"]", "DIR/node.toml: sign_in.redirect_urls: \"x\" is not an http"),
         ("[log]\nformat = \"xml\"", "DIR/node.toml: log.format: "),
         ("[log]\nfilter = \"a=b=c\"", "DIR/node.toml: log.filter: "),
+        (
+            "[custody]\nkey_rotation_seconds = 604801",
+            "DIR/node.toml: custody.key_rotation_seconds: 604801 is not from 0",
+        ),
         ("[server\n", "DIR/node.toml: "),
         ("[server]\naddress = \"0.0.0.0:1\"", "the defaults: sign_in.development: the development provider signs in"),
     ] {
@@ -167,6 +172,22 @@ fn providers_that_are_half_set_are_refused() {
     }
     let slash = load("[sign_in.openid]\nissuer = \"https://x.example/\"\nclient_id = \"x\"", &[]).unwrap();
     assert_eq!(slash.openid.issuer.as_str(), "https://x.example/");
+}
+
+/// More often than each minute, or not before keys expire.
+#[test]
+fn schedule_of_rotation_that_no_key_could_keep_is_refused() {
+    for (rotation, age) in [(59, 3_600), (3_601, 3_600), (1, 60), (604_800, 86_400)] {
+        let text = format!("[custody]\nkey_rotation_seconds = {rotation}\nkey_age_seconds_max = {age}\n");
+        let expected =
+            "DIR/node.toml: custody.key_rotation_seconds: it is 0, or from 60 to custody.key_age_seconds_max";
+        assert_eq!(load(&text, &[]).unwrap_err(), expected, "{rotation} of {age}");
+    }
+    for (rotation, expected) in [(0, None), (60, Some(60)), (3_600, Some(3_600))] {
+        let text = format!("[custody]\nkey_rotation_seconds = {rotation}\nkey_age_seconds_max = 3600\n");
+        assert_eq!(load(&text, &[]).unwrap().custody.key_rotation(), expected.map(Duration::from_secs));
+    }
+    assert_eq!(Settings::default().custody.key_rotation(), None);
 }
 
 #[test]

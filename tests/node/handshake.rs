@@ -4,6 +4,8 @@ use conclave::node::config::{Bounded, WebAddress};
 use conclave::wire::{Encoding, ErrorCode};
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame as RawFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use crate::client::User;
 use crate::server::{Answer, TestNode};
@@ -94,6 +96,15 @@ async fn frames_of_the_wrong_kind_or_against_the_protocol_close_the_socket() {
     let mut socket = Socket::open_as(&node, &ada, Encoding::Cbor).await;
     socket.send_frame(Frame::text("{}")).await;
     assert_eq!(socket.closed().await, 4201);
+
+    // Nothing is begun that the first could go on with, and the second is not UTF-8.
+    let mut codes = Vec::new();
+    for (bytes, kind) in [(vec![], Data::Continue), (vec![0xff], Data::Text)] {
+        let mut socket = Socket::open(&node, &ada).await;
+        socket.send_frame(Frame::Frame(RawFrame::message(bytes, OpCode::Data(kind), true))).await;
+        codes.push(socket.closed().await);
+    }
+    assert_eq!(codes, [1002, 1007]);
 
     let mut socket = Socket::open(&node, &ada).await;
     socket.send_frame(Frame::Close(None)).await;

@@ -14,6 +14,8 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use sqlx::ConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::rustls::version;
@@ -76,6 +78,11 @@ impl TestNode {
         change(&mut settings);
         let node = Node::start(settings, clock.clone().into()).await.unwrap();
         Self { api: Api::at(node.public_url().as_str()), node, clock, folder }
+    }
+
+    /// A connection to its database, beside its own.
+    pub(crate) async fn database(&self) -> SqliteConnection {
+        SqliteConnectOptions::new().filename(self.folder.path().join(Store::FILE_NAME)).connect().await.unwrap()
     }
 
     /// Stops the node and starts another on the same folder.

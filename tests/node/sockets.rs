@@ -629,6 +629,36 @@ async fn signals_and_typing_reach_whom_they_are_for() {
     pair.node.stop().await;
 }
 
+/// Nobody is told to sign in again for what the node cannot look up.
+#[actix_web::test]
+async fn a_socket_whose_session_cannot_be_looked_up_is_to_come_again() {
+    let pair = Pair::new().await;
+    let mut socket = Socket::connect(&pair.node, Encoding::Json, Some(pair.ada.person.token())).await;
+    let mut database = pair.node.database().await;
+    sqlx::query("ALTER TABLE sessions RENAME TO lost").execute(&mut database).await.unwrap();
+
+    assert_eq!(socket.hello(None, None).await, Err(ErrorCode::Unavailable));
+    assert_eq!(socket.closed().await, 4003);
+
+    sqlx::query("ALTER TABLE lost RENAME TO sessions").execute(&mut database).await.unwrap();
+    Socket::open(&pair.node, &pair.ada).await;
+    pair.node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_socket_that_does_not_say_in_time_who_it_is_of_is_closed() {
+    let node = TestNode::start().await;
+    let ada = User::join_without_prekeys(&node, "ada", 10).await;
+    let mut with_token = Socket::connect(&node, Encoding::Json, Some(ada.person.token())).await;
+    let mut without = Socket::connect(&node, Encoding::Cbor, None).await;
+    let mut welcome = Socket::open(&node, &ada).await;
+
+    assert_eq!([with_token.closed().await, without.closed().await], [4100; 2]);
+
+    welcome.ask(|id| Command::Ping { id }).await.unwrap();
+    node.stop().await;
+}
+
 #[actix_web::test]
 async fn a_session_that_ends_takes_its_socket_with_it() {
     let pair = Pair::new().await;

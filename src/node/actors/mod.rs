@@ -30,9 +30,8 @@ mod census;
 mod cursor;
 mod mailbox;
 mod meter;
-mod nonces;
 #[cfg(test)]
-mod one_room;
+pub(in crate::node) mod one_room;
 mod owed;
 mod publication;
 mod room;

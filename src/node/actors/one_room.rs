@@ -1,4 +1,4 @@
-//! A node with one room, for tests of what becomes of it when an actor panics.
+//! A node with one room, for tests of what its actors do.
 
 #![expect(
     clippy::unwrap_used,
@@ -26,28 +26,34 @@ use crate::node::lifecycle::Node;
 use crate::node::store::{NewRoom, ProviderIdentity};
 use crate::wire::{Custody, ErrorCode, Protection, RoomPolicy, Signatures, Timestamp};
 
-pub(super) const ROOM: RoomId = RoomId::from_bytes([7; 16]);
-pub(super) const OWNER: AccountId = AccountId::from_bytes([8; 16]);
-pub(super) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+pub(in crate::node) const ROOM: RoomId = RoomId::from_bytes([7; 16]);
+pub(in crate::node) const OWNER: AccountId = AccountId::from_bytes([8; 16]);
+pub(in crate::node) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 /// After so long a room does not start at all.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A node with one room, a clock that tests move, and its folder.
-pub(super) struct OneRoom {
-    pub(super) node: Node,
-    pub(super) clock: ManualClock,
+pub(in crate::node) struct OneRoom {
+    pub(in crate::node) node: Node,
+    pub(in crate::node) clock: ManualClock,
     folder: PathBuf,
 }
 
 impl OneRoom {
-    pub(super) async fn new(name: &str) -> Self {
+    pub(in crate::node) async fn new(name: &str) -> Self {
+        Self::new_with(name, |_| ()).await
+    }
+
+    /// The same, with settings of its own.
+    pub(in crate::node) async fn new_with(name: &str, change: impl FnOnce(&mut Settings)) -> Self {
         let folder = std::env::temp_dir().join(format!("conclave-{name}-{}", std::process::id()));
         let clock = ManualClock::at(START);
         let mut settings = Settings::default();
         settings.server.address.set_port(0);
         settings.metrics.address.set_port(0);
         settings.store.folder.clone_from(&folder);
+        change(&mut settings);
         let node = Node::start(settings, clock.clone().into()).await.unwrap();
         let store = &node.state().store;
         let identity = ProviderIdentity::new("https://issuer.example", "1").unwrap();
@@ -75,7 +81,19 @@ impl OneRoom {
         tokio::time::timeout(PATIENCE, started).await.unwrap()
     }
 
-    pub(super) async fn stop(self) {
+    /// Has rooms that start from now on look so often whether anybody is there.
+    pub(super) async fn looks_for_use_every(&self, span: Duration) {
+        let supervisor = self.node.state().routes.supervisor().unwrap();
+        with(supervisor, move |supervisor, _| supervisor.parts.idle_check_every = span).await.unwrap();
+    }
+
+    /// Starts the room.
+    #[cfg(feature = "custody")]
+    pub(in crate::node) async fn start_room(&self) {
+        self.room().await;
+    }
+
+    pub(in crate::node) async fn stop(self) {
         self.node.stop().await;
         std::fs::remove_dir_all(&self.folder).unwrap();
     }
@@ -95,7 +113,7 @@ where
 }
 
 /// Waits until something is so.
-pub(super) async fn until(is_so: impl AsyncFn() -> bool) {
+pub(in crate::node) async fn until(is_so: impl AsyncFn() -> bool) {
     let waited = async {
         while !is_so().await {
             tokio::task::yield_now().await;
@@ -105,7 +123,7 @@ pub(super) async fn until(is_so: impl AsyncFn() -> bool) {
 }
 
 /// Does something with an actor. What comes of it; none if the actor ends.
-pub(super) async fn with<A, T>(
+pub(in crate::node) async fn with<A, T>(
     actor: &Addr<A>,
     work: impl FnOnce(&mut A, &mut A::Context) -> T + Send + 'static,
 ) -> Option<T>
@@ -123,7 +141,7 @@ where
 /// Has an actor do something.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Do<A: Actor>(Work<A>);
+pub(in crate::node) struct Do<A: Actor>(pub(in crate::node) Work<A>);
 
 type Work<A> = Box<dyn FnOnce(&mut A, &mut <A as Actor>::Context) + Send>;
 

@@ -243,7 +243,7 @@ impl Actor for Room {
                 room.ask_who_is_here(context);
             }
         });
-        context.run_interval(IDLE_CHECK_EVERY, |room, context| {
+        context.run_interval(self.parts.idle_check_every, |room, context| {
             if room.state.is_idle() && room.waiting.is_empty() && !room.is_storing {
                 // From here on, whoever asks for the room starts another one.
                 room.parts.routes.remove_room(room.room_id, &context.address());
@@ -449,5 +449,8 @@ const WAITING_MAX: usize = 4_096;
 /// How long a shard that has missed a publication may be behind.
 const OWED_EVERY: Duration = Duration::from_secs(1);
 
-/// How often a room looks whether anybody is there; with nobody there it ends.
-const IDLE_CHECK_EVERY: Duration = Duration::from_secs(60);
+/// How often a room looks whether anybody is there, but in tests.
+pub(super) const IDLE_CHECK_EVERY: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;

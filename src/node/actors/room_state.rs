@@ -3,9 +3,9 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::nonces::Nonces;
 use super::session::ConnectionId;
 use crate::ids::{AccountId, LogEpoch, RoomId};
+use crate::node::nonces::Nonces;
 use crate::node::store;
 use crate::protocol::public::{ReplayWindow, StaleError};
 use crate::wire::{Destination, Envelope, Position, Protection, RoomPolicy, Timestamp};
@@ -194,6 +194,12 @@ impl RoomState {
         }
         let before = core::mem::replace(&mut self.online, core::mem::take(&mut self.roll.here));
         before.into_keys().filter(|account| !self.online.contains_key(account)).collect()
+    }
+
+    /// What is remembered, for the tests of the setting.
+    #[cfg(test)]
+    pub(super) const fn nonces(&self) -> &Nonces {
+        &self.nonces
     }
 
     /// Who is here.

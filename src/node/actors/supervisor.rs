@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tracing::error;
 
 use super::mailbox;
-use super::room::Room;
+use super::room::{self, Room};
 use super::room_state::RoomState;
 use super::routes::Routes;
 use crate::ids::{AccountId, RoomId};
@@ -27,13 +27,15 @@ pub(super) struct RoomParts {
     pub(super) store: Store,
     pub(super) clock: Clock,
     pub(super) nonce_ttl: Duration,
+    /// How often a room looks whether anybody is there; with nobody there it ends.
+    pub(super) idle_check_every: Duration,
     pub(super) metrics: Arc<Metrics>,
 }
 
 /// Starts rooms.
 #[derive(Debug)]
 pub struct Supervisor {
-    parts: RoomParts,
+    pub(super) parts: RoomParts,
     /// Rooms that are being started, and who waits for them.
     starting: BTreeMap<RoomId, Vec<oneshot::Sender<Started>>>,
     /// How often a room has panicked, and when last.
@@ -47,7 +49,8 @@ impl Supervisor {
     pub fn start_with(state: &NodeState, nonce_ttl: Duration) {
         let NodeState { routes, store, clock, metrics, .. } = state;
         let (routes, metrics) = (routes.clone(), Arc::clone(metrics));
-        let parts = RoomParts { routes, store: store.clone(), clock: clock.clone(), nonce_ttl, metrics };
+        let (store, clock, idle_check_every) = (store.clone(), clock.clone(), room::IDLE_CHECK_EVERY);
+        let parts = RoomParts { routes, store, clock, nonce_ttl, idle_check_every, metrics };
         let supervisor = Self { parts, starting: BTreeMap::new(), falls: BTreeMap::new() }.start();
         state.routes.set_supervisor(supervisor);
     }

@@ -11,6 +11,7 @@ mod section;
 mod source;
 mod values;
 
+use core::time::Duration;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -37,6 +38,10 @@ const NEEDS_SECRET: &str = "this provider takes no client without a client_secre
 const NEEDS_CLIENT: &str = "the issuer knows the node by sign_in.openid.client_id, which is not set";
 const NEEDS_TURN_SECRET: &str = "the server takes credentials by a secret: turn.secret or turn.secret_file";
 const NEEDS_ISSUER: &str = "whose client that is says sign_in.openid.issuer, which is not set";
+
+/// Why a schedule is refused: what is rotated more often is hardly ever read in time, and what is older has expired.
+const ROTATION_OUT_OF_AGE: &str = "it is 0, or from 60 to custody.key_age_seconds_max";
+const ROTATION_MIN: Duration = Duration::from_secs(60);
 
 section! {
     /// Where the node listens, and how long it waits.
@@ -221,11 +226,29 @@ section! {
         enabled: bool = false;
         /// Seconds that a key counts, 60 to 604800: keys that the node holds are wiped then.
         key_age_seconds_max: Bounded<60, 604_800> = Bounded::of::<86_400>();
+        /// Seconds after which the node makes the session keys that it holds anew, as if their member had asked: 60 to
+        /// `key_age_seconds_max`. 0: by hand alone, because what was encrypted with the keys before and is not read yet is
+        /// not opened any more. Identities are not rotated so, and expire: nobody's keys are held for ever.
+        key_rotation_seconds: Bounded<0, 604_800> = Bounded::of::<0>();
         /// Seconds that the nonce of an envelope is remembered, 60 to 3600: in every room, and where the node decrypts. A
         /// shorter time makes the window shorter in which an envelope is admitted; a longer one makes it no longer.
         nonce_ttl_seconds: Bounded<60, 3_600> = Bounded::of::<300>();
         /// Whether envelopes are signed in rooms that are made without a policy.
         signatures: bool = true;
+    }
+}
+
+impl Custody {
+    /// How long a key counts.
+    #[must_use]
+    pub const fn key_age_max(&self) -> Duration {
+        self.key_age_seconds_max.seconds()
+    }
+
+    /// How old held session keys become before they are made anew; none: they are not, but by hand.
+    #[must_use]
+    pub fn key_rotation(&self) -> Option<Duration> {
+        Some(self.key_rotation_seconds.seconds()).filter(|age| !age.is_zero())
     }
 }
 
@@ -350,6 +373,9 @@ impl Settings {
         openid.secret()?;
         if self.turn.secret()?.is_none() && !self.turn.urls.is_empty() {
             return conflict("turn.urls", NEEDS_TURN_SECRET);
+        }
+        if self.custody.key_rotation().is_some_and(|age| age < ROTATION_MIN || age > self.custody.key_age_max()) {
+            return conflict("custody.key_rotation_seconds", ROTATION_OUT_OF_AGE);
         }
         Ok(())
     }

@@ -10,10 +10,11 @@ use zeroize::Zeroizing;
 use super::error::CustodyError;
 use super::exchange::{Exchanged, exchange};
 use super::limits::{PARTICIPANTS_PER_ROOM_MAX, SKIPPED_KEYS_MAX};
-use super::participant::{Identity, Participant};
+use super::participant::{Identity, Participant, SessionKeys};
 use super::retired::{Reason, Retired};
 use super::seats::Seats;
 use crate::ids::{AccountId, DeviceAddress, DeviceId, EnvelopeId, KeyId, RoomId};
+use crate::node::nonces::Nonces;
 use crate::protocol::public::{VerifiedDevice, VerifyError, envelope_signed_bytes, verify_envelope};
 use crate::protocol::session::MessageContext;
 use crate::wire::limits::HELD_MESSAGE_BYTES_MAX;
@@ -51,28 +52,34 @@ pub(super) enum Answer {
     Decrypted(DecryptedMessage),
 }
 
+/// How long keys and nonces count.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// How long a key counts.
+    pub key_age_max: Duration,
+    /// How old session keys become before they are made anew; none: they are not, but by hand.
+    pub key_rotation: Option<Duration>,
+    /// How long a nonce is remembered.
+    pub nonce_ttl: Duration,
+}
+
 /// A room whose keys the node holds.
 #[derive(Debug)]
 pub(super) struct HeldRoom {
     room_id: RoomId,
     policy: RoomPolicy,
-    key_age_max: Duration,
-    nonce_ttl: Duration,
+    times: Times,
     seats: Seats,
     participants: BTreeMap<AccountId, Participant>,
+    /// Of what members have opened. Those of one who leaves stay for their time.
+    nonces: Nonces,
     retired: Retired,
 }
 
 impl HeldRoom {
-    pub(super) fn new(
-        room_id: RoomId,
-        policy: RoomPolicy,
-        key_age_max: Duration,
-        nonce_ttl: Duration,
-        seats: Seats,
-    ) -> Self {
-        let (participants, retired) = (BTreeMap::new(), Retired::default());
-        Self { room_id, policy, key_age_max, nonce_ttl, seats, participants, retired }
+    pub(super) fn new(room_id: RoomId, policy: RoomPolicy, times: Times, seats: Seats) -> Self {
+        let (participants, nonces, retired) = (BTreeMap::new(), Nonces::new(times.nonce_ttl), Retired::default());
+        Self { room_id, policy, times, seats, participants, nonces, retired }
     }
 
     pub(super) const fn room_id(&self) -> RoomId {
@@ -82,6 +89,11 @@ impl HeldRoom {
     /// Whether no key is held.
     pub(super) fn is_empty(&self) -> bool {
         self.participants.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) const fn nonces(&self) -> &Nonces {
+        &self.nonces
     }
 
     #[cfg(test)]
@@ -146,11 +158,10 @@ impl HeldRoom {
         self.participants.clear();
     }
 
-    /// Wipes keys whose time is over, and forgets nonces whose is. Returns the keys.
+    /// Wipes keys whose time is over. Returns them.
     pub(super) fn expire(&mut self, now: Timestamp) -> Vec<RoomKey> {
         let mut expired = Vec::new();
         for participant in self.participants.values_mut() {
-            participant.nonces.expire(now);
             if let Some(keys) = participant.session_keys.take_if(|keys| !keys.public.is_valid(now)) {
                 expired.push(keys.public);
             }
@@ -162,6 +173,14 @@ impl HeldRoom {
             self.retired.remember(*key, Reason::Expired);
         }
         expired
+    }
+
+    /// Whose session keys are so old that they are to be made anew.
+    pub(super) fn due(&self, now: Timestamp) -> Vec<DeviceAddress> {
+        let Some(age) = self.times.key_rotation else { return Vec::new() };
+        let is_due = |keys: &SessionKeys| now.since(keys.public.created_at) >= age;
+        let members = self.participants.values().filter(|own| own.session_keys.as_ref().is_some_and(is_due));
+        members.map(|own| own.device).collect()
     }
 
     fn generate(
@@ -179,8 +198,8 @@ impl HeldRoom {
         if !self.participants.contains_key(&account) && self.participants.len() >= PARTICIPANTS_PER_ROOM_MAX {
             return Err(CustodyError::TooMany);
         }
-        let identity = Identity::generate(account, self.key_age_max, now, rng);
-        let session_keys = identity.session_keys(asker, self.key_age_max, now, rng)?;
+        let identity = Identity::generate(account, self.times.key_age_max, now, rng);
+        let session_keys = identity.session_keys(asker, self.times.key_age_max, now, rng)?;
         // Another device of the account takes the place of the one before.
         let seat = match self.participants.remove(&account) {
             None => self.seats.take(account).ok_or(CustodyError::TooMany)?,
@@ -204,7 +223,7 @@ impl HeldRoom {
         now: Timestamp,
         rng: &mut impl CryptoRng,
     ) -> Result<(RoomKey, Vec<RoomKey>), CustodyError> {
-        let age_max = self.key_age_max;
+        let age_max = self.times.key_age_max;
         let participant = self.participants.get_mut(&asker.account_id).ok_or(CustodyError::NoKeys)?;
         let (before, mut made) = (participant.public_keys(), Vec::new());
         if key_type == RoomKeyType::Identity {
@@ -321,17 +340,16 @@ impl HeldRoom {
         if envelope.destination != Destination::Room(self.room_id) || envelope.recipient != Some(asker) {
             return Err(CustodyError::NotForYou);
         }
-        let sender_id = envelope.sender.account_id;
+        let (sender_id, reader) = (envelope.sender.account_id, asker.account_id);
         self.verify(envelope)?;
-        let (context, nonce_ttl) = (self.context(), self.nonce_ttl);
-        let own = self.own(asker)?;
-        if own.nonces.contains(sender_id, envelope.nonce) {
+        if self.nonces.was_opened(envelope, reader) {
             return Err(CustodyError::Replayed);
         }
-        let session = own.keys_mut()?.sessions.get_mut(&sender_id).ok_or(CustodyError::NoSession)?;
+        let context = self.context();
+        let session = self.own(asker)?.keys_mut()?.sessions.get_mut(&sender_id).ok_or(CustodyError::NoSession)?;
         let plaintext = session.open(&envelope.payload.0, &context, now)?;
         session.trim(SKIPPED_KEYS_MAX);
-        own.nonces.remember(sender_id, envelope.nonce, now, nonce_ttl);
+        self.nonces.remember_opened(envelope, reader, now);
         let message = serde_json::from_slice(&plaintext);
         let message = message.map_err(|_| CustodyError::Internal { what: "a message that is no JSON object" })?;
         Ok(Answer::Decrypted(DecryptedMessage { sender_id, message }))

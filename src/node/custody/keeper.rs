@@ -12,7 +12,7 @@ use tracing::{debug, error};
 
 use super::Custody;
 use super::error::CustodyError;
-use super::held_room::{Answer, HeldRoom, Request};
+use super::held_room::{Answer, HeldRoom, Request, Times};
 use super::limits::CALLS_WAITING_MAX;
 use crate::ids::{AccountId, DeviceAddress, DeviceId, RoomId};
 use crate::node::actors::{Routes, Signers};
@@ -22,7 +22,7 @@ use crate::node::entropy;
 use crate::node::http::ApiError;
 use crate::node::metrics::Metrics;
 use crate::node::store::Store;
-use crate::wire::{self, ErrorCode, RoomKey};
+use crate::wire::{self, ErrorCode, RoomKey, RoomKeyType};
 
 /// What every keeper is made with.
 #[derive(Clone, Debug)]
@@ -37,10 +37,15 @@ pub struct KeeperParts {
     pub clock: Clock,
     /// What is counted.
     pub metrics: Arc<Metrics>,
-    /// How long a key counts.
-    pub key_age_max: Duration,
-    /// How long a nonce is remembered.
-    pub nonce_ttl: Duration,
+    /// How long keys and nonces count.
+    pub times: Times,
+    /// How often a keeper looks whether it holds anything; with nothing held it ends.
+    pub idle_check_every: Duration,
+}
+
+impl KeeperParts {
+    /// How often it looks on a node, but in tests.
+    pub const IDLE_CHECK_EVERY: Duration = Duration::from_secs(60);
 }
 
 /// The actor.
@@ -62,6 +67,11 @@ impl Keeper {
 
     fn carry_out(&mut self, asker: DeviceAddress, request: Request) -> Result<Answer, ErrorCode> {
         self.expire();
+        self.answer(asker, request)
+    }
+
+    /// The same, with what has not expired.
+    fn answer(&mut self, asker: DeviceAddress, request: Request) -> Result<Answer, ErrorCode> {
         let now = self.parts.clock.now();
         let rng = entropy::generator().map_err(CustodyError::from);
         let answer = rng.and_then(|mut rng| self.held.handle(asker, request, now, &mut rng));
@@ -154,6 +164,14 @@ impl Keeper {
         }
     }
 
+    /// Makes session keys anew that are so old, as if their members had asked.
+    fn rotate(&mut self) {
+        for member in self.held.due(self.parts.clock.now()) {
+            // What cannot be made now is still due when it is looked next.
+            let _ = self.answer(member, Request::Rotate(RoomKeyType::Ephemeral));
+        }
+    }
+
     /// Says with which key a member's envelopes are signed from now on.
     fn publish_signer(&self, account: AccountId) {
         let signer = self.held.signer(account).map(|(device, expires_at)| (device.clone(), expires_at));
@@ -174,8 +192,11 @@ impl Actor for Keeper {
     fn started(&mut self, context: &mut Self::Context) {
         debug!(target: "custody", room = %self.held.room_id(), "started");
         context.set_mailbox_capacity(CALLS_WAITING_MAX);
-        context.run_interval(EXPIRY_CHECK_EVERY, |keeper, _| keeper.expire());
-        context.run_interval(IDLE_CHECK_EVERY, |keeper, context| {
+        context.run_interval(AGE_CHECK_EVERY, |keeper, _| {
+            keeper.expire();
+            keeper.rotate();
+        });
+        context.run_interval(self.parts.idle_check_every, |keeper, context| {
             if keeper.held.is_empty() {
                 // From here on, whoever asks for keys starts another one.
                 keeper.custody.remove(keeper.held.room_id(), &context.address());
@@ -272,8 +293,8 @@ impl Handler<Close> for Keeper {
     }
 }
 
-/// How often keys are looked at whether their time is over, in a room that nobody uses.
-const EXPIRY_CHECK_EVERY: Duration = Duration::from_secs(1);
+/// How often keys are looked at whether their time is over, in a room that nobody uses, and whether they are to be rotated.
+const AGE_CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// How often a keeper looks whether it holds anything.
-const IDLE_CHECK_EVERY: Duration = Duration::from_secs(60);
+#[cfg(test)]
+mod tests;

@@ -12,10 +12,6 @@ pub(super) const PARTICIPANTS_MAX: usize = 10_000;
 /// Keys of late messages in one session, about 90 bytes each. Thin clients read in order.
 pub(super) const SKIPPED_KEYS_MAX: usize = 128;
 
-/// Nonces that are remembered of what one member has opened. A full memory forgets the oldest: a replay of what it forgot is
-/// met by the ratchet, whose key for it is gone.
-pub(super) const NONCES_MAX: usize = 2_048;
-
 /// Keys of a member that are remembered as revoked, rotated or expired, public halves alone.
 pub(super) const RETIRED_KEYS_MAX: usize = 8;
 

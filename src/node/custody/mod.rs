@@ -15,7 +15,9 @@
 //!   error everything is as it was.
 //! - Keys are wiped when their owner leaves or is removed, takes their device off the account's list, revokes or rotates them, when they expire (looked at with every
 //!   call, and each second), when the room is closed and when the node stops.
-//! - Whatever grows has a limit in `limits.rs`.
+//! - Session keys are made anew when their member asks, and by schedule if one is set. Identities expire whatever is set, and what
+//!   they certify with them.
+//! - Whatever grows has a limit in `limits.rs`; nonces have theirs in `node/nonces.rs`.
 //!
 //! What an attacker can still do: one who reads the node's memory, or what the system writes of it to a disk (swap, core
 //! dumps, snapshots of a virtual machine), has keys and messages; run it with both off. One who is the operator can read
@@ -27,7 +29,6 @@ mod exchange;
 mod held_room;
 mod keeper;
 mod limits;
-mod nonces;
 mod participant;
 mod retired;
 mod seats;
@@ -46,6 +47,7 @@ use crate::ids::{AccountId, DeviceAddress, DeviceId, KeyId, RoomId};
 use crate::node::store::Room;
 use crate::wire::{DecryptedMessage, Envelope, ErrorCode, RoomKey, RoomKeyType, RoomKeys};
 
+pub use held_room::Times;
 pub use keeper::KeeperParts;
 
 use held_room::{Answer, HeldRoom, Request};
@@ -224,7 +226,7 @@ impl Custody {
                 return Err(ErrorCode::Unavailable);
             }
             let arbiter = parts.routes.arbiter_of(room.room_id).ok_or(ErrorCode::Unavailable)?;
-            let held = HeldRoom::new(room.room_id, room.policy, parts.key_age_max, parts.nonce_ttl, seats.clone());
+            let held = HeldRoom::new(room.room_id, room.policy, parts.times, seats.clone());
             let (custody, parts) = (self.clone(), parts.clone());
             Ok(Arc::new(Keeper::start_on(&arbiter, held, parts, custody)))
         };

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use rand_core::CryptoRng;
 
 use super::error::CustodyError;
-use super::nonces::Nonces;
 use super::seats::Seat;
 use crate::ids::{AccountId, DeviceAddress};
 use crate::protocol::identity::{AccountRoot, DeviceIdentity, DeviceKeys};
@@ -22,7 +21,6 @@ pub(super) struct Participant {
     pub(super) identity: Identity,
     /// None after they were revoked or have expired.
     pub(super) session_keys: Option<SessionKeys>,
-    pub(super) nonces: Nonces,
     pub(super) seat: Seat,
 }
 
@@ -51,7 +49,7 @@ pub(super) struct SessionKeys {
 impl Participant {
     /// A member's first keys.
     pub(super) fn new(device: DeviceAddress, identity: Identity, session_keys: SessionKeys, seat: Seat) -> Self {
-        Self { device, identity, session_keys: Some(session_keys), nonces: Nonces::default(), seat }
+        Self { device, identity, session_keys: Some(session_keys), seat }
     }
 
     /// The keys that count, public halves alone.

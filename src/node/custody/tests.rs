@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
+use core::cell::RefCell;
 use core::time::Duration;
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
@@ -10,10 +11,11 @@ use rand_core::SeedableRng;
 use serde_json::{Map, Value, json};
 
 use super::error::CustodyError;
-use super::held_room::{Answer, HeldRoom, Request};
+use super::held_room::{Answer, HeldRoom, Request, Times};
 use super::limits::{RETIRED_KEYS_MAX, SKIPPED_KEYS_MAX};
 use super::seats::Seats;
 use crate::ids::{AccountId, DeviceAddress, DeviceId, RoomId};
+use crate::node::actors::one_room::until;
 use crate::protocol::identity::DeviceKeys;
 use crate::protocol::secret::SigningSecretKey;
 use crate::wire::{Custody, Envelope, ErrorCode, RoomKey, RoomKeyType, RoomPolicy, Timestamp};
@@ -26,9 +28,12 @@ const POLICY: RoomPolicy = RoomPolicy {
     signatures: crate::wire::Signatures::On,
 };
 
-/// A room, its randomness, and everything that was answered.
+const TIMES: Times = Times { key_age_max: DAY, key_rotation: None, nonce_ttl: Duration::from_secs(300) };
+
+/// A room, its clock and randomness, and everything that was answered.
 struct Story {
     held: HeldRoom,
+    now: Timestamp,
     rng: ChaCha20Rng,
     answered: String,
 }
@@ -39,13 +44,16 @@ const fn device(number: u8) -> DeviceAddress {
 
 impl Story {
     fn new() -> Self {
-        let ttl = Duration::from_secs(300);
-        let held = HeldRoom::new(RoomId::from_bytes([9; 16]), POLICY, DAY, ttl, Seats::default());
-        Self { held, rng: ChaCha20Rng::seed_from_u64(1), answered: String::new() }
+        Self::with(TIMES)
+    }
+
+    fn with(times: Times) -> Self {
+        let held = HeldRoom::new(RoomId::from_bytes([9; 16]), POLICY, times, Seats::default());
+        Self { held, now: NOW, rng: ChaCha20Rng::seed_from_u64(1), answered: String::new() }
     }
 
     fn ask(&mut self, asker: u8, request: Request) -> Result<Answer, CustodyError> {
-        let answer = self.held.handle(device(asker), request, NOW, &mut self.rng);
+        let answer = self.held.handle(device(asker), request, self.now, &mut self.rng);
         let text = match &answer {
             Ok(Answer::Made { key, made } | Answer::Rotated { key, made }) => json!([key, made]).to_string(),
             Ok(Answer::Revoked(keys)) => json!(keys).to_string(),
@@ -169,6 +177,30 @@ impl Story {
     }
 }
 
+/// The memory of nonces has a clock of its own: the test waits for as long as it takes.
+#[actix_web::test]
+async fn a_nonce_that_is_forgotten_opens_nothing_twice() {
+    let (mut lasting, mut brief) = (Story::new(), Story::with(Times { nonce_ttl: Duration::from_millis(50), ..TIMES }));
+    for story in [&mut lasting, &mut brief] {
+        story.generate(1, RoomKeyType::Ephemeral);
+        story.generate(2, RoomKeyType::Ephemeral);
+    }
+    let kept = lasting.encrypt(1, 2, json!({}));
+    lasting.decrypt(2, &kept).unwrap();
+    let envelope = brief.encrypt(1, 2, json!({}));
+    brief.decrypt(2, &envelope).unwrap();
+
+    let brief = RefCell::new(brief);
+    until(async || match brief.borrow_mut().decrypt(2, &envelope) {
+        Err(ErrorCode::EnvelopeReplayed) => false,
+        Err(ErrorCode::MessageKeyGone) => true,
+        other => panic!("{other:?}"),
+    })
+    .await;
+
+    assert_eq!(lasting.decrypt(2, &kept), Err(ErrorCode::EnvelopeReplayed));
+}
+
 #[test]
 fn whoever_is_forgotten_leaves_nothing_with_anybody() {
     let mut story = Story::new();
@@ -218,4 +250,86 @@ fn few_retired_keys_are_remembered() {
 
     story.ask(1, Request::Rotate(RoomKeyType::Ephemeral)).unwrap();
     assert_eq!(story.decrypt(2, &oldest), Err(ErrorCode::KeyIdMismatch));
+}
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+impl Story {
+    /// Makes anew what is to be, as the keeper does. Whose.
+    fn rotate(&mut self) -> Vec<DeviceAddress> {
+        let due = self.held.due(self.now);
+        for member in &due {
+            let request = Request::Rotate(RoomKeyType::Ephemeral);
+            self.held.handle(*member, request, self.now, &mut self.rng).unwrap();
+        }
+        due
+    }
+
+    fn keys(&mut self, of: u8) -> Vec<RoomKey> {
+        match self.ask(of, Request::Show(device(of).account_id)).unwrap() {
+            Answer::Keys(keys) => keys.keys,
+            _ => panic!("another answer"),
+        }
+    }
+}
+
+#[test]
+fn session_keys_are_made_anew_when_they_are_as_old_as_the_schedule_says() {
+    let mut story = Story::with(Times { key_rotation: Some(HOUR), ..TIMES });
+    story.generate(1, RoomKeyType::Ephemeral);
+    let (identity, first) = (story.keys(1)[0], story.keys(1)[1]);
+    story.now = NOW.plus(HOUR / 2);
+    story.generate(2, RoomKeyType::Ephemeral);
+    let under_way = story.encrypt(1, 2, json!({}));
+
+    story.now = NOW.plus(HOUR.saturating_sub(MILLISECOND));
+    assert_eq!(story.rotate(), []);
+    story.now = NOW.plus(HOUR);
+    assert_eq!(story.rotate(), [device(1)]);
+    assert_eq!(story.rotate(), [], "twice");
+
+    let second = story.keys(1)[1];
+    assert_eq!((story.keys(1)[0], second.created_at), (identity, story.now));
+    assert_ne!((first.key_id, first.agreement_key), (second.key_id, second.agreement_key));
+    assert_eq!(story.decrypt(2, &under_way), Err(ErrorCode::RoomKeyReplaced));
+    let envelope = story.encrypt(1, 2, json!({ "n": 2 }));
+    assert_eq!(envelope.key_id, second.key_id);
+    story.decrypt(2, &envelope).unwrap();
+    // Each has a time of their own; by hand it begins again.
+    story.now = NOW.plus(HOUR * 3 / 2);
+    story.ask(1, Request::Rotate(RoomKeyType::Ephemeral)).unwrap();
+    assert_eq!(story.rotate(), [device(2)]);
+    story.now = NOW.plus(HOUR * 2);
+    assert_eq!(story.rotate(), []);
+}
+
+#[test]
+fn without_a_schedule_nothing_is_made_anew() {
+    let mut story = Story::new();
+    story.generate(1, RoomKeyType::Ephemeral);
+
+    story.now = NOW.plus(DAY.saturating_sub(MILLISECOND));
+
+    assert_eq!(story.rotate(), []);
+}
+
+#[test]
+fn a_schedule_holds_nobodys_keys_for_longer_and_brings_none_back() {
+    let mut story = Story::with(Times { key_rotation: Some(HOUR), ..TIMES });
+    story.generate(1, RoomKeyType::Ephemeral);
+    let revoked = story.generate(2, RoomKeyType::Ephemeral);
+    story.ask(2, Request::Revoke(revoked.key_id)).unwrap();
+    for hour in 1..24 {
+        story.now = NOW.plus(HOUR * hour);
+        assert_eq!(story.held.expire(story.now), []);
+        assert_eq!(story.rotate(), [device(1)], "{hour}");
+    }
+    assert!(story.keys(1).iter().all(|key| key.expires_at == NOW.plus(DAY)));
+
+    story.now = NOW.plus(DAY);
+    assert_eq!(story.held.expire(story.now).len(), 3);
+
+    assert_eq!(story.rotate(), []);
+    assert!(story.held.is_empty());
 }

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use conclave::node::config::Bounded;
 use conclave::wire::{
-    Encoding, Envelope, ErrorCode, Message, Problem, RoomKey, RoomKeyType, RoomKeys, RoomSummary, Rooms,
+    Custody, Encoding, Envelope, ErrorCode, Message, Problem, RoomKey, RoomKeyType, RoomKeys, RoomPolicy, RoomSummary,
+    Rooms,
 };
 use serde_json::{Value, json};
 
@@ -182,18 +184,26 @@ async fn what_was_tampered_with_is_refused_and_changes_nothing() {
 }
 
 #[actix_web::test]
-async fn a_replay_is_refused_also_when_its_nonce_is_forgotten() {
-    let held = Held::with_keys(2).await;
-    let envelope = held.encrypt(0, 1, &json!({ "n": 1 })).await;
-    held.decrypt(1, &envelope).await;
+async fn a_replay_is_refused_also_under_another_nonce() {
+    let signed = RoomPolicy { custody: Custody::Node, ..RoomPolicy::default() };
+    for (policy, refused, replays) in
+        [(signed, ErrorCode::SignatureInvalid, 2), (UNSIGNED, ErrorCode::MessageKeyGone, 3)]
+    {
+        let held = Held::with(2, policy).await;
+        held.generate(0).await;
+        held.generate(1).await;
+        let envelope = held.encrypt(0, 1, &json!({ "n": 1 })).await;
+        held.decrypt(1, &envelope).await;
 
-    held.try_decrypt(1, &envelope).await.refused(422, ErrorCode::EnvelopeReplayed);
-    held.node.clock.advance(Duration::from_secs(299));
-    held.try_decrypt(1, &envelope).await.refused(422, ErrorCode::EnvelopeReplayed);
-    held.node.clock.advance(Duration::from_secs(1));
-    held.try_decrypt(1, &envelope).await.refused(422, ErrorCode::MessageKeyGone);
-    assert_eq!(Numbers::of(&held.node).await.count("conclave_replays_refused_total"), 3);
-    held.node.stop().await;
+        held.try_decrypt(1, &envelope).await.refused(422, ErrorCode::EnvelopeReplayed);
+        held.try_decrypt(1, &envelope).await.refused(422, ErrorCode::EnvelopeReplayed);
+        let mut another = envelope;
+        another.nonce.0[0] ^= 1;
+        // Nobody but the ratchet knows it then.
+        held.try_decrypt(1, &another).await.refused(422, refused);
+        assert_eq!(Numbers::of(&held.node).await.count("conclave_replays_refused_total"), replays);
+        held.node.stop().await;
+    }
 }
 
 #[actix_web::test]
@@ -248,6 +258,35 @@ async fn rotation_makes_new_keys_and_sessions_and_refuses_what_the_old_key_signe
     let identity: RoomKey = held.post(0, "keys/rotate", &json!({ "key_type": "identity" })).await.ok();
     assert!(!after.iter().any(|key| held_key_is(key, &identity)));
     assert_eq!(Numbers::of(&held.node).await.count("conclave_key_rotations_total"), 3);
+    held.node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_schedule_rotates_session_keys_as_if_their_members_had_asked() {
+    let held = Held::with_keys_on(|settings| settings.custody.key_rotation_seconds = Bounded::of::<60>()).await;
+    let before = [held.show(0, 0).await, held.show(0, 1).await];
+    let under_way = held.encrypt(0, 1, &json!({ "n": 1 })).await;
+    let mut socket = held.socket(0, Encoding::Cbor).await;
+    held.node.clock.advance(Duration::from_secs(60));
+
+    // The keeper looks by itself.
+    for _ in 0..2 {
+        let Message::E2eeKeyRotation { room_id, key } = about_keys(&mut socket).await else { panic!("another") };
+        let user = (0..2).find(|user| held.id(*user) == key.user_id).unwrap();
+        let after = held.show(1, user).await;
+        assert_eq!((room_id, key.key_type), (held.room, RoomKeyType::Ephemeral));
+        assert!(after.contains(&key) && !before[user].contains(&key));
+        assert_eq!(after.iter().filter(|key| before[user].contains(key)).count(), 1, "the identity stays");
+    }
+    held.try_decrypt(1, &under_way).await.refused(409, ErrorCode::RoomKeyReplaced);
+    let message = json!({ "n": 2 });
+    let envelope = held.encrypt(0, 1, &message).await;
+    // The socket knows the new key too.
+    socket.send(&envelope).await.unwrap();
+    assert_eq!(held.decrypt(1, &envelope).await, message);
+    let numbers = Numbers::of(&held.node).await;
+    assert_eq!(numbers.count("conclave_key_rotations_total"), 2);
+    assert_eq!(numbers.count("conclave_keys_generated_total{key_type=\"ephemeral\"}"), 4);
     held.node.stop().await;
 }
 

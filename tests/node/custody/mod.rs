@@ -7,7 +7,7 @@ mod outsiders;
 mod wiped;
 
 use conclave::ids::{AccountId, DeviceAddress, EnvelopeId, KeyId, RoomId};
-use conclave::node::config::Bounded;
+use conclave::node::config::{Bounded, Settings};
 use conclave::wire::{
     ByteString, Bytes, Custody, DecryptedMessage, Destination, Envelope, ErrorCode, Message, Protection, RoomKey,
     RoomKeys, RoomPolicy, RoomSummary, Signatures,
@@ -56,6 +56,19 @@ impl Held {
         for user in 0..users {
             held.generate(user).await;
         }
+        held
+    }
+
+    /// Two users with keys, on a node with other settings.
+    async fn with_keys_on(change: impl FnOnce(&mut Settings)) -> Self {
+        let Self { node, users, room } = Self::new(2).await;
+        let change = |settings: &mut Settings| {
+            settings.custody.enabled = true;
+            change(settings);
+        };
+        let held = Self { node: node.restart_with(change).await, users, room };
+        held.generate(0).await;
+        held.generate(1).await;
         held
     }
 

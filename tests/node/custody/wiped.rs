@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use conclave::node::config::{Bounded, Settings};
+use conclave::node::config::Bounded;
 use conclave::wire::{Encoding, ErrorCode, Message, RoomKeys};
 use serde_json::json;
 
@@ -18,15 +18,7 @@ impl Held {
 
     /// Two users whose keys count for ten minutes: for less long than their tokens.
     async fn with_short_lived_keys() -> Self {
-        let Self { node, users, room } = Self::new(2).await;
-        let change = |settings: &mut Settings| {
-            settings.custody.enabled = true;
-            settings.custody.key_age_seconds_max = Bounded::of::<600>();
-        };
-        let held = Self { node: node.restart_with(change).await, users, room };
-        held.generate(0).await;
-        held.generate(1).await;
-        held
+        Self::with_keys_on(|settings| settings.custody.key_age_seconds_max = Bounded::of::<600>()).await
     }
 }
 

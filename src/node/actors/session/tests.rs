@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, DuplexStream};
 use super::*;
 use crate::ids::DeviceId;
 use crate::node::actors::one_room::{OWNER, OneRoom, PATIENCE, ROOM, START, fell, until, with};
-use crate::node::actors::room::Room;
+use crate::node::actors::room::{IDLE_CHECK_EVERY, Room};
 use crate::node::actors::routes::Device;
 use crate::node::actors::shard::Level;
 use crate::protocol::public::{certificate_signed_bytes, verify_device};
@@ -31,7 +31,12 @@ impl Following {
     async fn new(name: &str) -> Self {
         let one = OneRoom::new(name).await;
         // On one of the node's own threads: the test's is no worker yet.
-        let room = one.room().await;
+        one.room().await;
+        Self::of(one).await
+    }
+
+    /// The same on that node; the join starts the room if it does not run.
+    async fn of(one: OneRoom) -> Self {
         let state = one.node.state();
         let (hall, shard) = Shard::start_with(state);
         let parts = Rc::new(SessionParts {
@@ -55,10 +60,11 @@ impl Following {
         let session = session.start();
         let route = Device { connection: id, session_id, session: Arc::new(session.clone()), has_missed };
         state.routes.add_device(device, route);
-        let following = Self { one, room, parts, session, client, is_over };
-        following.take(Command::Join { id: 1, room_id: ROOM, after: None }).await;
-        until(async || following.has_joined().await).await;
-        following
+        let join = Command::Join { id: 1, room_id: ROOM, after: None }.to_bytes(Encoding::Json);
+        with(&session, move |session, context| session.take(&join, context)).await.unwrap();
+        until(async || has_joined(&session).await).await;
+        let room = parts.routes.live_room(ROOM).unwrap();
+        Self { one, room, parts, session, client, is_over }
     }
 
     /// Has the session take a command of its client.
@@ -68,7 +74,7 @@ impl Following {
     }
 
     async fn has_joined(&self) -> bool {
-        with(&self.session, |session, _| session.followed.borrow().policy(ROOM).is_some()).await.unwrap()
+        has_joined(&self.session).await
     }
 
     fn routes(&self) -> &Routes {
@@ -78,6 +84,10 @@ impl Following {
     async fn online(&self) -> Vec<AccountId> {
         with(&self.room, |room, _| room.online()).await.unwrap()
     }
+}
+
+async fn has_joined(session: &Addr<Session>) -> bool {
+    with(session, |session, _| session.followed.borrow().policy(ROOM).is_some()).await.unwrap()
 }
 
 fn owners_device() -> Identified {
@@ -118,6 +128,22 @@ async fn a_session_that_panics_leaves_nothing_behind() {
     until(async || following.online().await.is_empty()).await;
     // What holds the connection's place lets go of it.
     assert!(following.is_over.await.is_err());
+    following.one.stop().await;
+}
+
+#[actix_web::test]
+async fn a_room_that_nobody_uses_ends_and_the_next_join_starts_it_again() {
+    let one = OneRoom::new("unused").await;
+    one.looks_for_use_every(Duration::from_millis(10)).await;
+    let first = one.room().await;
+    until(async || !first.connected()).await;
+    assert_eq!(one.node.state().routes.rooms(), 0);
+    one.looks_for_use_every(IDLE_CHECK_EVERY).await;
+
+    let following = Following::of(one).await;
+
+    assert!(*following.room != *first);
+    assert_eq!((following.routes().rooms(), following.online().await), (1, vec![OWNER]));
     following.one.stop().await;
 }
 

@@ -1,15 +1,16 @@
-//! The nonces that a room remembers, so that no envelope is taken twice under another id.
+//! The nonces that are remembered: in a room, so that no envelope is taken twice under another id; and where the node decrypts,
+//! so that no member opens one twice.
 //!
 //! An entry of the cache takes 330 bytes by itself. So an entry is a page: what came within an eighth of the time that a nonce
 //! is remembered for, and 6,250 nonces at most. In a page a nonce takes 24 bytes, 42 with what the tree around them leaves
-//! free: 8 of the hash of sender and nonce, and the 16 of the envelope's id.
+//! free: 8 of the hash of sender and nonce, and of who has opened it, and the 16 of the envelope's id.
 //!
 //! - A nonce is remembered for its time at least, and for an eighth of it more at most.
-//! - A room remembers 100,000 at most. Past that the oldest page is forgotten: a replay of what was on it is met by the store,
-//!   where an envelope's id is stored once.
+//! - 100,000 are remembered at most. Past that the oldest page is forgotten: a replay of what was on it is met by the store,
+//!   where an envelope's id is stored once, or by the ratchet, whose key for it is gone.
 //! - Two nonces may have the same hash; the second is refused then. With 100,000 remembered that befalls one in 10^14, and
 //!   nobody can make it befall another, whose next nonce is not known. What was not refused without the hash is not admitted.
-//! - It is lost with the room's actor, for the same reason without harm.
+//! - They are lost with the actor that has them, for the same reasons without harm.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -19,11 +20,11 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
-use crate::ids::EnvelopeId;
+use crate::ids::{AccountId, EnvelopeId};
 use crate::protocol::public::ReplayKey;
 use crate::wire::{Envelope, Timestamp};
 
-/// What a room remembers. Until the first nonce there is no cache, which takes 32 KiB.
+/// What one room remembers, of all its members. Until the first nonce there is no cache, which takes 32 KiB.
 #[derive(Debug)]
 pub(super) struct Nonces {
     ttl: Duration,
@@ -44,21 +45,48 @@ impl Nonces {
 
     /// Remembers the nonce of an envelope. False if another envelope has used it; nothing is remembered then.
     pub(super) fn claim(&mut self, envelope: &Envelope, now: Timestamp) -> bool {
-        let hash = hash(envelope);
-        if let Some(id) = self.pages().find_map(|page| locked(&page, |nonces| nonces.get(&hash).copied())) {
+        let hash = hash(envelope, None);
+        if let Some(id) = self.user_of(hash) {
             return id == envelope.id;
         }
-        let page = self.page_to_write(now);
-        locked(&page, |nonces| nonces.insert(hash, envelope.id));
+        self.remember(hash, envelope.id, now);
         true
     }
 
     /// Forgets the nonce of an envelope.
     pub(super) fn forget(&self, envelope: &Envelope) {
-        let hash = hash(envelope);
+        let hash = hash(envelope, None);
         for page in self.pages() {
             locked(&page, |nonces| nonces.remove(&hash));
         }
+    }
+
+    /// Whether a member has opened an envelope with this nonce, be it the same one.
+    #[cfg(feature = "custody")]
+    pub(super) fn was_opened(&self, envelope: &Envelope, reader: AccountId) -> bool {
+        self.user_of(hash(envelope, Some(reader))).is_some()
+    }
+
+    /// Remembers the nonce of an envelope that a member has opened. It is that member's alone.
+    #[cfg(feature = "custody")]
+    pub(super) fn remember_opened(&mut self, envelope: &Envelope, reader: AccountId, now: Timestamp) {
+        self.remember(hash(envelope, Some(reader)), envelope.id, now);
+    }
+
+    /// How long each is remembered, for the tests of the setting.
+    #[cfg(test)]
+    pub(super) const fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    /// The envelope that has used the nonce with this hash.
+    fn user_of(&self, hash: u64) -> Option<EnvelopeId> {
+        self.pages().find_map(|page| locked(&page, |nonces| nonces.get(&hash).copied()))
+    }
+
+    fn remember(&mut self, hash: u64, id: EnvelopeId, now: Timestamp) {
+        let page = self.page_to_write(now);
+        locked(&page, |nonces| nonces.insert(hash, id));
     }
 
     /// The pages that are remembered, the newest first.
@@ -101,14 +129,15 @@ fn locked<T>(page: &Page, look: impl FnOnce(&mut BTreeMap<u64, EnvelopeId>) -> T
     look(&mut page.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// The first 8 bytes of the SHA-256 of what a nonce is remembered by.
-fn hash(envelope: &Envelope) -> u64 {
+/// The first 8 bytes of the SHA-256 of what a nonce is remembered by; where members open envelopes, also of who has.
+fn hash(envelope: &Envelope, reader: Option<AccountId>) -> u64 {
     let ReplayKey { destination, sender, nonce } = ReplayKey::from(envelope);
     let hash = Sha256::new()
         .chain_update(destination.to_bytes())
         .chain_update(sender.account_id.as_bytes())
         .chain_update(sender.device_id.as_bytes())
         .chain_update(nonce.0)
+        .chain_update(reader.as_ref().map_or(&[][..], |reader| reader.as_bytes()))
         .finalize();
     hash.iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
@@ -122,8 +151,11 @@ const SPANS: u32 = 8;
 
 #[cfg(test)]
 mod tests {
+    use core::cell::RefCell;
+
     use super::*;
-    use crate::ids::{AccountId, DeviceAddress, DeviceId, KeyId, RoomId};
+    use crate::ids::{DeviceAddress, DeviceId, KeyId, RoomId};
+    use crate::node::actors::one_room::until;
     use crate::wire::{ByteString, Bytes, Destination};
 
     const TTL: Duration = Duration::from_secs(300);
@@ -213,5 +245,48 @@ mod tests {
         assert!(is_known(&mut nonces, page) && is_known(&mut nonces, capacity));
         assert_eq!(nonces.pages().count() as u64, PAGES_MAX);
         assert!(!is_known(&mut nonces, page - 1), "the oldest page is there");
+    }
+
+    /// By the cache's own clock, and not the node's: the test waits for as long as it takes.
+    #[actix_web::test]
+    async fn a_nonce_is_forgotten_when_its_time_is_over_and_not_before() {
+        let (brief, lasting) = (RefCell::new(Nonces::new(Duration::from_millis(50))), RefCell::new(Nonces::new(TTL)));
+        for nonces in [&brief, &lasting] {
+            assert!(nonces.borrow_mut().claim(&envelope(1, 1, 1), START));
+        }
+
+        until(async || brief.borrow_mut().claim(&envelope(2, 1, 1), START)).await;
+
+        assert!(!lasting.borrow_mut().claim(&envelope(2, 1, 1), START));
+    }
+
+    #[cfg(feature = "custody")]
+    #[test]
+    fn what_a_member_has_opened_is_remembered_for_that_member_alone() {
+        let (mut nonces, [reader, other]) = (Nonces::new(TTL), [8, 9].map(|byte| AccountId::from_bytes([byte; 16])));
+        nonces.remember_opened(&envelope(1, 1, 1), reader, START);
+
+        assert!(nonces.was_opened(&envelope(1, 1, 1), reader), "the same envelope");
+        assert!(nonces.was_opened(&envelope(2, 1, 1), reader), "another envelope");
+        assert!(!nonces.was_opened(&envelope(1, 1, 1), other), "another reader");
+        assert!(!nonces.was_opened(&envelope(1, 2, 1), reader), "another sender");
+        assert!(!nonces.was_opened(&envelope(1, 1, 2), reader), "another nonce");
+    }
+
+    #[cfg(feature = "custody")]
+    #[test]
+    fn a_flood_takes_the_place_of_the_oldest_and_no_more_room() {
+        let (mut nonces, [reader, other]) = (Nonces::new(TTL), [8, 9].map(|byte| AccountId::from_bytes([byte; 16])));
+        let (page, capacity) = (PAGE_NONCES_MAX as u64, PAGES_MAX * PAGE_NONCES_MAX as u64);
+        nonces.remember_opened(&envelope(0, 1, 0), other, START);
+        for nonce in 1..=capacity {
+            nonces.remember_opened(&envelope(nonce, 1, nonce), reader, START);
+        }
+
+        let was_opened = |nonce, reader| nonces.was_opened(&envelope(nonce, 1, nonce), reader);
+        assert!(!was_opened(0, other) && !was_opened(page - 1, reader), "the oldest page is there");
+        assert!(was_opened(page, reader) && was_opened(capacity, reader));
+        let kept: usize = nonces.pages().map(|page| locked(&page, |nonces| nonces.len())).sum();
+        assert_eq!(kept as u64, capacity - page + 1);
     }
 }
