@@ -18,6 +18,7 @@ mod metrics;
 mod node_process;
 mod openapi;
 mod outsider;
+mod preload;
 mod process;
 mod providers;
 mod rooms;
