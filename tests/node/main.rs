@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 mod autobahn;
+mod banner;
 mod client;
 mod config;
 #[cfg(feature = "custody")]
