@@ -31,6 +31,8 @@ impl Device {
             self.client.link_device(&self.orders.given).await.unwrap();
             self.hears(friend, &opened).await;
         }
+        // Who asks for the list only after that finds nobody on it who could have written.
+        self.hears(friend, &format!("read {opened}")).await;
         for device in self.client.devices(self.client.account_id()).await.unwrap() {
             if device.address() != self.client.device() {
                 self.client.revoke_device(device.address().device_id).await.unwrap();

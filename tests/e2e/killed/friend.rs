@@ -55,7 +55,7 @@ impl Drop for Friend {
 async fn answer(own: &Client, place: Conversation, text: &str) {
     match text.split(' ').collect::<Vec<_>>()[..] {
         ["join", _, code] => drop(own.join(code).await.unwrap()),
-        ["hello" | "anew" | "over", _] => drop(own.send(place, format!("read {text}")).await.unwrap()),
+        ["opened" | "hello" | "anew" | "over", _] => drop(own.send(place, format!("read {text}")).await.unwrap()),
         _ => {}
     }
 }
