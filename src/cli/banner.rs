@@ -30,7 +30,8 @@ fn to_try(url: &str) -> String {
         "Talk, as two people with a terminal each (in the second one, grace in place of ada):\n  \
          export CONCLAVE_PROFILE=$HOME/conclave-ada\n  \
          conclave login --url {url} --name ada\n  \
-         conclave room create garden        grace types what `conclave room invite garden` prints\n  \
+         conclave room create garden\n  \
+         conclave room invite garden        # prints what grace types in place of these two\n  \
          conclave chat garden\n\n\
          Or call it, each line with what the one before answered:\n  \
          curl -s --json '{{\"provider\":\"development\"}}' {url}/api/auth/flows\n  \

@@ -35,6 +35,15 @@ pub(crate) async fn second_device(of: &User, url: &str, name: &str) -> User {
     User { client, events }
 }
 
+/// A node, and Ada on two devices.
+async fn two_devices() -> (DataFolder, NodeProcess, User, User) {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let ada = User::new(&node.url, "ada").await;
+    let other = second_device(&ada, &node.url, "ada").await;
+    (folder, node, ada, other)
+}
+
 /// Loses the answers of the next writes: the node has done them then.
 pub(crate) fn lose_answers(proxy: &Proxy, count: usize) {
     let mut left = count;
@@ -84,10 +93,7 @@ async fn memories_and_chats_are_kept_for_all_devices_of_their_account_and_for_no
 
 #[tokio::test]
 async fn a_write_comes_after_the_version_that_it_says_or_changes_nothing() {
-    let folder = DataFolder::new();
-    let node = NodeProcess::start(folder.path(), |_| ());
-    let ada = User::new(&node.url, "ada").await;
-    let other = second_device(&ada, &node.url, "ada").await;
+    let (_folder, _node, ada, other) = two_devices().await;
     let (here, there) = (ada.client.vault().memories(), other.client.vault().memories());
     let item = here.add(&memory("first")).await.unwrap();
     assert_eq!(there.put(item.id, 1, &memory("second")).await.unwrap().version, 2);
@@ -115,10 +121,7 @@ async fn a_write_comes_after_the_version_that_it_says_or_changes_nothing() {
 
 #[tokio::test]
 async fn devices_that_write_at_once_do_not_lose_each_others_writes() {
-    let folder = DataFolder::new();
-    let node = NodeProcess::start(folder.path(), |_| ());
-    let ada = User::new(&node.url, "ada").await;
-    let other = second_device(&ada, &node.url, "ada").await;
+    let (_folder, _node, ada, other) = two_devices().await;
     let (here, there) = (ada.client.vault().memories(), other.client.vault().memories());
     let shared = here.add(&memory("shared")).await.unwrap();
 
@@ -169,10 +172,7 @@ async fn a_vault_survives_restarts_of_both_sides() {
 /// Both know the version that goes, and neither knows of the other. The deletions differ in nothing but who has made them.
 #[tokio::test]
 async fn an_item_that_two_devices_delete_is_deleted_once_and_nobody_is_suspected() {
-    let folder = DataFolder::new();
-    let node = NodeProcess::start(folder.path(), |_| ());
-    let ada = User::new(&node.url, "ada").await;
-    let other = second_device(&ada, &node.url, "ada").await;
+    let (_folder, _node, ada, other) = two_devices().await;
     let (here, there) = (ada.client.vault().memories(), other.client.vault().memories());
     let item = here.add(&memory("short-lived")).await.unwrap();
     there.list().await.unwrap();

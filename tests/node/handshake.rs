@@ -13,6 +13,23 @@ use crate::socket::{Socket, open, request};
 
 const JSON: &str = "conclave.v1.json";
 
+/// Asks for a socket as over REST, with headers beside the usual or in their place.
+async fn ask(node: &TestNode, path: &str, headers: &[(&'static str, &str)]) -> Answer {
+    let usual = [
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-protocol", JSON),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("sec-websocket-version", "13"),
+    ];
+    let mut request = node.request(reqwest::Method::GET, path);
+    for (name, value) in usual.iter().filter(|(usual, _)| !headers.iter().any(|(name, _)| name == usual)).chain(headers)
+    {
+        request = request.header(*name, *value);
+    }
+    Answer::of(request).await
+}
+
 async fn status(node: &TestNode, request: Request) -> u16 {
     open(node, request).await.err().unwrap_or(101)
 }
@@ -32,6 +49,9 @@ async fn pages_of_other_origins_get_no_socket() {
         ("null", 403),
     ] {
         assert_eq!(status(&node, request(&node, JSON, &[("origin", origin)])).await, expected, "{origin}");
+        if expected == 403 {
+            ask(&node, "/ws", &[("origin", origin)]).await.refused(403, ErrorCode::OriginRefused);
+        }
     }
     node.stop().await;
 }
@@ -55,15 +75,9 @@ async fn a_socket_has_a_subprotocol_that_the_node_speaks() {
 #[actix_web::test]
 async fn a_request_that_gets_no_socket_is_answered_as_over_rest() {
     let node = TestNode::start().await;
-    let ask = |path: &str, version: &str, authorization: &str| {
-        let request = node.request(reqwest::Method::GET, path).header("connection", "upgrade");
-        let request = request.header("upgrade", "websocket").header("sec-websocket-protocol", JSON);
-        let request = request.header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
-        Answer::of(request.header("sec-websocket-version", version).header("authorization", authorization))
-    };
-    ask("/ws", "12", "").await.refused(400, ErrorCode::MalformedRequest);
-    ask("/api/rooms", "13", "").await.refused(404, ErrorCode::NotFound);
-    ask("/ws", "13", "Bearer nonsense").await.refused(401, ErrorCode::TokenRefused);
+    ask(&node, "/ws", &[("sec-websocket-version", "12")]).await.refused(400, ErrorCode::MalformedRequest);
+    ask(&node, "/api/rooms", &[]).await.refused(404, ErrorCode::NotFound);
+    ask(&node, "/ws", &[("authorization", "Bearer nonsense")]).await.refused(401, ErrorCode::TokenRefused);
     // Without an upgrade there is nothing at this path.
     node.get("/ws", None).await.refused(404, ErrorCode::NotFound);
     node.stop().await;

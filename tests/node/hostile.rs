@@ -14,8 +14,9 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use crate::client::User;
 use crate::process::NodeProcess;
-use crate::server::{DataFolder, TestNode};
+use crate::server::{Api, Connection, DataFolder, TestNode};
 use crate::socket::{Socket, open, request};
+use crate::tls::Files;
 
 /// How long a test waits for what has to come.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -165,23 +166,25 @@ const LARGE: &str = "/api/docs/swagger-ui-bundle.js";
 /// Answers that are asked for at once. No buffer of the system holds so many.
 const ANSWERS: usize = 32;
 
-/// A node that answers at once whatever is asked for, and gives a client one second for a part of an answer.
-async fn node_that_waits_a_second() -> TestNode {
-    TestNode::start_with(|settings| {
+/// A node that answers at once whatever is asked for, and gives a client one second for a part of an answer. It speaks TLS if
+/// it has files for that.
+async fn node_that_waits_a_second(files: Option<&Files>) -> TestNode {
+    let node = TestNode::start_with(|settings| {
         settings.server.answer_seconds_max = Bounded::of::<1>();
         settings.server.keep_alive_seconds = Bounded::of::<300>();
         settings.limits.connections_per_address = Bounded::of::<1>();
         settings.limits.sign_in_per_minute = Bounded::of::<1_000>();
+        if let Some(files) = files {
+            files.name_in(settings);
+        }
     })
-    .await
+    .await;
+    if let Some(files) = files { node.trusting(files.certificate()) } else { node }
 }
 
 /// A connection from an address of its own, by which answers are asked for.
-async fn ask_for_answers(from: &str, to: SocketAddr) -> TcpStream {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind(from.parse().unwrap()).unwrap();
-    socket.set_recv_buffer_size(4_096).unwrap();
-    let mut stream = socket.connect(to).await.unwrap();
+async fn ask_for_answers(from: &str, node: &Api) -> Box<dyn Connection> {
+    let mut stream = node.connect_from(from).await.unwrap();
     let ask = |connection: &str| format!("GET {LARGE} HTTP/1.1\r\nhost: here\r\nconnection: {connection}\r\n\r\n");
     let asked = ask("keep-alive").repeat(ANSWERS - 1) + &ask("close");
     stream.write_all(asked.as_bytes()).await.unwrap();
@@ -190,34 +193,34 @@ async fn ask_for_answers(from: &str, to: SocketAddr) -> TcpStream {
 
 #[actix_web::test]
 async fn who_reads_none_of_an_answer_loses_the_connection() {
-    let node = node_that_waits_a_second().await;
-    let to = node.node.address();
-    let deaf = ask_for_answers("127.0.0.2:0", to).await;
+    let files = Files::new();
+    for files in [None, Some(&files)] {
+        let node = node_that_waits_a_second(files).await;
+        let deaf = ask_for_answers("127.0.0.2:0", &node).await;
 
-    // Its place is the only one of its address.
-    let again = async {
-        loop {
-            let socket = TcpSocket::new_v4().unwrap();
-            socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
-            let mut stream = socket.connect(to).await.unwrap();
-            if stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: here\r\n\r\n").await.is_ok()
-                && matches!(stream.read(&mut [0; 12]).await, Ok(12))
-            {
-                return;
+        // Its place is the only one of its address.
+        let again = async {
+            loop {
+                let Some(mut stream) = node.connect_from("127.0.0.2:0").await else { continue };
+                if stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: here\r\n\r\n").await.is_ok()
+                    && matches!(stream.read(&mut [0; 12]).await, Ok(12))
+                {
+                    return;
+                }
             }
-        }
-    };
+        };
 
-    tokio::time::timeout(PATIENCE, again).await.unwrap();
-    drop(deaf);
-    node.stop().await;
+        tokio::time::timeout(PATIENCE, again).await.unwrap();
+        drop(deaf);
+        node.stop().await;
+    }
 }
 
 #[actix_web::test]
 async fn who_reads_slowly_has_all_of_every_answer() {
     const READ_AT_ONCE: usize = 400_000;
-    let node = node_that_waits_a_second().await;
-    let mut slow = ask_for_answers("127.0.0.2:0", node.node.address()).await;
+    let node = node_that_waits_a_second(None).await;
+    let mut slow = ask_for_answers("127.0.0.2:0", &node).await;
     let mut beat = tokio::time::interval(Duration::from_millis(100));
 
     let read = async {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 mod autobahn;
+mod banner;
 mod client;
 mod config;
 #[cfg(feature = "custody")]
@@ -18,6 +19,7 @@ mod metrics;
 mod node_process;
 mod openapi;
 mod outsider;
+mod preload;
 mod process;
 mod providers;
 mod rooms;

@@ -1,6 +1,7 @@
 //! A real node on a free port with a folder of its own, a clock that tests move, and what a stranger with an
 //! HTTP client does to it.
 
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -133,20 +134,34 @@ impl Api {
 
     /// A connection, over TLS if the node speaks it.
     pub(crate) async fn connect(&self) -> Box<dyn Connection> {
-        let (_, address) = self.url.split_once("://").unwrap();
-        let stream = TcpStream::connect(address).await.unwrap();
+        self.over(TcpStream::connect(self.address()).await.unwrap()).await.unwrap()
+    }
+
+    /// A connection from another address of this machine, whose system keeps next to nothing; none if the node does not have it.
+    pub(crate) async fn connect_from(&self, local: &str) -> Option<Box<dyn Connection>> {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(local.parse().unwrap()).unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        self.over(socket.connect(self.address()).await.unwrap()).await
+    }
+
+    async fn over(&self, stream: TcpStream) -> Option<Box<dyn Connection>> {
         match &self.certificate {
-            None => Box::new(stream),
-            Some(certificate) => Box::new(tls::speak(stream, certificate, &version::TLS13).await.unwrap()),
+            None => Some(Box::new(stream)),
+            Some(certificate) => Some(Box::new(tls::speak(stream, certificate, &version::TLS13).await?)),
         }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.url.split_once("://").unwrap().1.parse().unwrap()
     }
 
     /// A connection to a node without TLS of which the reader's system keeps little, and never more than that.
     pub(crate) async fn connect_narrow(&self) -> Box<dyn Connection> {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(256 * 1024).unwrap();
-        let address = self.url.strip_prefix("http://").unwrap().parse().unwrap();
-        Box::new(socket.connect(address).await.unwrap())
+        assert!(self.certificate.is_none());
+        Box::new(socket.connect(self.address()).await.unwrap())
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -2,9 +2,9 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each user of this file takes the part that it needs")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A node in a process of its own. It ends with this.
@@ -12,6 +12,8 @@ pub struct NodeProcess {
     child: Child,
     pub url: String,
     pub metrics_url: String,
+    /// What it prints after its addresses.
+    said: Lines<BufReader<ChildStdout>>,
 }
 
 impl NodeProcess {
@@ -29,10 +31,18 @@ impl NodeProcess {
             .stderr(Stdio::null());
         change(&mut command);
         let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines().map(Result::unwrap);
-        let mut after = |words: &str| lines.find_map(|line| Some(line.split_once(words)?.1.trim().to_owned())).unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut after =
+            |words: &str| said.find_map(|line| Some(line.unwrap().split_once(words)?.1.trim().to_owned())).unwrap();
         let (url, metrics_url) = (after("listens on "), after("metrics "));
-        Self { child, url, metrics_url }
+        Self { child, url, metrics_url, said }
+    }
+
+    /// The lines that it prints under the next one that begins so, up to an empty one.
+    pub fn says_under(&mut self, heading: &str) -> Vec<String> {
+        let mut lines = self.said.by_ref().map(Result::unwrap);
+        lines.find(|line| line.starts_with(heading)).unwrap();
+        lines.take_while(|line| !line.is_empty()).collect()
     }
 
     pub fn id(&self) -> u32 {

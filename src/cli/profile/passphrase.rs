@@ -40,11 +40,7 @@ pub(super) fn of_terminal(asking: Asking) -> Result<Zeroizing<String>, Box<dyn E
 }
 
 fn ask(words: &str) -> Result<Zeroizing<String>, Box<dyn Error>> {
-    eprint!("{words}");
-    io::stderr().flush()?;
-    let typed = read_line();
-    eprintln!();
-    match typed {
+    match read_line(words) {
         Ok(Some(text)) => Ok(text),
         Ok(None) => Err("no passphrase was given".into()),
         Err(error) => {
@@ -53,17 +49,23 @@ fn ask(words: &str) -> Result<Zeroizing<String>, Box<dyn Error>> {
     }
 }
 
-fn read_line() -> io::Result<Option<Zeroizing<String>>> {
-    let _raw = RawMode::enable()?;
+fn read_line(words: &str) -> io::Result<Option<Zeroizing<String>>> {
+    // Before it is asked for: whoever types at once is not shown either.
+    let raw = RawMode::enable()?;
+    eprint!("{words}");
+    io::stderr().flush()?;
     let mut line = Line::default();
-    loop {
+    let typed = loop {
         let Event::Key(key) = event::read()? else { continue };
         match line.key(key) {
             Typed::More => {}
-            Typed::Done => return Ok(Some(line.0)),
-            Typed::Cancelled => return Ok(None),
+            Typed::Done => break Some(line.0),
+            Typed::Cancelled => break None,
         }
-    }
+    };
+    drop(raw);
+    eprintln!();
+    Ok(typed)
 }
 
 /// What was typed so far. Of its full size from the start: a text that grows leaves copies behind.

@@ -1,11 +1,15 @@
 //! `conclave chat`, on a terminal.
 
+use conclave::wire::{Custody, RoomPolicy};
 use serde_json::Value;
+use tokio::task::spawn_blocking;
 
 use super::people::in_a_garden;
 use super::person::Person;
 use super::terminal::Terminal;
+use crate::evil::policies::show;
 use crate::process::{DataFolder, NodeProcess};
+use crate::proxy::Proxy;
 use crate::receipts::forget_devices;
 
 #[test]
@@ -83,6 +87,36 @@ fn a_chat_sends_nothing_to_a_changed_identity_until_it_is_accepted_there() {
     terminal.types("/quit\r");
     assert_eq!(terminal.ends().0, Some(0));
     assert_eq!(anew.hears_texts(), ["a secret"]);
+}
+
+/// The lie is over when the chat begins: what was seen of it stands.
+#[tokio::test]
+async fn a_chat_sends_nothing_into_a_room_that_was_shown_with_another_policy_before_it_began() {
+    let folder = DataFolder::new();
+    let node = NodeProcess::start(folder.path(), |_| ());
+    let proxy = Proxy::before(&node).await;
+    let url = proxy.url.clone();
+    let (ada, grace) = spawn_blocking(move || in_a_garden(&url)).await.unwrap();
+
+    proxy.answers(show(RoomPolicy { custody: Custody::Node, ..RoomPolicy::default() }));
+    let (told, ada) = spawn_blocking(move || (ada.hears(&[]), ada)).await.unwrap();
+    assert!(told.iter().any(|event| event["type"] == "policy_changed"), "{told:?}");
+    proxy.answers(|_, _| ());
+    spawn_blocking(move || is_warned_in_a_chat(&ada, &grace)).await.unwrap();
+}
+
+fn is_warned_in_a_chat(ada: &Person, grace: &Person) {
+    let mut terminal = Terminal::run(&ada.command(&["chat", "garden"]));
+    terminal.shows("The node shows another policy of this room: nothing is sent here.");
+    terminal.hides("connecting");
+    terminal.types("a secret\r");
+    terminal.types(" of mine");
+    terminal.shows("> a secret of mine");
+    terminal.shows("The node shows another policy of this room: nothing is sent here.");
+    terminal.types(CTRL_C);
+    assert_eq!(terminal.ends().0, Some(0));
+    assert_eq!(ada.does(&["history", "garden"]), "");
+    assert_eq!(grace.hears_texts(), Vec::<String>::new());
 }
 
 /// Its rows of digits.

@@ -4,6 +4,7 @@ mod chat;
 mod demo;
 mod login;
 mod memory;
+mod passphrase;
 mod people;
 mod person;
 mod rooms;

@@ -8,7 +8,7 @@ mod envelopes;
 mod keys;
 mod logs;
 mod members;
-mod policies;
+pub(crate) mod policies;
 pub(crate) mod secrets;
 mod stores;
 

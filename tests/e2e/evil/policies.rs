@@ -48,7 +48,7 @@ fn lies() -> [RoomPolicy; 3] {
 }
 
 /// Shows a policy wherever a call shows a room's.
-fn show(policy: RoomPolicy) -> impl FnMut(&str, &mut Passing) + Send + 'static {
+pub(crate) fn show(policy: RoomPolicy) -> impl FnMut(&str, &mut Passing) + Send + 'static {
     move |asks, answer| match asks.split_once(" /api/rooms") {
         Some(("GET", "")) => answer.change(|rooms: &mut Rooms| {
             for room in &mut rooms.rooms {

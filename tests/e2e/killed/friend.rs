@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use conclave::client::{Client, Conversation, Event};
 use tokio::task::JoinHandle;
 
+use super::Orders;
 use crate::user::User;
 
 pub(super) struct Friend {
@@ -29,10 +30,14 @@ impl Friend {
         Self { client, heard, answering }
     }
 
-    /// What was heard in a round, in its order.
-    pub(super) fn heard(&self, round: u32) -> Vec<String> {
-        let end = format!(" {round}");
-        self.heard.lock().unwrap().iter().filter(|text| text.ends_with(&end)).cloned().collect()
+    /// These words of a round were heard in this order, each once, and no others.
+    #[track_caller]
+    pub(super) fn has_heard(&self, orders: &Orders, words: &[&str]) {
+        let end = format!(" {}", orders.round);
+        let heard: Vec<String> =
+            self.heard.lock().unwrap().iter().filter(|text| text.ends_with(&end)).cloned().collect();
+        let expected: Vec<String> = words.iter().map(|word| format!("{word}{end}")).collect();
+        assert_eq!(heard, expected, "{orders:?}");
     }
 
     /// How often something was heard that begins so.
@@ -50,7 +55,7 @@ impl Drop for Friend {
 async fn answer(own: &Client, place: Conversation, text: &str) {
     match text.split(' ').collect::<Vec<_>>()[..] {
         ["join", _, code] => drop(own.join(code).await.unwrap()),
-        ["hello" | "anew" | "over", _] => drop(own.send(place, format!("read {text}")).await.unwrap()),
+        ["opened" | "hello" | "anew" | "over", _] => drop(own.send(place, format!("read {text}")).await.unwrap()),
         _ => {}
     }
 }

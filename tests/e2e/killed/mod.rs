@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::process::{DataFolder, NodeProcess};
+use crate::user::sign_in;
 use friend::Friend;
 use store::{At, Death};
 
@@ -91,6 +92,18 @@ impl Orders {
         Self { store: folder.join(&name), name, ..self }
     }
 
+    /// Has it write to somebody else, who is of this round alone.
+    async fn meet(&mut self, url: &str) -> Friend {
+        let friend = Friend::new(url, &self.name_met()).await;
+        self.friend = friend.client.account_id();
+        friend
+    }
+
+    /// Who that is at the node's provider.
+    fn name_met(&self) -> String {
+        format!("joan-{}", self.round)
+    }
+
     /// Runs the client until it dies or is done. Whether it died.
     async fn run(&self, shown: mpsc::UnboundedSender<String>) -> bool {
         let mut command = Command::new(std::env::current_exe().unwrap());
@@ -107,7 +120,18 @@ impl Orders {
 
     /// Runs something before it, to its end.
     async fn run_before(&self, flow: Flow) {
-        Self { flow, death: None, forgets: false, ..self.clone() }.run(nobody()).await;
+        let round = self.round_before();
+        Self { flow, round, death: None, forgets: false, ..self.clone() }.run(nobody()).await;
+    }
+
+    /// The number of what is done before a round.
+    fn round_before(&self) -> u32 {
+        self.round + 1_000
+    }
+
+    /// Whose device it is.
+    async fn account(&self) -> AccountId {
+        sign_in(&self.url, &self.name).await.account_id()
     }
 
     /// Runs it; if it dies, once more to its end. Whether it died.

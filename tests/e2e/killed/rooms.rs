@@ -13,7 +13,6 @@ use super::{Flow, Orders, begin, set_up, wherever_it_saves};
 use crate::direct::passphrase;
 use crate::proxy::Proxy;
 use crate::rotation::{Publisher, opening_of};
-use crate::user::sign_in;
 
 impl Device {
     pub(super) async fn hosts(&mut self) {
@@ -109,10 +108,9 @@ async fn a_room_whose_maker_is_killed_wherever_it_saves_is_made_once_and_loses_n
     let kinds = ["room/", "room-key/", "renewed/", "outbox"];
     let all = wherever_it_saves(orders, &kinds, async |orders| {
         let was_killed = orders.run_to_the_end().await;
-        let round = orders.round;
-        assert_eq!(friend.heard(round), ["hello", "anew", "over"].map(|text| format!("{text} {round}")), "{orders:?}");
-        let rooms = friend.client.rooms().await.unwrap();
-        assert_eq!((rooms.len(), friend.count("join ")), (round as usize, round as usize), "{orders:?}");
+        friend.has_heard(&orders, &["hello", "anew", "over"]);
+        let (rooms, rounds) = (friend.client.rooms().await.unwrap(), orders.round as usize);
+        assert_eq!((rooms.len(), friend.count("join ")), (rounds, rounds), "{orders:?}");
         was_killed
     });
     all.await;
@@ -122,13 +120,12 @@ async fn a_room_whose_maker_is_killed_wherever_it_saves_is_made_once_and_loses_n
 async fn a_guest_that_is_killed_wherever_it_saves_comes_in_and_loses_nothing() {
     let (folder, node, friend) = begin().await;
     let orders = set_up(Flow::Guest, &node.url, &folder, &friend).await;
-    let grace = sign_in(&node.url, "grace").await.account_id();
+    let grace = orders.account().await;
     let kinds = ["room/", "room-key/", "read/"];
     let all = wherever_it_saves(orders, &kinds, async |orders| {
-        let round = orders.round;
-        invite(&friend, grace, round).await;
+        invite(&friend, grace, orders.round).await;
         let was_killed = orders.run_to_the_end().await;
-        assert_eq!(friend.heard(round), ["hello", "over"].map(|text| format!("{text} {round}")), "{orders:?}");
+        friend.has_heard(&orders, &["hello", "over"]);
         was_killed
     });
     all.await;
@@ -138,16 +135,16 @@ async fn a_guest_that_is_killed_wherever_it_saves_comes_in_and_loses_nothing() {
 async fn who_is_killed_wherever_it_saves_while_it_leaves_has_left() {
     let (folder, node, friend) = begin().await;
     let orders = set_up(Flow::Leave, &node.url, &folder, &friend).await;
-    let grace = sign_in(&node.url, "grace").await.account_id();
+    let grace = orders.account().await;
     let kinds = ["room/", "left/"];
     let all = wherever_it_saves(orders, &kinds, async |mut orders| {
-        let room = invite(&friend, grace, orders.round + BEFORE).await;
-        Orders { round: orders.round + BEFORE, ..orders.clone() }.run_before(Flow::Guest).await;
+        let room = invite(&friend, grace, orders.round_before()).await;
+        orders.run_before(Flow::Guest).await;
         orders.given = room.to_string();
         let was_killed = orders.run_to_the_end().await;
         let members = friend.client.members(room).await.unwrap();
         assert_eq!(members.len(), 1, "{orders:?}");
-        assert_eq!(friend.heard(orders.round), [format!("over {}", orders.round)]);
+        friend.has_heard(&orders, &["over"]);
         was_killed
     });
     all.await;
@@ -160,13 +157,13 @@ async fn who_is_killed_wherever_it_saves_while_it_removes_somebody_has_removed_t
     let kinds = ["room/"];
     let all = wherever_it_saves(orders, &kinds, async |mut orders| {
         let before: BTreeSet<_> = rooms(&friend).await;
-        Orders { round: orders.round + BEFORE, ..orders.clone() }.run_before(Flow::Host).await;
+        orders.run_before(Flow::Host).await;
         let room = *rooms(&friend).await.difference(&before).next().unwrap();
         orders.given = room.to_string();
         let was_killed = orders.run_to_the_end().await;
         let refused = friend.client.members(room).await;
         assert!(matches!(&refused, Err(ClientError::Api(error)) if error.code() == Some(ErrorCode::UnknownRoom)));
-        assert_eq!(friend.heard(orders.round), [format!("over {}", orders.round)]);
+        friend.has_heard(&orders, &["over"]);
         was_killed
     });
     all.await;
@@ -178,14 +175,12 @@ async fn who_is_killed_wherever_it_saves_after_a_members_word_of_their_keys_begi
     let (folder, node, friend) = begin().await;
     let proxy = Proxy::before(&node).await;
     let orders = set_up(Flow::Listen, &proxy.url, &folder, &friend).await;
-    let grace = sign_in(&node.url, "grace").await.account_id();
+    let grace = orders.account().await;
     let all = wherever_it_saves(orders, &["rotated/"], async |mut orders| {
         // Of somebody else each time: one member's word is answered once in an hour.
-        let name = format!("joan-{}", orders.round);
-        let friend = Friend::new(&node.url, &name).await;
-        orders.friend = friend.client.account_id();
-        let room = invite(&friend, grace, orders.round + BEFORE).await;
-        Orders { round: orders.round + BEFORE, ..orders.clone() }.run_before(Flow::Guest).await;
+        let friend = orders.meet(&node.url).await;
+        let room = invite(&friend, grace, orders.round_before()).await;
+        orders.run_before(Flow::Guest).await;
         orders.given = room.to_string();
         let before = openings(&proxy, room, &friend);
 
@@ -198,7 +193,7 @@ async fn who_is_killed_wherever_it_saves_after_a_members_word_of_their_keys_begi
             }
             was_killed
         };
-        let mut publisher = Publisher::new(&node, room, &name).await;
+        let mut publisher = Publisher::new(&node, room, &orders.name_met()).await;
         let says_so = async {
             while shown.recv().await.is_some() {
                 publisher.publishes("generate").await;
@@ -207,7 +202,7 @@ async fn who_is_killed_wherever_it_saves_after_a_members_word_of_their_keys_begi
         let (was_killed, ()) = tokio::join!(runs, says_so);
         let last = openings(&proxy, room, &friend).pop().unwrap();
         assert!(last.is_some() && !before.contains(&last), "{orders:?}: {before:?}, {last:?}");
-        assert_eq!(friend.heard(orders.round), ["anew", "over"].map(|text| format!("{text} {}", orders.round)));
+        friend.has_heard(&orders, &["anew", "over"]);
         was_killed
     });
     all.await;
@@ -244,6 +239,3 @@ async fn invite(friend: &Friend, guest: AccountId, round: u32) -> RoomId {
     ada.send_direct(guest, format!("invited {round}")).await.unwrap();
     room
 }
-
-/// Rounds of what is done before have numbers of their own.
-const BEFORE: u32 = 1_000;

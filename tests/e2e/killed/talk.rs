@@ -73,13 +73,13 @@ async fn a_client_that_is_killed_while_its_tokens_are_traded_goes_on() {
 async fn answers_are_read_once_each(before_each: impl Fn(&DataFolder, AccountId)) {
     let (folder, node, friend) = begin().await;
     let orders = set_up(Flow::Answer, &node.url, &folder, &friend).await;
-    let grace = sign_in(&node.url, "grace").await.account_id();
+    let grace = orders.account().await;
     let kinds = ["mailbox", "machine/session", "outbox", "receipts", "told"];
     let all = wherever_it_saves(orders, &kinds, async |orders| {
         ask(&friend, grace, orders.round).await;
         before_each(&folder, grace);
         let was_killed = orders.run_to_the_end().await;
-        are_answered(&friend, orders.round);
+        friend.has_heard(&orders, &["answer 0", "answer 1", "over"]);
         was_killed
     });
     all.await;
@@ -94,8 +94,7 @@ async fn what_a_client_that_is_killed_wherever_it_saves_writes_without_a_connect
     let orders = set_up(Flow::Write, &proxy.url, &folder, &friend).await;
     let mut friends = Vec::new();
     let all = wherever_it_saves(orders, &["draft/", "outbox/"], async |mut orders| {
-        let friend = Friend::new(&node.url, &format!("joan-{}", orders.round)).await;
-        orders.friend = friend.client.account_id();
+        let friend = orders.meet(&node.url).await;
         friends.push((orders.friend, orders.round));
         proxy.close();
         let (show, mut shown) = mpsc::unbounded_channel();
@@ -110,7 +109,7 @@ async fn what_a_client_that_is_killed_wherever_it_saves_writes_without_a_connect
             }
         };
         let (was_killed, ()) = tokio::join!(runs, leads);
-        assert_eq!(friend.heard(orders.round), notes(orders.round), "{orders:?}");
+        friend.has_heard(&orders, &["note 0", "note 1", "over"]);
         was_killed
     });
     all.await;
@@ -119,13 +118,9 @@ async fn what_a_client_that_is_killed_wherever_it_saves_writes_without_a_connect
     let grace = User::open(Store::open(&folder.path().join("victim"), passphrase()).await.unwrap()).await;
     for (friend, round) in friends {
         let kept = grace.kept(Conversation::Direct(friend)).await;
-        assert_eq!(kept, [&notes(round)[..], &[format!("read over {round}")]].concat());
+        assert_eq!(kept, ["note 0", "note 1", "over", "read over"].map(|text| format!("{text} {round}")));
     }
     grace.close().await;
-}
-
-fn notes(round: u32) -> [String; 3] {
-    ["note 0", "note 1", "over"].map(|text| format!("{text} {round}"))
 }
 
 /// Its store is put back as it was: it opens nothing until a new session stands, and what did not open comes again.
@@ -133,21 +128,17 @@ fn notes(round: u32) -> [String; 3] {
 async fn a_client_that_is_killed_wherever_it_saves_while_it_repairs_reads_and_answers_once() {
     let (folder, node, friend) = begin().await;
     let orders = set_up(Flow::Answer, &node.url, &folder, &friend).await;
-    let grace = sign_in(&node.url, "grace").await.account_id();
+    let grace = orders.account().await;
     let mut friends = Vec::new();
     let kinds = ["repairs", "machine/session", "carried"];
     let all = wherever_it_saves(orders, &kinds, async |mut orders| {
         // Of somebody else each time: repairs with one device are counted.
-        let friend = Friend::new(&node.url, &format!("joan-{}", orders.round)).await;
-        orders.friend = friend.client.account_id();
+        let friend = has_answered_somebody(&mut orders, grace).await;
         friends.push(orders.friend);
-        let before = orders.round + BEFORE;
-        ask(&friend, grace, before).await;
-        Orders { round: before, ..orders.clone() }.run_before(Flow::Answer).await;
         ask(&friend, grace, orders.round).await;
         orders.forgets = true;
         let was_killed = orders.run_to_the_end().await;
-        are_answered(&friend, orders.round);
+        friend.has_heard(&orders, &["answer 0", "answer 1", "over"]);
         was_killed
     });
     all.await;
@@ -158,24 +149,18 @@ async fn a_client_that_is_killed_wherever_it_saves_while_it_repairs_reads_and_an
 async fn a_client_that_is_killed_wherever_it_saves_while_it_accepts_an_identity_loses_nothing() {
     let (folder, node, friend) = begin().await;
     let orders = set_up(Flow::Accept, &node.url, &folder, &friend).await;
-    let grace = sign_in(&node.url, "grace").await.account_id();
+    let grace = orders.account().await;
     let mut friends = Vec::new();
     let kinds = ["machine/contact", "held/", "machine/used-opening"];
     let all = wherever_it_saves(orders, &kinds, async |mut orders| {
-        let name = format!("joan-{}", orders.round);
-        let friend = Friend::new(&node.url, &name).await;
-        orders.friend = friend.client.account_id();
+        drop(has_answered_somebody(&mut orders, grace).await);
         friends.push(orders.friend);
-        let before = orders.round + BEFORE;
-        ask(&friend, grace, before).await;
-        Orders { round: before, ..orders.clone() }.run_before(Flow::Answer).await;
-        drop(friend);
         forget_devices(folder.path(), orders.friend);
 
-        let friend = Friend::new(&node.url, &name).await;
+        let friend = orders.meet(&node.url).await;
         ask(&friend, grace, orders.round).await;
         let was_killed = orders.run_to_the_end().await;
-        are_answered(&friend, orders.round);
+        friend.has_heard(&orders, &["answer 0", "answer 1", "over"]);
         was_killed
     });
     all.await;
@@ -194,7 +179,7 @@ async fn keys_of_a_client_that_is_killed_wherever_it_saves_while_it_supplies_the
         }
     });
     let orders = set_up(Flow::Refill, &proxy.url, &folder, &friend).await;
-    let grace = sign_in(&node.url, "grace").await.account_id();
+    let grace = orders.account().await;
     let mut rounds = 0;
     let kinds = ["machine/one-time-prekey", "machine/one-time-kem-prekey"];
     let all = wherever_it_saves(orders, &kinds, async |orders| {
@@ -240,16 +225,17 @@ async fn all_is_kept_once(folder: &DataFolder, friends: &[AccountId]) {
     grace.close().await;
 }
 
+/// Somebody of the round, whose questions the client has answered before.
+async fn has_answered_somebody(orders: &mut Orders, client: AccountId) -> Friend {
+    let url = orders.url.clone();
+    let friend = orders.meet(&url).await;
+    ask(&friend, client, orders.round_before()).await;
+    orders.run_before(Flow::Answer).await;
+    friend
+}
+
 async fn ask(friend: &Friend, whom: AccountId, round: u32) {
     for n in 0..2 {
         friend.client.send_direct(whom, format!("question {n} {round}")).await.unwrap();
     }
 }
-
-#[track_caller]
-fn are_answered(friend: &Friend, round: u32) {
-    assert_eq!(friend.heard(round), ["answer 0", "answer 1", "over"].map(|text| format!("{text} {round}")));
-}
-
-/// Rounds of what is done before have numbers of their own.
-const BEFORE: u32 = 1_000;

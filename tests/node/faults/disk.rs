@@ -1,11 +1,11 @@
 //! A disk for one node, which can lose its power, lie, fail or be full (`disk.c`).
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
 use conclave::node::store::Store;
 
+use crate::preload;
 use crate::process::NodeProcess;
 use crate::server::DataFolder;
 
@@ -89,12 +89,5 @@ impl Disk {
 /// `disk.c`, built.
 fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
-    LIBRARY.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node/faults/disk.c");
-        let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("disk-{}.so", std::process::id()));
-        let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"]).arg(&library).arg(source).arg("-ldl");
-        assert!(compiler.status().unwrap().success(), "disk.c does not build");
-        library
-    })
+    LIBRARY.get_or_init(|| preload::build("faults/disk.c"))
 }

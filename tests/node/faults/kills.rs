@@ -11,9 +11,7 @@ const CRASHES: u32 = 50;
 
 #[actix_web::test]
 async fn what_was_acknowledged_is_there_once_after_every_crash() {
-    let disk = Disk::new();
-    let mut node = disk.start_node();
-    let mut load = Load::new(&node, 7).await;
+    let (disk, mut node, mut load) = begin(7).await;
 
     for number in 0..CRASHES {
         let crash = if number % 3 == 2 { Crash::PowerLoss } else { Crash::Kill };
@@ -30,9 +28,7 @@ async fn what_was_acknowledged_is_there_once_after_every_crash() {
 /// The check is good for something: a store that does not sync is found out.
 #[actix_web::test]
 async fn a_node_that_does_not_sync_is_found_out() {
-    let disk = Disk::new();
-    let node = disk.start_node();
-    let mut load = Load::new(&node, 8).await;
+    let (disk, node, mut load) = begin(8).await;
     disk.set(Mode::Lying);
     load.until_crash(node, Crash::PowerLoss, &disk).await;
     disk.set(Mode::Honest);
@@ -47,29 +43,35 @@ async fn a_node_that_does_not_sync_is_found_out() {
 /// And so is one that stores what it has.
 #[actix_web::test]
 async fn a_node_that_stores_twice_in_a_room_is_found_out() {
-    let disk = Disk::new();
-    let node = disk.start_node();
-    let mut load = Load::new(&node, 9).await;
+    let (disk, node, mut load) = begin(9).await;
     let id = load.send_one(&node).await.unwrap();
 
     let node = forget_ids(node, &disk, "room_log").await;
     load.send_again(&node, id).await.unwrap();
 
-    let found = load.check(&node).await;
-    assert!(matches!(found, Err(Fault::Moved(_) | Fault::Twice(_))), "{found:?}");
-    node.kill();
+    is_found_out(load, node).await;
 }
 
 #[actix_web::test]
 async fn a_node_that_stores_twice_in_a_mailbox_is_found_out() {
-    let disk = Disk::new();
-    let node = disk.start_node();
-    let mut load = Load::new(&node, 10).await;
+    let (disk, node, mut load) = begin(10).await;
     let id = load.deliver_one(&node).await.unwrap();
 
     let node = forget_ids(node, &disk, "mailbox_log").await;
     load.deliver_again(&node, id).await.unwrap();
 
+    is_found_out(load, node).await;
+}
+
+async fn begin(seed: u64) -> (Disk, NodeProcess, Load) {
+    let disk = Disk::new();
+    let node = disk.start_node();
+    let load = Load::new(&node, seed).await;
+    (disk, node, load)
+}
+
+/// What is twice in a log is either where it was not said to be, or in two places.
+async fn is_found_out(mut load: Load, node: NodeProcess) {
     let found = load.check(&node).await;
     assert!(matches!(found, Err(Fault::Moved(_) | Fault::Twice(_))), "{found:?}");
     node.kill();

@@ -1,28 +1,42 @@
 //! A browser: it keeps cookies and follows redirects until it has left the provider.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Url};
+use reqwest::{Certificate, Client, ClientBuilder, Url};
 
 use crate::server::Answer;
 
-#[derive(Default)]
 pub(crate) struct Browser {
+    client: Client,
     cookies: BTreeMap<String, String>,
 }
 
+impl Default for Browser {
+    fn default() -> Self {
+        Self { client: client().build().unwrap(), cookies: BTreeMap::new() }
+    }
+}
+
 impl Browser {
+    /// One for which a name leads there, and which trusts that certificate.
+    pub(crate) fn finding(name: &str, there: SocketAddr, certificate: &str) -> Self {
+        let trusted = Certificate::from_pem(certificate.as_bytes()).unwrap();
+        let client = client().resolve(name, there).tls_certs_only([trusted]).build().unwrap();
+        Self { client, cookies: BTreeMap::new() }
+    }
+
     /// Opens an address, with the cookies of all sites, and without following where it leads.
     pub(crate) async fn open(&mut self, url: &str) -> Answer {
-        let request = client().get(url);
+        let request = self.client.get(url);
         self.send(request).await
     }
 
     /// Sends a form of one field.
     pub(crate) async fn submit(&mut self, url: &str, name: &str, value: &str) -> Answer {
-        let request = client().post(url).header("content-type", "application/x-www-form-urlencoded");
+        let request = self.client.post(url).header("content-type", "application/x-www-form-urlencoded");
         self.send(request.body(format!("{name}={value}"))).await
     }
 
@@ -54,6 +68,7 @@ impl Browser {
     }
 }
 
-fn client() -> Client {
-    Client::builder().redirect(Policy::none()).build().unwrap()
+/// Connections are not kept: none is left of them when the node stops.
+fn client() -> ClientBuilder {
+    Client::builder().redirect(Policy::none()).pool_max_idle_per_host(0)
 }

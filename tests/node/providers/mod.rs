@@ -1,9 +1,10 @@
-//! Sign-in at providers elsewhere: a real OpenID provider in a process of its own, servers that misbehave as an
-//! attacker's would, GitHub's shape, and devices without a browser.
+//! Sign-in at providers elsewhere: a real OpenID provider in a process of its own, also under Google's name, servers that
+//! misbehave as an attacker's would, GitHub's shape, and devices without a browser.
 
 pub(crate) mod browser;
 pub(crate) mod device;
 pub(crate) mod github;
+mod google;
 mod oidc_provider;
 mod open_id;
 pub(crate) mod played;

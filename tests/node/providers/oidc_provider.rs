@@ -1,6 +1,7 @@
 //! Sign-in at a real OpenID provider, which runs in a process of its own (`tests/peers/oidc-provider`).
 
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use serde_json::json;
 
 use super::browser::Browser;
 use super::{parameter, use_issuer};
-use crate::server::{Answer, TestNode};
+use crate::server::{Answer, Api, TestNode};
 
 /// The provider's process. It ends with its standard input.
 pub(super) struct OidcProvider {
@@ -20,6 +21,11 @@ pub(super) struct OidcProvider {
 
 impl OidcProvider {
     pub(super) fn start() -> Self {
+        Self::start_with(|_| ())
+    }
+
+    /// Starts it with what else `change` sets.
+    pub(super) fn start_with(change: impl FnOnce(&mut Command)) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/oidc-provider");
         assert!(folder.join("node_modules").exists(), "the provider is not installed: run scripts/install-test-tools");
         let mut command = Command::new("node");
@@ -29,10 +35,16 @@ impl OidcProvider {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
+        change(&mut command);
         let mut process = command.spawn().unwrap();
         let mut url = String::new();
         BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut url).unwrap();
         Self { process, url: url.trim().to_owned() }
+    }
+
+    /// Where it listens.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.url.split_once("://").unwrap().1.parse().unwrap()
     }
 
     async fn rotate_keys(&self) {
@@ -59,17 +71,20 @@ pub(super) fn as_user(authorization_url: &str, name: &str) -> String {
     format!("{authorization_url}&login_hint={name}")
 }
 
-/// What comes back to whoever began: through the provider, and through the node's callback.
 async fn come_back(node: &TestNode, authorization_url: &str) -> String {
-    let mut browser = Browser::default();
+    come_back_by(node, &mut Browser::default(), "openid", authorization_url).await
+}
+
+/// What comes back to whoever began: through the provider, and through the node's callback.
+pub(super) async fn come_back_by(node: &Api, browser: &mut Browser, name: &str, authorization_url: &str) -> String {
     let callback = browser.sign_in(authorization_url, &node.url).await;
-    assert!(callback.starts_with(&format!("{}/auth/openid/callback?", node.url)), "{callback}");
+    assert!(callback.starts_with(&format!("{}/auth/{name}/callback?", node.url)), "{callback}");
     let sent_on = browser.open(&callback).await;
     assert_eq!(sent_on.status, 303, "{}", sent_on.body);
     sent_on.header("location").to_owned()
 }
 
-async fn complete(node: &TestNode, location: &str) -> Answer {
+pub(super) async fn complete(node: &Api, location: &str) -> Answer {
     let [code, state, iss] = ["code", "state", "iss"].map(|name| parameter(location, name));
     node.post("/api/auth/flows/complete", None, &json!({ "code": code, "state": state, "iss": iss })).await
 }

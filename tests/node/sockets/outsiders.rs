@@ -55,6 +55,41 @@ async fn nobody_delivers_in_the_name_of_another() {
     pair.node.stop().await;
 }
 
+/// Ada knows where in Grace's mailbox her messages are: the node has told her.
+#[actix_web::test]
+async fn nobody_acknowledges_what_is_in_the_mailbox_of_another() {
+    let mut pair = Pair::new().await;
+    let mut ada = Socket::open(&pair.node, &pair.ada).await;
+    let envelopes = [pair.ada_writes_direct("one").await, pair.ada_writes_direct("two").await];
+    let [Delivery::Stored(_), Delivery::Stored(last)] = ada.deliver(envelopes.to_vec()).await[..] else {
+        panic!("two envelopes")
+    };
+    assert_eq!(ada.ask(|id| Command::Ack { id, position: last }).await, Err(ErrorCode::OtherLogEpoch));
+
+    // Nor when her own mailbox has as much in it.
+    let mut grace = Socket::open(&pair.node, &pair.grace).await;
+    let ada_id = pair.ada.address().account_id;
+    let mut to_ada = Vec::new();
+    for text in ["three", "four"] {
+        to_ada.push(only(write(&pair.node, &mut pair.grace, ada_id, Place::Direct, text).await));
+    }
+    grace.deliver(to_ada.clone()).await;
+    for position in [last, Position { seq: 1, ..last }] {
+        assert_eq!(ada.ask(|id| Command::Ack { id, position }).await, Err(ErrorCode::OtherLogEpoch));
+    }
+
+    // Both have all that was written to them, also from another life of the node.
+    drop((ada, grace));
+    let pair = pair.restart().await;
+    for (user, written) in [(&pair.grace, &envelopes[..]), (&pair.ada, &to_ada)] {
+        let mut socket = Socket::open(&pair.node, user).await;
+        for envelope in written {
+            assert_eq!(socket.direct().await.envelope, *envelope);
+        }
+    }
+    pair.node.stop().await;
+}
+
 #[actix_web::test]
 async fn who_fills_a_mailbox_fills_a_share_of_it_and_others_get_through() {
     let mut pair = Pair::new().await;

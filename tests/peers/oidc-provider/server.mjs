@@ -1,11 +1,14 @@
 // A real OpenID provider for the tests of sign-in. It listens on a free port of this machine and says which on its
-// first line. People sign in by `login_hint`, without a page: what is tested is the node, and what the provider
-// does with the node's requests. It ends with its standard input.
+// first line. With ISSUER it is that one, and speaks TLS with what is in CERTIFICATE_FILE and KEY_FILE. People sign in
+// by `login_hint`, without a page: what is tested is the node, and what the provider does with the node's requests. It
+// ends with its standard input.
 //
 // POST /test/rotate    new keys from now on; what the old ones signed is worth nothing any more
 
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import Provider from 'oidc-provider';
 
 function newKey() {
@@ -20,7 +23,7 @@ function client(id, secret, method) {
     token_endpoint_auth_method: method,
     // For native clients the port of a loopback address is free (RFC 8252, section 7.3).
     application_type: 'native',
-    redirect_uris: ['http://127.0.0.1/auth/openid/callback'],
+    redirect_uris: ['openid', 'google'].map((name) => `http://127.0.0.1/auth/${name}/callback`),
   };
 }
 
@@ -53,9 +56,15 @@ async function interact(provider, request, response) {
   return provider.interactionFinished(request, response, { consent: { grantId: await grant.save() } });
 }
 
-const server = createServer();
+function tls({ CERTIFICATE_FILE, KEY_FILE }) {
+  return { cert: readFileSync(CERTIFICATE_FILE), key: readFileSync(KEY_FILE) };
+}
+
+const { ISSUER } = process.env;
+const server = ISSUER ? createTlsServer(tls(process.env)) : createServer();
 server.listen(0, '127.0.0.1', () => {
-  const issuer = `http://127.0.0.1:${server.address().port}`;
+  const address = `${ISSUER ? 'https' : 'http'}://127.0.0.1:${server.address().port}`;
+  const issuer = ISSUER ?? address;
   let provider = newProvider(issuer);
   server.on('request', (request, response) => {
     if (request.url === '/test/rotate') {
@@ -70,6 +79,6 @@ server.listen(0, '127.0.0.1', () => {
       provider.callback()(request, response);
     }
   });
-  process.stdout.write(`${issuer}\n`);
+  process.stdout.write(`${address}\n`);
 });
 process.stdin.resume().on('end', () => process.exit(0));
