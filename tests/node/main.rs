@@ -20,6 +20,8 @@ mod node_process;
 mod openapi;
 mod outsider;
 mod preload;
+#[cfg(target_os = "linux")]
+mod priority;
 mod process;
 mod providers;
 mod rooms;
