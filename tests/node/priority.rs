@@ -20,7 +20,9 @@ fn threads(process: u32) -> Vec<(String, i32)> {
 #[actix_web::test]
 async fn workers_give_way_to_the_threads_that_commit() {
     let folder = DataFolder::new();
-    let node = NodeProcess::start(folder.path(), |process| drop(process.env("CONCLAVE__SERVER__WORKERS", "2")));
+    let node = NodeProcess::start(folder.path(), |process| {
+        process.env("CONCLAVE__SERVER__WORKERS", "2");
+    });
     node.api.sign_in("ada").await;
 
     let threads = threads(node.id());
