@@ -35,5 +35,5 @@ async fn workers_give_way_to_the_threads_that_commit() {
     // There is one more, which shows what is counted.
     assert_eq!(nice("actix-rt").into_iter().filter(|nice| *nice == own + 5).count(), 2, "{threads:?}");
     // The writer's; those that read may be begun by a worker, and are like it then.
-    assert!(nice("sqlx-sqlite").contains(&own), "{threads:?}");
+    assert!(nice("store-writer").contains(&own), "{threads:?}");
 }

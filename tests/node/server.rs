@@ -15,8 +15,6 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use sqlx::ConnectOptions;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::rustls::version;
@@ -82,8 +80,8 @@ impl TestNode {
     }
 
     /// A connection to its database, beside its own.
-    pub(crate) async fn database(&self) -> SqliteConnection {
-        SqliteConnectOptions::new().filename(self.folder.path().join(Store::FILE_NAME)).connect().await.unwrap()
+    pub(crate) fn database(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.folder.path().join(Store::FILE_NAME)).unwrap()
     }
 
     /// Stops the node and starts another on the same folder.

@@ -634,13 +634,13 @@ async fn signals_and_typing_reach_whom_they_are_for() {
 async fn a_socket_whose_session_cannot_be_looked_up_is_to_come_again() {
     let pair = Pair::new().await;
     let mut socket = Socket::connect(&pair.node, Encoding::Json, Some(pair.ada.person.token())).await;
-    let mut database = pair.node.database().await;
-    sqlx::query("ALTER TABLE sessions RENAME TO lost").execute(&mut database).await.unwrap();
+    let database = pair.node.database();
+    database.execute_batch("ALTER TABLE sessions RENAME TO lost").unwrap();
 
     assert_eq!(socket.hello(None, None).await, Err(ErrorCode::Unavailable));
     assert_eq!(socket.closed().await, 4003);
 
-    sqlx::query("ALTER TABLE lost RENAME TO sessions").execute(&mut database).await.unwrap();
+    database.execute_batch("ALTER TABLE lost RENAME TO sessions").unwrap();
     Socket::open(&pair.node, &pair.ada).await;
     pair.node.stop().await;
 }

@@ -67,11 +67,11 @@ async fn play(folder: &Path) -> Result<(), Box<dyn Error>> {
     say(&format!("A node runs at {}, with its store in {}.\n\n", stage.url, node_folder.display()))?;
     say(&heading(columns))?;
 
-    let mut story = Story::begin(stage, &node_folder.join(Store::FILE_NAME), columns).await?;
+    let mut story = Story::begin(stage, &node_folder.join(Store::FILE_NAME), columns)?;
     let played = story.play().await;
     // What a running node has on the disk, its write-ahead log too; and what it leaves behind.
     let running = search(&node_folder, &story::TEXTS)?;
-    story.end().await?;
+    story.end()?;
     node.stop().await;
     let left = search(&node_folder, &story::TEXTS)?;
     let known = search(&node_folder, &[story::SUBJECT])?;

@@ -37,12 +37,12 @@ pub(super) struct Story {
 }
 
 impl Story {
-    pub(super) async fn begin(stage: Stage, database: &Path, columns: usize) -> Result<Self, Box<dyn Error>> {
-        Ok(Self { stage, view: NodeView::open(database).await?, columns })
+    pub(super) fn begin(stage: Stage, database: &Path, columns: usize) -> Result<Self, Box<dyn Error>> {
+        Ok(Self { stage, view: NodeView::open(database)?, columns })
     }
 
-    pub(super) async fn end(self) -> Result<(), Box<dyn Error>> {
-        Ok(self.view.close().await?)
+    pub(super) fn end(self) -> Result<(), Box<dyn Error>> {
+        Ok(self.view.close()?)
     }
 
     /// All of it.
@@ -89,9 +89,9 @@ impl Story {
         for row in in_rows(&ours.to_string()).lines() {
             scene.people(row);
         }
-        self.rows(&mut scene).await?;
+        self.rows(&mut scene)?;
         scene.node("Receipts are sealed as well, and look like messages.");
-        self.show(scene).await?;
+        self.show(scene)?;
         Ok((ada, grace))
     }
 
@@ -105,11 +105,11 @@ impl Story {
             scene.people(format!("ada writes: {text}"));
         }
         // While she is away, the sealed messages wait on the node.
-        self.rows(&mut scene).await?;
+        self.rows(&mut scene)?;
         let mut grace = grace.on().await?;
         grace.has_missed(1 + AWAY.len(), vec![Log::Mailbox]).await?;
         scene.people("grace switches it on, and reads all three");
-        self.show(scene).await?;
+        self.show(scene)?;
         Ok(grace)
     }
 
@@ -128,7 +128,7 @@ impl Story {
         scene.people("ada makes the room \"garden\", and lets grace in");
         scene.node(format!("room {room}: two members, keys with the clients"));
         scene.node("its name: not known");
-        self.show(scene).await?;
+        self.show(scene)?;
         Ok(room)
     }
 
@@ -144,7 +144,7 @@ impl Story {
             ada.write(place, text).await?;
             scene.people(format!("ada writes {words}: {text}"));
         }
-        self.rows(&mut scene).await?;
+        self.rows(&mut scene)?;
         let mut grace = grace.on().await?;
         grace.has_missed(before + MIXED.len(), vec![Log::Mailbox, Log::Room(room)]).await?;
         let order: Vec<&str> = grace.read.iter().skip(before).map(|(_, text)| text.as_str()).collect();
@@ -154,7 +154,7 @@ impl Story {
         if order == MIXED {
             return Err("the messages came in order, so nothing was shown".into());
         }
-        self.show(scene).await?;
+        self.show(scene)?;
         Ok(grace)
     }
 
@@ -170,7 +170,7 @@ impl Story {
         ada.write(garden, AFTER).await?;
         scene.people(format!("ada writes: {AFTER}"));
         grace.has_read(count + 2).await?;
-        let rows = self.view.look().await?;
+        let rows = self.view.look()?;
         let begun = begins_session(&rows, ada.id(), grace.id());
         if begun != [false, true] {
             return Err(format!("the node's store is not as it should be after new keys were taken: {begun:?}").into());
@@ -178,7 +178,7 @@ impl Story {
         scene.people("grace reads both");
         scene.node("the second brings the new keys, sealed for grace's, and is longer for that:");
         words(&rows).for_each(|line| scene.node(line));
-        self.show(scene).await
+        self.show(scene)
     }
 
     async fn revoke(&mut self, ada: &mut Actor, grace: &mut Actor) -> Result<(), Box<dyn Error>> {
@@ -199,29 +199,29 @@ impl Story {
         grace.revoked.insert(stolen);
         ada.client.revoke_device(stolen.device_id).await?;
         phone.until("that it is signed out", |event| matches!(event, Event::SignedOut { .. })).await?;
-        self.rows(&mut scene).await?;
+        self.rows(&mut scene)?;
         grace.write(to, TO_ONE).await?;
         scene.people(format!("grace writes: {TO_ONE}"));
         ada.has_read(count + 2).await?;
         let left = ada.client.devices(ada.id()).await?;
         let left: Vec<DeviceId> = left.iter().map(|device| device.address().device_id).collect();
-        let rows = self.view.look().await?;
+        let rows = self.view.look()?;
         let counted = Sealed::count(&rows, grace.id(), ada.id()).are_for(&left, stolen.device_id)?;
         scene.people("it reaches ada; the phone was signed out, and nothing waits for it");
         scene.node(format!("counted: {counted}"));
         words(&rows).for_each(|line| scene.node(line));
         phone.off().await?;
-        self.show(scene).await
+        self.show(scene)
     }
 
     /// Adds what has come into the node's database since the last look.
-    async fn rows(&mut self, scene: &mut Scene) -> Result<(), Box<dyn Error>> {
-        words(&self.view.look().await?).for_each(|line| scene.node(line));
+    fn rows(&mut self, scene: &mut Scene) -> Result<(), Box<dyn Error>> {
+        words(&self.view.look()?).for_each(|line| scene.node(line));
         Ok(())
     }
 
-    async fn show(&mut self, mut scene: Scene) -> Result<(), Box<dyn Error>> {
-        self.rows(&mut scene).await?;
+    fn show(&mut self, mut scene: Scene) -> Result<(), Box<dyn Error>> {
+        self.rows(&mut scene)?;
         say(&scene.print(self.columns))
     }
 }

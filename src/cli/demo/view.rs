@@ -5,8 +5,7 @@ use std::error::Error;
 use std::path::Path;
 
 use data_encoding::HEXLOWER;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
+use rusqlite::{Connection, OpenFlags};
 
 use crate::ids::{AccountId, DeviceId};
 use crate::protocol::session::PairwiseMessage;
@@ -14,7 +13,7 @@ use crate::wire::Envelope;
 
 /// The node's database, open for reading.
 pub(super) struct NodeView {
-    connection: SqliteConnection,
+    connection: Connection,
     /// The rows that were seen: the id of each, and its reader's device.
     seen: BTreeSet<(Vec<u8>, Option<Vec<u8>>)>,
 }
@@ -32,31 +31,36 @@ pub(super) struct Seen {
 }
 
 impl NodeView {
-    pub(super) async fn open(database: &Path) -> Result<Self, sqlx::Error> {
-        let options = SqliteConnectOptions::new().filename(database).read_only(true).disable_statement_logging();
-        Ok(Self { connection: options.connect().await?, seen: BTreeSet::new() })
+    pub(super) fn open(database: &Path) -> rusqlite::Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Ok(Self { connection: Connection::open_with_flags(database, flags)?, seen: BTreeSet::new() })
     }
 
     /// The rows that have come since the last look.
-    pub(super) async fn look(&mut self) -> Result<Vec<Seen>, Box<dyn Error>> {
+    pub(super) fn look(&mut self) -> Result<Vec<Seen>, Box<dyn Error>> {
         let mut rows = Vec::new();
         for (log, select) in LOGS {
-            for row in sqlx::query(select).fetch_all(&mut self.connection).await? {
-                if !self.seen.insert((row.try_get(0)?, row.try_get(1)?)) {
+            let mut statement = self.connection.prepare_cached(select)?;
+            let mut stored = statement.query([])?;
+            while let Some(row) = stored.next()? {
+                if !self.seen.insert((row.get(0)?, row.get(1)?)) {
                     continue;
                 }
-                let (device, from, to): (Option<&[u8]>, &[u8], Option<&[u8]>) =
-                    (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+                let (device, from, to): (Option<&[u8]>, &[u8], Option<&[u8]>) = (
+                    row.get_ref(1)?.as_blob_or_null()?,
+                    row.get_ref(2)?.as_blob()?,
+                    row.get_ref(3)?.as_blob_or_null()?,
+                );
                 let (from, to) = (from.try_into()?, to.map(AccountId::try_from).transpose()?);
                 let to_device = device.map(DeviceId::try_from).transpose()?;
-                rows.push(Seen { log, from, to, to_device, envelope: row.try_get(4)? });
+                rows.push(Seen { log, from, to, to_device, envelope: row.get(4)? });
             }
         }
         Ok(rows)
     }
 
-    pub(super) async fn close(self) -> Result<(), sqlx::Error> {
-        self.connection.close().await
+    pub(super) fn close(self) -> rusqlite::Result<()> {
+        self.connection.close().map_err(|(_, error)| error)
     }
 }
 

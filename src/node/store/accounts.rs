@@ -2,12 +2,13 @@
 
 use core::fmt;
 
-use sqlx::SqliteConnection;
+use rusqlite::{Connection, params};
 
 use super::Store;
 use super::columns::{Blob, Integer};
 use super::error::StoreError;
 use super::limits::{ISSUER_BYTES_MAX, SUBJECT_BYTES_MAX};
+use super::sql::Sql;
 use crate::ids::AccountId;
 use crate::wire::Timestamp;
 
@@ -81,37 +82,29 @@ impl Store {
         candidate: AccountId,
         now: Timestamp,
     ) -> Result<AccountId, StoreError> {
-        let known = sqlx::query_scalar::<_, Blob<16>>(SELECT)
-            .bind(&identity.issuer)
-            .bind(&identity.subject)
-            .fetch_optional(&self.readers)
-            .await?;
-        if let Some(Blob(id)) = known {
+        let ProviderIdentity { issuer, subject } = identity.clone();
+        let known: Option<(Blob<16>,)> =
+            self.readers.read(move |db| db.first(SELECT, params![issuer, subject])).await?;
+        if let Some((Blob(id),)) = known {
             return Ok(AccountId::from_bytes(id));
         }
         let identity = identity.clone();
-        self.writer.write(move |db| Box::pin(create(db, identity, candidate, now))).await
+        self.writer.write(move |db| create(db, &identity, candidate, now)).await
     }
 }
 
-async fn create(
-    db: &mut SqliteConnection,
-    identity: ProviderIdentity,
+fn create(
+    db: &Connection,
+    ProviderIdentity { issuer, subject }: &ProviderIdentity,
     candidate: AccountId,
     now: Timestamp,
 ) -> Result<AccountId, StoreError> {
-    let ProviderIdentity { issuer, subject } = identity;
-    sqlx::query(
+    db.run(
         "INSERT INTO accounts (account_id, issuer, subject, created_at) VALUES (?, ?, ?, ?)
          ON CONFLICT (issuer, subject) DO NOTHING",
-    )
-    .bind(Blob(*candidate.as_bytes()))
-    .bind(&issuer)
-    .bind(&subject)
-    .bind(Integer::time(now, "creation time")?)
-    .execute(&mut *db)
-    .await?;
-    let Blob(id) = sqlx::query_scalar(SELECT).bind(issuer).bind(subject).fetch_one(db).await?;
+        params![Blob(*candidate.as_bytes()), issuer, subject, Integer::time(now, "creation time")?],
+    )?;
+    let (Blob(id),): (Blob<16>,) = db.one(SELECT, params![issuer, subject])?;
     Ok(AccountId::from_bytes(id))
 }
 

@@ -1,9 +1,7 @@
 //! The forms of ids, keys and times in columns.
 
-use sqlx::encode::IsNull;
-use sqlx::error::BoxDynError;
-use sqlx::sqlite::{SqliteArgumentsBuffer, SqliteTypeInfo, SqliteValueRef};
-use sqlx::{Decode, Encode, Sqlite, Type};
+use rusqlite::ToSql;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 
 use super::error::StoreError;
 use crate::wire::{Bytes, Role, Timestamp};
@@ -18,21 +16,19 @@ impl<const N: usize> From<Blob<N>> for Bytes<N> {
     }
 }
 
-impl<const N: usize> Type<Sqlite> for Blob<N> {
-    fn type_info() -> SqliteTypeInfo {
-        <[u8] as Type<Sqlite>>::type_info()
+impl<const N: usize> ToSql for Blob<N> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.as_slice().into())
     }
 }
 
-impl<const N: usize> Encode<'_, Sqlite> for Blob<N> {
-    fn encode_by_ref(&self, arguments: &mut SqliteArgumentsBuffer) -> Result<IsNull, BoxDynError> {
-        <&[u8] as Encode<'_, Sqlite>>::encode_by_ref(&self.0.as_slice(), arguments)
-    }
-}
-
-impl<'r, const N: usize> Decode<'r, Sqlite> for Blob<N> {
-    fn decode(value: SqliteValueRef<'r>) -> Result<Self, BoxDynError> {
-        Ok(Self(<&[u8] as Decode<'r, Sqlite>>::decode(value)?.try_into()?))
+impl<const N: usize> FromSql for Blob<N> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let bytes = value.as_blob()?;
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| FromSqlError::InvalidBlobSize { expected_size: N, blob_size: bytes.len() })
     }
 }
 
@@ -64,48 +60,34 @@ impl Integer {
     }
 }
 
-impl Type<Sqlite> for Integer {
-    fn type_info() -> SqliteTypeInfo {
-        <i64 as Type<Sqlite>>::type_info()
-    }
-
-    fn compatible(info: &SqliteTypeInfo) -> bool {
-        <i64 as Type<Sqlite>>::compatible(info)
+impl ToSql for Integer {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.into())
     }
 }
 
-impl Encode<'_, Sqlite> for Integer {
-    fn encode_by_ref(&self, arguments: &mut SqliteArgumentsBuffer) -> Result<IsNull, BoxDynError> {
-        <i64 as Encode<'_, Sqlite>>::encode_by_ref(&self.0, arguments)
+impl FromSql for Integer {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_i64()? {
+            below @ ..0 => Err(FromSqlError::OutOfRange(below)),
+            value => Ok(Self(value)),
+        }
     }
 }
 
-impl<'r> Decode<'r, Sqlite> for Integer {
-    fn decode(value: SqliteValueRef<'r>) -> Result<Self, BoxDynError> {
-        let value = <i64 as Decode<'r, Sqlite>>::decode(value)?;
-        if value < 0 { Err("below zero".into()) } else { Ok(Self(value)) }
+impl ToSql for Role {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.as_str().into())
     }
 }
 
-impl Type<Sqlite> for Role {
-    fn type_info() -> SqliteTypeInfo {
-        <str as Type<Sqlite>>::type_info()
-    }
-}
-
-impl Encode<'_, Sqlite> for Role {
-    fn encode_by_ref(&self, arguments: &mut SqliteArgumentsBuffer) -> Result<IsNull, BoxDynError> {
-        <&str as Encode<'_, Sqlite>>::encode_by_ref(&self.as_str(), arguments)
-    }
-}
-
-impl<'r> Decode<'r, Sqlite> for Role {
-    fn decode(value: SqliteValueRef<'r>) -> Result<Self, BoxDynError> {
-        match <&str as Decode<'r, Sqlite>>::decode(value)? {
+impl FromSql for Role {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_str()? {
             "member" => Ok(Self::Member),
             "moderator" => Ok(Self::Moderator),
             "owner" => Ok(Self::Owner),
-            _ => Err("no role".into()),
+            _ => Err(FromSqlError::InvalidType),
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use core::time::Duration;
 
-use sqlx::SqliteConnection;
+use rusqlite::{Connection, params};
 
 use super::Store;
 use super::columns::{Blob, Integer, check_text};
 use super::error::StoreError;
 use super::flows::refuse_over_limit;
 use super::limits::{PROVIDER_BYTES_MAX, USER_CODE_ENTRIES_MAX};
+use super::sql::Sql;
 use crate::ids::AccountId;
 use crate::node::tokens::TokenHash;
 use crate::wire::Timestamp;
@@ -63,7 +64,7 @@ impl Store {
     /// [`StoreError::IdInUse`] for a code that was drawn twice, or a failure of the store.
     pub async fn save_device_grant(&self, grant: DeviceGrant, now: Timestamp) -> Result<(), StoreError> {
         check_text(&grant.provider, PROVIDER_BYTES_MAX, "provider")?;
-        self.writer.write(move |db| Box::pin(save(db, grant, now))).await
+        self.writer.write(move |db| save(db, grant, now)).await
     }
 
     /// Somebody typed a user code: the device that waits, and the provider. None for a code that nobody waits
@@ -76,7 +77,7 @@ impl Store {
         user_code: TokenHash,
         now: Timestamp,
     ) -> Result<Option<(TokenHash, String)>, StoreError> {
-        self.writer.write(move |db| Box::pin(enter(db, user_code, now))).await
+        self.writer.write(move |db| enter(db, user_code, now)).await
     }
 
     /// Decides a device's sign-in, once. False if it was decided, is not known, or has expired.
@@ -89,7 +90,7 @@ impl Store {
         decision: Decision,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.writer.write(move |db| Box::pin(decide(db, device_code, decision, now))).await
+        self.writer.write(move |db| decide(db, device_code, decision, now)).await
     }
 
     /// The device asks. What was decided is told once. A device that asks before its interval has passed
@@ -103,105 +104,84 @@ impl Store {
         longer: Duration,
         now: Timestamp,
     ) -> Result<DeviceGrantAnswer, StoreError> {
-        self.writer.write(move |db| Box::pin(ask(db, device_code, longer, now))).await
+        self.writer.write(move |db| ask(db, device_code, longer, now)).await
     }
 }
 
-async fn save(db: &mut SqliteConnection, grant: DeviceGrant, now: Timestamp) -> Result<(), StoreError> {
+fn save(db: &Connection, grant: DeviceGrant, now: Timestamp) -> Result<(), StoreError> {
     let DeviceGrant { device_code, user_code, provider, interval, expires_at } = grant;
-    sqlx::query("DELETE FROM device_grants WHERE expires_at <= ?")
-        .bind(Integer::time(now, "time")?)
-        .execute(&mut *db)
-        .await?;
-    sqlx::query(
+    db.run("DELETE FROM device_grants WHERE expires_at <= ?", params![Integer::time(now, "time")?])?;
+    db.run(
         "INSERT INTO device_grants (device_code_hash, user_code_hash, provider, is_denied, entries, interval_ms,
          expires_at) VALUES (?, ?, ?, 0, 0, ?, ?)",
-    )
-    .bind(Blob(*device_code.as_bytes()))
-    .bind(Blob(*user_code.as_bytes()))
-    .bind(provider)
-    .bind(millis(interval)?)
-    .bind(Integer::time(expires_at, "expiry")?)
-    .execute(&mut *db)
-    .await?;
-    refuse_over_limit(sqlx::query_scalar("SELECT count(*) FROM device_grants").fetch_one(db).await?)
+        params![
+            Blob(*device_code.as_bytes()),
+            Blob(*user_code.as_bytes()),
+            provider,
+            millis(interval)?,
+            Integer::time(expires_at, "expiry")?,
+        ],
+    )?;
+    let (count,): (i64,) = db.one("SELECT count(*) FROM device_grants", [])?;
+    refuse_over_limit(count)
 }
 
-async fn enter(
-    db: &mut SqliteConnection,
-    user_code: TokenHash,
-    now: Timestamp,
-) -> Result<Option<(TokenHash, String)>, StoreError> {
-    let row: Option<(Blob<32>, String)> = sqlx::query_as(
+fn enter(db: &Connection, user_code: TokenHash, now: Timestamp) -> Result<Option<(TokenHash, String)>, StoreError> {
+    let row: Option<(Blob<32>, String)> = db.first(
         "UPDATE device_grants SET entries = entries + 1
          WHERE user_code_hash = ? AND expires_at > ? AND entries < ? AND account_id IS NULL AND is_denied = 0
          RETURNING device_code_hash, provider",
-    )
-    .bind(Blob(*user_code.as_bytes()))
-    .bind(Integer::time(now, "time")?)
-    .bind(Integer::new(USER_CODE_ENTRIES_MAX, "limit")?)
-    .fetch_optional(db)
-    .await?;
+        params![
+            Blob(*user_code.as_bytes()),
+            Integer::time(now, "time")?,
+            Integer::new(USER_CODE_ENTRIES_MAX, "limit")?,
+        ],
+    )?;
     Ok(row.map(|(Blob(device_code), provider)| (TokenHash::from_bytes(device_code), provider)))
 }
 
-async fn decide(
-    db: &mut SqliteConnection,
-    device_code: TokenHash,
-    decision: Decision,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
+fn decide(db: &Connection, device_code: TokenHash, decision: Decision, now: Timestamp) -> Result<bool, StoreError> {
     let (account, is_denied) = match decision {
         Decision::SignedIn(account) => (Some(Blob(*account.as_bytes())), 0),
         Decision::Denied => (None, 1),
     };
-    let decided = sqlx::query(
+    let decided = db.run(
         "UPDATE device_grants SET account_id = ?, is_denied = ?
          WHERE device_code_hash = ? AND expires_at > ? AND account_id IS NULL AND is_denied = 0",
-    )
-    .bind(account)
-    .bind(is_denied)
-    .bind(Blob(*device_code.as_bytes()))
-    .bind(Integer::time(now, "time")?)
-    .execute(db)
-    .await?;
-    Ok(decided.rows_affected() > 0)
+        params![account, is_denied, Blob(*device_code.as_bytes()), Integer::time(now, "time")?],
+    )?;
+    Ok(decided > 0)
 }
 
-async fn ask(
-    db: &mut SqliteConnection,
+fn ask(
+    db: &Connection,
     device_code: TokenHash,
     longer: Duration,
     now: Timestamp,
 ) -> Result<DeviceGrantAnswer, StoreError> {
     type Row = (String, Option<Blob<16>>, bool, Integer, Option<Integer>);
     let device_code = Blob(*device_code.as_bytes());
-    let row: Option<Row> = sqlx::query_as(
+    let row: Option<Row> = db.first(
         "SELECT provider, account_id, is_denied, interval_ms, asked_at FROM device_grants
          WHERE device_code_hash = ? AND expires_at > ?",
-    )
-    .bind(device_code)
-    .bind(Integer::time(now, "time")?)
-    .fetch_optional(&mut *db)
-    .await?;
+        params![device_code, Integer::time(now, "time")?],
+    )?;
     let Some((provider, account, is_denied, interval, asked_at)) = row else { return Ok(DeviceGrantAnswer::Unknown) };
     let decision = match account {
         Some(Blob(account)) => Some(Decision::SignedIn(AccountId::from_bytes(account))),
         None => is_denied.then_some(Decision::Denied),
     };
     if let Some(decision) = decision {
-        sqlx::query("DELETE FROM device_grants WHERE device_code_hash = ?").bind(device_code).execute(db).await?;
+        db.run("DELETE FROM device_grants WHERE device_code_hash = ?", params![device_code])?;
         return Ok(DeviceGrantAnswer::Decided { decision, provider });
     }
     let interval = Duration::from_millis(interval.get());
     let is_too_soon = asked_at.is_some_and(|asked_at| asked_at.timestamp().plus(interval) > now);
     let interval = if is_too_soon { interval + longer } else { interval };
-    sqlx::query("UPDATE device_grants SET asked_at = ?, interval_ms = ? WHERE device_code_hash = ?")
-        .bind(Integer::time(now, "time")?)
-        .bind(millis(interval)?)
-        .bind(device_code)
-        .execute(db)
-        .await?;
+    db.run(
+        "UPDATE device_grants SET asked_at = ?, interval_ms = ? WHERE device_code_hash = ?",
+        params![Integer::time(now, "time")?, millis(interval)?, device_code],
+    )?;
     Ok(if is_too_soon { DeviceGrantAnswer::TooSoon } else { DeviceGrantAnswer::Pending })
 }
 

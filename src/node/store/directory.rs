@@ -3,11 +3,12 @@
 //! The root key of an account is pinned with its first list. Versions grow, so nobody who gets hold
 //! of an older list can put it back.
 
-use sqlx::SqliteConnection;
+use rusqlite::{Connection, params};
 
 use super::Store;
 use super::columns::{Blob, Integer};
 use super::error::StoreError;
+use super::sql::Sql;
 use crate::ids::{AccountId, DeviceAddress, DeviceId, SessionId};
 use crate::protocol::public::{SigningPublicKey, VerifiedDeviceList};
 use crate::wire::{DeviceList, Reader, Timestamp, WireError, Writer};
@@ -43,7 +44,7 @@ impl Store {
             return Err(StoreError::OwnerMismatch { account_id });
         }
         let list = list.clone();
-        self.writer.write(move |db| Box::pin(put(db, list, now))).await
+        self.writer.write(move |db| put(db, &list, now)).await
     }
 
     /// The account's newest device list. None if it never published one, or if there is no such
@@ -52,11 +53,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Corrupt`], or a failure of the store.
     pub async fn device_list(&self, account_id: AccountId) -> Result<Option<DeviceList>, StoreError> {
-        let bytes: Option<Vec<u8>> = sqlx::query_scalar("SELECT list FROM device_lists WHERE account_id = ?")
-            .bind(Blob(*account_id.as_bytes()))
-            .fetch_optional(&self.readers)
-            .await?;
-        bytes.map(|bytes| parse(&bytes).map_err(|_| StoreError::Corrupt { what: "device list" })).transpose()
+        let account = Blob(*account_id.as_bytes());
+        let select = "SELECT list FROM device_lists WHERE account_id = ?";
+        let row: Option<(Vec<u8>,)> = self.readers.read(move |db| db.first(select, params![account])).await?;
+        row.map(|(bytes,)| parse(&bytes).map_err(|_| StoreError::Corrupt { what: "device list" })).transpose()
     }
 
     /// The signing key of a device on its account's list. None if it is not on it.
@@ -64,14 +64,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::Corrupt`], or a failure of the store.
     pub async fn signing_key(&self, device: DeviceAddress) -> Result<Option<SigningPublicKey>, StoreError> {
-        let key: Option<Blob<32>> =
-            sqlx::query_scalar("SELECT signing_key FROM devices WHERE account_id = ? AND device_id = ?")
-                .bind(Blob(*device.account_id.as_bytes()))
-                .bind(Blob(*device.device_id.as_bytes()))
-                .fetch_optional(&self.readers)
-                .await?;
-        let parse = |Blob(key)| SigningPublicKey::parse(&key).map_err(|_| StoreError::Corrupt { what: "signing key" });
-        key.map(parse).transpose()
+        let (account, id) = (Blob(*device.account_id.as_bytes()), Blob(*device.device_id.as_bytes()));
+        let select = "SELECT signing_key FROM devices WHERE account_id = ? AND device_id = ?";
+        let row: Option<(Blob<32>,)> = self.readers.read(move |db| db.first(select, params![account, id])).await?;
+        let parse =
+            |(Blob(key),)| SigningPublicKey::parse(&key).map_err(|_| StoreError::Corrupt { what: "signing key" });
+        row.map(parse).transpose()
     }
 }
 
@@ -82,46 +80,36 @@ fn parse(bytes: &[u8]) -> Result<DeviceList, WireError> {
     Ok(list)
 }
 
-async fn put(
-    db: &mut SqliteConnection,
-    list: VerifiedDeviceList,
-    now: Timestamp,
-) -> Result<DeviceListChange, StoreError> {
+fn put(db: &Connection, list: &VerifiedDeviceList, now: Timestamp) -> Result<DeviceListChange, StoreError> {
     let account = Blob(*list.account_id().as_bytes());
     let bytes = list.list().write(Writer::default()).finish();
-    if !supersedes_stored(db, &list, &bytes).await? {
+    if !supersedes_stored(db, list, &bytes)? {
         return Ok(DeviceListChange::default());
     }
-    sqlx::query(
+    db.run(
         "INSERT INTO device_lists (account_id, root_key, version, list, updated_at) VALUES (?, ?, ?, ?, ?)
          ON CONFLICT (account_id) DO UPDATE
          SET version = excluded.version, list = excluded.list, updated_at = excluded.updated_at",
-    )
-    .bind(account)
-    .bind(Blob(*list.root_key().as_bytes()))
-    .bind(Integer::new(list.version(), "version")?)
-    .bind(bytes)
-    .bind(Integer::time(now, "time")?)
-    .execute(&mut *db)
-    .await?;
-    replace_devices(db, account, &list).await
+        params![
+            account,
+            Blob(*list.root_key().as_bytes()),
+            Integer::new(list.version(), "version")?,
+            bytes,
+            Integer::time(now, "time")?
+        ],
+    )?;
+    replace_devices(db, account, list)
 }
 
 /// Whether the list is newer than the stored one, if there is one; not if it is that very list.
-async fn supersedes_stored(
-    db: &mut SqliteConnection,
-    list: &VerifiedDeviceList,
-    bytes: &[u8],
-) -> Result<bool, StoreError> {
+fn supersedes_stored(db: &Connection, list: &VerifiedDeviceList, bytes: &[u8]) -> Result<bool, StoreError> {
     type Row = (Option<Blob<32>>, Option<Integer>, Option<Vec<u8>>);
     let account_id = list.account_id();
-    let row: Option<Row> = sqlx::query_as(
+    let row: Option<Row> = db.first(
         "SELECT root_key, version, list FROM accounts LEFT JOIN device_lists USING (account_id)
          WHERE account_id = ?",
-    )
-    .bind(Blob(*account_id.as_bytes()))
-    .fetch_optional(db)
-    .await?;
+        params![Blob(*account_id.as_bytes())],
+    )?;
     match row {
         None => Err(StoreError::UnknownAccount { account_id }),
         Some((Some(Blob(root_key)), Some(version), Some(stored_bytes))) => {
@@ -141,17 +129,15 @@ async fn supersedes_stored(
 }
 
 /// Makes the rows of the account's devices those of the list.
-async fn replace_devices(
-    db: &mut SqliteConnection,
+fn replace_devices(
+    db: &Connection,
     account: Blob<16>,
     list: &VerifiedDeviceList,
 ) -> Result<DeviceListChange, StoreError> {
-    let stored: Vec<(Blob<16>, Blob<32>, Blob<32>)> = sqlx::query_as(
+    let stored: Vec<(Blob<16>, Blob<32>, Blob<32>)> = db.all(
         "SELECT device_id, signing_key, agreement_key FROM devices WHERE account_id = ? ORDER BY device_id",
-    )
-    .bind(account)
-    .fetch_all(&mut *db)
-    .await?;
+        params![account],
+    )?;
     let listed: Vec<(Blob<16>, Blob<32>, Blob<32>)> = list
         .devices()
         .iter()
@@ -166,38 +152,25 @@ async fn replace_devices(
     let mut change = DeviceListChange::default();
     for row in stored.iter().filter(|row| !listed.contains(row)) {
         change.removed.push(DeviceId::from_bytes(row.0.0));
-        change.ended_sessions.extend(remove_device(db, account, row.0).await?);
+        change.ended_sessions.extend(remove_device(db, account, row.0)?);
     }
     for row in listed.iter().filter(|row| !stored.contains(row)) {
         change.added.push(DeviceId::from_bytes(row.0.0));
-        sqlx::query("INSERT INTO devices (account_id, device_id, signing_key, agreement_key) VALUES (?, ?, ?, ?)")
-            .bind(account)
-            .bind(row.0)
-            .bind(row.1)
-            .bind(row.2)
-            .execute(&mut *db)
-            .await?;
+        db.run(
+            "INSERT INTO devices (account_id, device_id, signing_key, agreement_key) VALUES (?, ?, ?, ?)",
+            params![account, row.0, row.1, row.2],
+        )?;
     }
     Ok(change)
 }
 
 /// Removes a device with all that hangs on it. Returns its sessions.
-async fn remove_device(
-    db: &mut SqliteConnection,
-    account: Blob<16>,
-    device: Blob<16>,
-) -> Result<Vec<SessionId>, StoreError> {
-    let sessions: Vec<Blob<16>> =
-        sqlx::query_scalar("DELETE FROM sessions WHERE account_id = ? AND device_id = ? RETURNING session_id")
-            .bind(account)
-            .bind(device)
-            .fetch_all(&mut *db)
-            .await?;
+fn remove_device(db: &Connection, account: Blob<16>, device: Blob<16>) -> Result<Vec<SessionId>, StoreError> {
+    let sessions: Vec<(Blob<16>,)> = db.all(
+        "DELETE FROM sessions WHERE account_id = ? AND device_id = ? RETURNING session_id",
+        params![account, device],
+    )?;
     // Its prekeys go with it by the schema's cascade.
-    sqlx::query("DELETE FROM devices WHERE account_id = ? AND device_id = ?")
-        .bind(account)
-        .bind(device)
-        .execute(db)
-        .await?;
-    Ok(sessions.into_iter().map(|Blob(id)| SessionId::from_bytes(id)).collect())
+    db.run("DELETE FROM devices WHERE account_id = ? AND device_id = ?", params![account, device])?;
+    Ok(sessions.into_iter().map(|(Blob(id),)| SessionId::from_bytes(id)).collect())
 }

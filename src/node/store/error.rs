@@ -213,16 +213,16 @@ pub enum StoreError {
     /// The database does not answer, or answers with an error of its own.
     #[error("the store is unavailable")]
     Unavailable {
-        /// What the database said; it names no values.
+        /// What the database said, or the machine; it names no values.
         #[source]
-        cause: Arc<sqlx::Error>,
+        cause: Arc<dyn core::error::Error + Send + Sync>,
     },
     /// The database is of another version of the program, or its tables are damaged.
     #[error("the database does not fit this program")]
     Migration {
         /// Which migration, and why.
         #[source]
-        cause: Arc<sqlx::migrate::MigrateError>,
+        cause: Arc<rusqlite_migration::Error>,
     },
     /// A stored value does not parse: the file is damaged.
     #[error("a stored {what} is damaged")]
@@ -238,43 +238,57 @@ pub enum StoreError {
     },
 }
 
-/// Primary result codes of SQLite (<https://sqlite.org/rescode.html>), and two extended ones.
-mod code {
-    pub(super) const FULL: u32 = 13;
-    pub(super) const CONSTRAINT: u32 = 19;
-    pub(super) const CONSTRAINT_PRIMARYKEY: u32 = 1555;
-    pub(super) const CONSTRAINT_UNIQUE: u32 = 2067;
-}
-
 impl StoreError {
     /// Whether disk or database failed, and not the request: no write of the same commit is stored.
     pub(super) const fn is_environment(&self) -> bool {
         matches!(self, Self::Full | Self::Unavailable { .. })
     }
+
+    pub(super) fn unavailable(cause: impl core::error::Error + Send + Sync + 'static) -> Self {
+        Self::Unavailable { cause: Arc::new(cause) }
+    }
 }
 
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        match &error {
-            sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => return Self::Corrupt { what: "row" },
-            sqlx::Error::PoolClosed => return Self::Closed,
-            _ => {}
-        }
-        let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
-        match code {
-            Some(code::CONSTRAINT_PRIMARYKEY | code::CONSTRAINT_UNIQUE) => Self::IdInUse,
-            // An extended code has the primary one in its low byte.
-            Some(code) if code & 0xff == code::CONSTRAINT => Self::Bug { what: "a rule of the schema is broken" },
-            Some(code) if code & 0xff == code::FULL => Self::Full,
-            _ => Self::Unavailable { cause: Arc::new(error) },
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode::{ConstraintViolation, DiskFull};
+        use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
+
+        match error {
+            rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::Utf8Error(..) => Self::Corrupt { what: "row" },
+            rusqlite::Error::SqliteFailure(failure, _) => match (failure.code, failure.extended_code) {
+                (_, SQLITE_CONSTRAINT_PRIMARYKEY | SQLITE_CONSTRAINT_UNIQUE) => Self::IdInUse,
+                (ConstraintViolation, _) => Self::Bug { what: "a rule of the schema is broken" },
+                (DiskFull, _) => Self::Full,
+                _ => Self::unavailable(error),
+            },
+            // A table that is not there, and a file that cannot be.
+            rusqlite::Error::SqlInputError { .. } | rusqlite::Error::InvalidPath(_) => Self::unavailable(error),
+            _ => Self::Bug { what: "a statement does not fit its values" },
         }
     }
 }
 
-impl From<sqlx::migrate::MigrateError> for StoreError {
-    fn from(error: sqlx::migrate::MigrateError) -> Self {
+impl From<tokio::task::JoinError> for StoreError {
+    fn from(error: tokio::task::JoinError) -> Self {
+        if error.is_panic() { Self::Bug { what: "it has panicked" } } else { Self::Closed }
+    }
+}
+
+impl From<rusqlite_migration::Error> for StoreError {
+    fn from(error: rusqlite_migration::Error) -> Self {
+        use rusqlite::ErrorCode::{ConstraintViolation, Unknown};
+
         match error {
-            sqlx::migrate::MigrateError::Execute(error) => error.into(),
+            // The disk, or another program. What is left speaks of the tables.
+            rusqlite_migration::Error::RusqliteError { err, .. }
+                if !matches!(err.sqlite_error_code(), None | Some(ConstraintViolation | Unknown)) =>
+            {
+                err.into()
+            }
             error => Self::Migration { cause: Arc::new(error) },
         }
     }

@@ -1,12 +1,13 @@
 //! Sign-ins that have begun, and the codes of the built-in development provider. Both are taken
 //! once.
 
-use sqlx::SqliteConnection;
+use rusqlite::{Connection, params};
 
 use super::Store;
 use super::columns::{Blob, Integer, check_text, is_over};
 use super::error::StoreError;
 use super::limits::{FLOWS_MAX, PROVIDER_BYTES_MAX, REDIRECT_URI_BYTES_MAX, SUBJECT_BYTES_MAX};
+use super::sql::Sql;
 use crate::node::tokens::{CodeChallenge, CodeVerifier, Nonce, TokenHash};
 use crate::wire::Timestamp;
 
@@ -76,7 +77,7 @@ impl Store {
     pub async fn save_flow(&self, flow: Flow, now: Timestamp) -> Result<(), StoreError> {
         check_text(&flow.provider, PROVIDER_BYTES_MAX, "provider")?;
         check_text(&flow.redirect_uri, REDIRECT_URI_BYTES_MAX, "redirect address")?;
-        self.writer.write(move |db| Box::pin(save_flow(db, flow, now))).await
+        self.writer.write(move |db| save_flow(db, flow, now)).await
     }
 
     /// A pending sign-in, which stays. None if there is none, or if it has expired.
@@ -84,20 +85,7 @@ impl Store {
     /// # Errors
     /// A failure of the store.
     pub async fn pending_flow(&self, state_hash: TokenHash, now: Timestamp) -> Result<Option<PendingFlow>, StoreError> {
-        type Row = (String, String, Option<Blob<32>>, Option<Blob<32>>);
-        let row: Option<Row> = sqlx::query_as(
-            "SELECT provider, redirect_uri, device_code_hash, browser_hash FROM flows
-             WHERE state_hash = ? AND expires_at > ?",
-        )
-        .bind(Blob(*state_hash.as_bytes()))
-        .bind(Integer::time(now, "time")?)
-        .fetch_optional(&self.readers)
-        .await?;
-        Ok(row.map(|(provider, redirect_uri, device_code, browser)| PendingFlow {
-            provider,
-            redirect_uri,
-            device: device_flow(device_code, browser),
-        }))
+        self.readers.read(move |db| pending_flow(db, state_hash, now)).await
     }
 
     /// Takes a pending sign-in out of the store: a second call finds nothing. None if there is
@@ -106,7 +94,7 @@ impl Store {
     /// # Errors
     /// A failure of the store.
     pub async fn take_flow(&self, state_hash: TokenHash, now: Timestamp) -> Result<Option<Flow>, StoreError> {
-        let flow = self.writer.write(move |db| Box::pin(take_flow(db, state_hash))).await?;
+        let flow = self.writer.write(move |db| take_flow(db, state_hash)).await?;
         Ok(flow.filter(|flow| flow.expires_at > now))
     }
 
@@ -117,7 +105,7 @@ impl Store {
     pub async fn save_code(&self, code: CodeGrant, now: Timestamp) -> Result<(), StoreError> {
         check_text(&code.subject, SUBJECT_BYTES_MAX, "subject")?;
         check_text(&code.redirect_uri, REDIRECT_URI_BYTES_MAX, "redirect address")?;
-        self.writer.write(move |db| Box::pin(save_code(db, code, now))).await
+        self.writer.write(move |db| save_code(db, code, now)).await
     }
 
     /// Takes a code out of the store, as [`take_flow`](Self::take_flow) does. Whether verifier and
@@ -126,40 +114,53 @@ impl Store {
     /// # Errors
     /// A failure of the store.
     pub async fn take_code(&self, code_hash: TokenHash, now: Timestamp) -> Result<Option<CodeGrant>, StoreError> {
-        let code = self.writer.write(move |db| Box::pin(take_code(db, code_hash))).await?;
+        let code = self.writer.write(move |db| take_code(db, code_hash)).await?;
         Ok(code.filter(|code| code.expires_at > now))
     }
 }
 
-async fn save_flow(db: &mut SqliteConnection, flow: Flow, now: Timestamp) -> Result<(), StoreError> {
+fn save_flow(db: &Connection, flow: Flow, now: Timestamp) -> Result<(), StoreError> {
     let Flow { state_hash, provider, redirect_uri, code_verifier, nonce, expires_at, device } = flow;
-    sqlx::query("DELETE FROM flows WHERE expires_at <= ?").bind(Integer::time(now, "time")?).execute(&mut *db).await?;
-    sqlx::query(
+    db.run("DELETE FROM flows WHERE expires_at <= ?", params![Integer::time(now, "time")?])?;
+    db.run(
         "INSERT INTO flows (state_hash, provider, redirect_uri, code_verifier, nonce, expires_at, device_code_hash,
          browser_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(Blob(*state_hash.as_bytes()))
-    .bind(provider)
-    .bind(redirect_uri)
-    .bind(Blob(*code_verifier.as_bytes()))
-    .bind(Blob(*nonce.as_bytes()))
-    .bind(Integer::time(expires_at, "expiry")?)
-    .bind(device.map(|device| Blob(*device.device_code.as_bytes())))
-    .bind(device.map(|device| Blob(*device.browser.as_bytes())))
-    .execute(&mut *db)
-    .await?;
-    refuse_over_limit(sqlx::query_scalar("SELECT count(*) FROM flows").fetch_one(db).await?)
+        params![
+            Blob(*state_hash.as_bytes()),
+            provider,
+            redirect_uri,
+            Blob(*code_verifier.as_bytes()),
+            Blob(*nonce.as_bytes()),
+            Integer::time(expires_at, "expiry")?,
+            device.map(|device| Blob(*device.device_code.as_bytes())),
+            device.map(|device| Blob(*device.browser.as_bytes())),
+        ],
+    )?;
+    let (count,): (i64,) = db.one("SELECT count(*) FROM flows", [])?;
+    refuse_over_limit(count)
 }
 
-async fn take_flow(db: &mut SqliteConnection, state_hash: TokenHash) -> Result<Option<Flow>, StoreError> {
+fn pending_flow(db: &Connection, state_hash: TokenHash, now: Timestamp) -> Result<Option<PendingFlow>, StoreError> {
+    type Row = (String, String, Option<Blob<32>>, Option<Blob<32>>);
+    let row: Option<Row> = db.first(
+        "SELECT provider, redirect_uri, device_code_hash, browser_hash FROM flows
+         WHERE state_hash = ? AND expires_at > ?",
+        params![Blob(*state_hash.as_bytes()), Integer::time(now, "time")?],
+    )?;
+    Ok(row.map(|(provider, redirect_uri, device_code, browser)| PendingFlow {
+        provider,
+        redirect_uri,
+        device: device_flow(device_code, browser),
+    }))
+}
+
+fn take_flow(db: &Connection, state_hash: TokenHash) -> Result<Option<Flow>, StoreError> {
     type Row = (String, String, Blob<32>, Blob<32>, Integer, Option<Blob<32>>, Option<Blob<32>>);
-    let row: Option<Row> = sqlx::query_as(
+    let row: Option<Row> = db.first(
         "DELETE FROM flows WHERE state_hash = ?
          RETURNING provider, redirect_uri, code_verifier, nonce, expires_at, device_code_hash, browser_hash",
-    )
-    .bind(Blob(*state_hash.as_bytes()))
-    .fetch_optional(db)
-    .await?;
+        params![Blob(*state_hash.as_bytes())],
+    )?;
     Ok(row.map(|(provider, redirect_uri, Blob(code_verifier), Blob(nonce), expires_at, device_code, browser)| Flow {
         state_hash,
         provider,
@@ -177,33 +178,32 @@ fn device_flow(device_code: Option<Blob<32>>, browser: Option<Blob<32>>) -> Opti
     Some(DeviceFlow { device_code: TokenHash::from_bytes(device_code), browser: TokenHash::from_bytes(browser) })
 }
 
-async fn save_code(db: &mut SqliteConnection, code: CodeGrant, now: Timestamp) -> Result<(), StoreError> {
+fn save_code(db: &Connection, code: CodeGrant, now: Timestamp) -> Result<(), StoreError> {
     let CodeGrant { code_hash, subject, code_challenge, redirect_uri, nonce, expires_at } = code;
-    sqlx::query("DELETE FROM codes WHERE expires_at <= ?").bind(Integer::time(now, "time")?).execute(&mut *db).await?;
-    sqlx::query(
+    db.run("DELETE FROM codes WHERE expires_at <= ?", params![Integer::time(now, "time")?])?;
+    db.run(
         "INSERT INTO codes (code_hash, subject, code_challenge, redirect_uri, nonce, expires_at)
          VALUES (?, ?, ?, ?, ?, ?)",
-    )
-    .bind(Blob(*code_hash.as_bytes()))
-    .bind(subject)
-    .bind(Blob(*code_challenge.as_bytes()))
-    .bind(redirect_uri)
-    .bind(Blob(*nonce.as_bytes()))
-    .bind(Integer::time(expires_at, "expiry")?)
-    .execute(&mut *db)
-    .await?;
-    refuse_over_limit(sqlx::query_scalar("SELECT count(*) FROM codes").fetch_one(db).await?)
+        params![
+            Blob(*code_hash.as_bytes()),
+            subject,
+            Blob(*code_challenge.as_bytes()),
+            redirect_uri,
+            Blob(*nonce.as_bytes()),
+            Integer::time(expires_at, "expiry")?,
+        ],
+    )?;
+    let (count,): (i64,) = db.one("SELECT count(*) FROM codes", [])?;
+    refuse_over_limit(count)
 }
 
-async fn take_code(db: &mut SqliteConnection, code_hash: TokenHash) -> Result<Option<CodeGrant>, StoreError> {
+fn take_code(db: &Connection, code_hash: TokenHash) -> Result<Option<CodeGrant>, StoreError> {
     type Row = (String, Blob<32>, String, Blob<32>, Integer);
-    let row: Option<Row> = sqlx::query_as(
+    let row: Option<Row> = db.first(
         "DELETE FROM codes WHERE code_hash = ?
          RETURNING subject, code_challenge, redirect_uri, nonce, expires_at",
-    )
-    .bind(Blob(*code_hash.as_bytes()))
-    .fetch_optional(db)
-    .await?;
+        params![Blob(*code_hash.as_bytes())],
+    )?;
     Ok(row.map(|(subject, Blob(code_challenge), redirect_uri, Blob(nonce), expires_at)| CodeGrant {
         code_hash,
         subject,

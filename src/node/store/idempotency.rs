@@ -4,13 +4,14 @@
 //! writer, so of calls at the same time one acts and the others find its answer. Only what was done is remembered; a call
 //! that was refused may be made again with its key.
 
+use rusqlite::{Connection, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::SqliteConnection;
 
 use super::columns::{Blob, Integer, is_over};
 use super::error::StoreError;
 use super::limits::{IDEMPOTENCY_KEPT, IDEMPOTENCY_KEYS_MAX};
+use super::sql::Sql;
 use crate::ids::AccountId;
 use crate::wire::Timestamp;
 
@@ -40,18 +41,11 @@ pub enum Acted<T> {
 ///
 /// # Errors
 /// [`StoreError::OtherRequest`] if the key was used for something else.
-pub(super) async fn recall<T: DeserializeOwned>(
-    db: &mut SqliteConnection,
-    once: &Once,
-) -> Result<Option<T>, StoreError> {
-    let row: Option<(Blob<32>, String)> = sqlx::query_as(
+pub(super) fn recall<T: DeserializeOwned>(db: &Connection, once: &Once) -> Result<Option<T>, StoreError> {
+    let row: Option<(Blob<32>, String)> = db.first(
         "SELECT request_hash, answer FROM idempotency_keys WHERE account_id = ? AND key_hash = ? AND expires_at > ?",
-    )
-    .bind(Blob(*once.account_id.as_bytes()))
-    .bind(Blob(once.key_hash))
-    .bind(Integer::time(once.now, "time")?)
-    .fetch_optional(db)
-    .await?;
+        params![Blob(*once.account_id.as_bytes()), Blob(once.key_hash), Integer::time(once.now, "time")?],
+    )?;
     match row {
         Some((Blob(request), _)) if request != once.request_hash => Err(StoreError::OtherRequest),
         Some((_, answer)) => {
@@ -66,32 +60,24 @@ pub(super) async fn recall<T: DeserializeOwned>(
 ///
 /// # Errors
 /// [`StoreError::TooManyKeys`] past [`IDEMPOTENCY_KEYS_MAX`]; nothing was done then.
-pub(super) async fn remember(
-    db: &mut SqliteConnection,
-    once: &Once,
-    answer: &impl Serialize,
-) -> Result<(), StoreError> {
+pub(super) fn remember(db: &Connection, once: &Once, answer: &impl Serialize) -> Result<(), StoreError> {
     let answer = serde_json::to_string(answer).map_err(|_| StoreError::Bug { what: "an answer has no JSON form" })?;
     let account = Blob(*once.account_id.as_bytes());
-    sqlx::query("DELETE FROM idempotency_keys WHERE account_id = ? AND expires_at <= ?")
-        .bind(account)
-        .bind(Integer::time(once.now, "time")?)
-        .execute(&mut *db)
-        .await?;
-    sqlx::query(
+    db.run(
+        "DELETE FROM idempotency_keys WHERE account_id = ? AND expires_at <= ?",
+        params![account, Integer::time(once.now, "time")?],
+    )?;
+    db.run(
         "INSERT INTO idempotency_keys (account_id, key_hash, request_hash, answer, expires_at) VALUES (?, ?, ?, ?, ?)",
-    )
-    .bind(account)
-    .bind(Blob(once.key_hash))
-    .bind(Blob(once.request_hash))
-    .bind(answer)
-    .bind(Integer::time(once.now.plus(IDEMPOTENCY_KEPT), "expiry")?)
-    .execute(&mut *db)
-    .await?;
-    let keys: i64 = sqlx::query_scalar("SELECT count(*) FROM idempotency_keys WHERE account_id = ?")
-        .bind(account)
-        .fetch_one(db)
-        .await?;
+        params![
+            account,
+            Blob(once.key_hash),
+            Blob(once.request_hash),
+            answer,
+            Integer::time(once.now.plus(IDEMPOTENCY_KEPT), "expiry")?
+        ],
+    )?;
+    let (keys,): (i64,) = db.one("SELECT count(*) FROM idempotency_keys WHERE account_id = ?", params![account])?;
     if is_over(keys, IDEMPOTENCY_KEYS_MAX) {
         return Err(StoreError::TooManyKeys { limit: IDEMPOTENCY_KEYS_MAX });
     }

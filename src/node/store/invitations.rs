@@ -2,7 +2,7 @@
 //!
 //! An invitation is worth nothing once whoever made it is no member any more, or may not invite.
 
-use sqlx::SqliteConnection;
+use rusqlite::{Connection, params};
 
 use super::Store;
 use super::columns::{Blob, Integer, is_over};
@@ -11,6 +11,7 @@ use super::limits::{INVITATIONS_PER_ROOM_MAX, ROOM_MEMBERS_MAX};
 use super::members::set_membership;
 use super::permissions::Action;
 use super::rooms::{add_member, authorize};
+use super::sql::Sql;
 use crate::ids::{AccountId, InvitationId, RoomId};
 use crate::node::tokens::TokenHash;
 use crate::wire::{Joined, Membership, Role, Timestamp};
@@ -62,7 +63,7 @@ impl Store {
         if invitation.uses == 0 {
             return Err(StoreError::OutOfRange { field: "number of uses" });
         }
-        self.writer.write(move |db| Box::pin(create(db, invitation, now))).await
+        self.writer.write(move |db| create(db, invitation, now)).await
     }
 
     /// The invitations of a room that are still good, oldest first.
@@ -76,17 +77,7 @@ impl Store {
         actor: AccountId,
         now: Timestamp,
     ) -> Result<Vec<Invitation>, StoreError> {
-        let mut db = self.readers.acquire().await?;
-        authorize(&mut db, room_id, actor, Action::Invite).await?;
-        let rows: Vec<InvitationRow> = sqlx::query_as(
-            "SELECT invitation_id, created_by, for_account, expires_at, uses_left FROM invitations
-             WHERE room_id = ? AND expires_at > ? ORDER BY created_at, invitation_id",
-        )
-        .bind(Blob(*room_id.as_bytes()))
-        .bind(Integer::time(now, "time")?)
-        .fetch_all(&mut *db)
-        .await?;
-        Ok(rows.into_iter().map(invitation).collect())
+        self.readers.read(move |db| invitations(db, room_id, actor, now)).await
     }
 
     /// Withdraws an invitation. Whoever has joined by it stays.
@@ -100,7 +91,7 @@ impl Store {
         actor: AccountId,
         invitation_id: InvitationId,
     ) -> Result<(), StoreError> {
-        self.writer.write(move |db| Box::pin(revoke(db, room_id, actor, invitation_id))).await
+        self.writer.write(move |db| revoke(db, room_id, actor, invitation_id)).await
     }
 
     /// Makes an account a member by an invitation's token, and uses the invitation once. If the account is
@@ -116,7 +107,7 @@ impl Store {
         membership: Option<Membership>,
         now: Timestamp,
     ) -> Result<Joined, StoreError> {
-        self.writer.write(move |db| Box::pin(accept(db, token, account_id, membership, now))).await
+        self.writer.write(move |db| accept(db, token, account_id, membership, now)).await
     }
 }
 
@@ -132,33 +123,45 @@ fn invitation((Blob(id), Blob(created_by), for_account, expires_at, uses_left): 
     }
 }
 
-async fn create(db: &mut SqliteConnection, invitation: NewInvitation, now: Timestamp) -> Result<(), StoreError> {
+fn invitations(
+    db: &Connection,
+    room_id: RoomId,
+    actor: AccountId,
+    now: Timestamp,
+) -> Result<Vec<Invitation>, StoreError> {
+    authorize(db, room_id, actor, Action::Invite)?;
+    let rows: Vec<InvitationRow> = db.all(
+        "SELECT invitation_id, created_by, for_account, expires_at, uses_left FROM invitations
+         WHERE room_id = ? AND expires_at > ? ORDER BY created_at, invitation_id",
+        params![Blob(*room_id.as_bytes()), Integer::time(now, "time")?],
+    )?;
+    Ok(rows.into_iter().map(invitation).collect())
+}
+
+fn create(db: &Connection, invitation: NewInvitation, now: Timestamp) -> Result<(), StoreError> {
     let NewInvitation { invitation_id, token, room_id, created_by, for_account, expires_at, uses } = invitation;
-    authorize(db, room_id, created_by, Action::Invite).await?;
-    sqlx::query("DELETE FROM invitations WHERE room_id = ? AND expires_at <= ?")
-        .bind(Blob(*room_id.as_bytes()))
-        .bind(Integer::time(now, "time")?)
-        .execute(&mut *db)
-        .await?;
-    sqlx::query(
+    authorize(db, room_id, created_by, Action::Invite)?;
+    db.run(
+        "DELETE FROM invitations WHERE room_id = ? AND expires_at <= ?",
+        params![Blob(*room_id.as_bytes()), Integer::time(now, "time")?],
+    )?;
+    db.run(
         "INSERT INTO invitations
          (invitation_id, token_hash, room_id, created_by, for_account, created_at, expires_at, uses_left)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(Blob(*invitation_id.as_bytes()))
-    .bind(Blob(*token.as_bytes()))
-    .bind(Blob(*room_id.as_bytes()))
-    .bind(Blob(*created_by.as_bytes()))
-    .bind(for_account.map(|account_id| Blob(*account_id.as_bytes())))
-    .bind(Integer::time(now, "time")?)
-    .bind(Integer::time(expires_at, "expiry")?)
-    .bind(uses)
-    .execute(&mut *db)
-    .await?;
-    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM invitations WHERE room_id = ?")
-        .bind(Blob(*room_id.as_bytes()))
-        .fetch_one(db)
-        .await?;
+        params![
+            Blob(*invitation_id.as_bytes()),
+            Blob(*token.as_bytes()),
+            Blob(*room_id.as_bytes()),
+            Blob(*created_by.as_bytes()),
+            for_account.map(|account_id| Blob(*account_id.as_bytes())),
+            Integer::time(now, "time")?,
+            Integer::time(expires_at, "expiry")?,
+            uses,
+        ],
+    )?;
+    let (count,): (i64,) =
+        db.one("SELECT count(*) FROM invitations WHERE room_id = ?", params![Blob(*room_id.as_bytes())])?;
     if is_over(count, INVITATIONS_PER_ROOM_MAX) {
         // The row just written goes again with the savepoint.
         return Err(StoreError::TooManyInvitations { limit: INVITATIONS_PER_ROOM_MAX });
@@ -166,38 +169,29 @@ async fn create(db: &mut SqliteConnection, invitation: NewInvitation, now: Times
     Ok(())
 }
 
-async fn revoke(
-    db: &mut SqliteConnection,
-    room_id: RoomId,
-    actor: AccountId,
-    invitation_id: InvitationId,
-) -> Result<(), StoreError> {
-    authorize(db, room_id, actor, Action::Invite).await?;
-    let revoked = sqlx::query("DELETE FROM invitations WHERE room_id = ? AND invitation_id = ?")
-        .bind(Blob(*room_id.as_bytes()))
-        .bind(Blob(*invitation_id.as_bytes()))
-        .execute(db)
-        .await?;
-    if revoked.rows_affected() == 0 { Err(StoreError::UnknownInvitation { invitation_id }) } else { Ok(()) }
+fn revoke(db: &Connection, room_id: RoomId, actor: AccountId, invitation_id: InvitationId) -> Result<(), StoreError> {
+    authorize(db, room_id, actor, Action::Invite)?;
+    let revoked = db.run(
+        "DELETE FROM invitations WHERE room_id = ? AND invitation_id = ?",
+        params![Blob(*room_id.as_bytes()), Blob(*invitation_id.as_bytes())],
+    )?;
+    if revoked == 0 { Err(StoreError::UnknownInvitation { invitation_id }) } else { Ok(()) }
 }
 
-async fn accept(
-    db: &mut SqliteConnection,
+fn accept(
+    db: &Connection,
     token: TokenHash,
     account_id: AccountId,
     membership: Option<Membership>,
     now: Timestamp,
 ) -> Result<Joined, StoreError> {
     // An invitation stands for a room that is open: closing withdraws it.
-    let row: Option<(Blob<16>, Option<Blob<16>>, Integer, bool)> = sqlx::query_as(
+    let row: Option<(Blob<16>, Option<Blob<16>>, Integer, bool)> = db.first(
         "SELECT room_id, for_account, expires_at, EXISTS (
              SELECT 1 FROM members WHERE members.room_id = invitations.room_id AND account_id = ?2
          ) FROM invitations WHERE token_hash = ?1",
-    )
-    .bind(Blob(*token.as_bytes()))
-    .bind(Blob(*account_id.as_bytes()))
-    .fetch_optional(&mut *db)
-    .await?;
+        params![Blob(*token.as_bytes()), Blob(*account_id.as_bytes())],
+    )?;
     let Some((Blob(room_id), for_account, expires_at, is_member)) = row else {
         return Err(StoreError::InvitationRefused);
     };
@@ -208,34 +202,30 @@ async fn accept(
     let room_id = RoomId::from_bytes(room_id);
     if is_member {
         if let Some(membership) = membership {
-            set_membership(db, room_id, account_id, membership).await?;
+            set_membership(db, room_id, account_id, membership)?;
         }
         return Ok(Joined { room_id, is_new: false });
     }
-    add_member(db, room_id, account_id, Role::Member, membership, now).await?;
-    let members: i64 = sqlx::query_scalar("SELECT count(*) FROM members WHERE room_id = ?")
-        .bind(Blob(*room_id.as_bytes()))
-        .fetch_one(&mut *db)
-        .await?;
+    add_member(db, room_id, account_id, Role::Member, membership, now)?;
+    let (members,): (i64,) =
+        db.one("SELECT count(*) FROM members WHERE room_id = ?", params![Blob(*room_id.as_bytes())])?;
     if is_over(members, ROOM_MEMBERS_MAX) {
         // The member goes again with the savepoint.
         return Err(StoreError::TooManyMembers { limit: ROOM_MEMBERS_MAX });
     }
-    use_once(db, token).await?;
+    use_once(db, token)?;
     Ok(Joined { room_id, is_new: true })
 }
 
 /// Counts a use of an invitation. The last one takes it away.
-async fn use_once(db: &mut SqliteConnection, token: TokenHash) -> Result<(), StoreError> {
-    let used_up = sqlx::query("DELETE FROM invitations WHERE token_hash = ? AND uses_left = 1")
-        .bind(Blob(*token.as_bytes()))
-        .execute(&mut *db)
-        .await?;
-    if used_up.rows_affected() == 0 {
-        sqlx::query("UPDATE invitations SET uses_left = uses_left - 1 WHERE token_hash = ?")
-            .bind(Blob(*token.as_bytes()))
-            .execute(db)
-            .await?;
+fn use_once(db: &Connection, token: TokenHash) -> Result<(), StoreError> {
+    let used_up =
+        db.run("DELETE FROM invitations WHERE token_hash = ? AND uses_left = 1", params![Blob(*token.as_bytes())])?;
+    if used_up == 0 {
+        db.run(
+            "UPDATE invitations SET uses_left = uses_left - 1 WHERE token_hash = ?",
+            params![Blob(*token.as_bytes())],
+        )?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@
 //!
 //! It is bounded in envelopes and in bytes, and so is the share of it that one account's may take.
 
-use sqlx::SqliteConnection;
+use rusqlite::{Connection, params};
 
 use super::Store;
 use super::columns::{Blob, Integer};
@@ -15,6 +15,7 @@ use super::limits::{
     MAILBOX_BYTES_MAX, MAILBOX_ENVELOPES_MAX, MAILBOX_IDS_KEPT, MAILBOX_SHARE_BYTES_MAX, MAILBOX_SHARE_ENVELOPES_MAX,
 };
 use super::log::{Outgoing, Size, entries, last_that_fits};
+use super::sql::Sql;
 use crate::ids::{DeviceAddress, LogEpoch};
 use crate::wire::{Envelope, LogPage, PageLimit, Position, Timestamp};
 
@@ -50,7 +51,7 @@ impl Store {
             Ok((recipient, Outgoing::new(envelope)))
         };
         let envelopes: Vec<_> = envelopes.iter().map(addressed).collect::<Result<_, StoreError>>()?;
-        self.writer.write(move |db| Box::pin(deliver(db, envelopes, epoch, now))).await
+        self.writer.write(move |db| deliver(db, &envelopes, epoch, now)).await
     }
 
     /// What waits in a device's mailbox past `after`. What was acknowledged is not there any more. The page
@@ -65,9 +66,7 @@ impl Store {
         after: u64,
         limit: PageLimit,
     ) -> Result<Option<LogPage>, StoreError> {
-        // One snapshot: a mailbox could be another one between two statements.
-        let mut db = self.readers.begin().await?;
-        page(&mut db, device, after, limit).await
+        self.readers.read(move |db| page(db, device, after, limit)).await
     }
 
     /// Deletes what stands in a device's mailbox up to this position. Acknowledging less than before
@@ -82,7 +81,7 @@ impl Store {
         position: Position,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.writer.write(move |db| Box::pin(acknowledge(db, device, position, now))).await
+        self.writer.write(move |db| acknowledge(db, device, position, now)).await
     }
 }
 
@@ -94,48 +93,40 @@ const fn id(device: DeviceAddress) -> Blob<16> {
     Blob(*device.device_id.as_bytes())
 }
 
-async fn deliver(
-    db: &mut SqliteConnection,
-    envelopes: Vec<(DeviceAddress, Outgoing)>,
+fn deliver(
+    db: &Connection,
+    envelopes: &[(DeviceAddress, Outgoing)],
     epoch: LogEpoch,
     now: Timestamp,
 ) -> Result<Vec<Delivered>, StoreError> {
-    let mut answers = Vec::with_capacity(envelopes.len());
-    for (device, envelope) in envelopes {
-        answers.push(deliver_one(db, device, &envelope, epoch, now).await?);
-    }
-    Ok(answers)
+    envelopes.iter().map(|(device, envelope)| deliver_one(db, *device, envelope, epoch, now)).collect()
 }
 
-async fn deliver_one(
-    db: &mut SqliteConnection,
+fn deliver_one(
+    db: &Connection,
     device: DeviceAddress,
     envelope: &Outgoing,
     epoch: LogEpoch,
     now: Timestamp,
 ) -> Result<Delivered, StoreError> {
-    let mut next = take_number(db, device, envelope).await?;
-    if next.is_none() && make_mailbox(db, device, epoch).await? {
-        next = take_number(db, device, envelope).await?;
+    let mut next = take_number(db, device, envelope)?;
+    if next.is_none() && make_mailbox(db, device, epoch)? {
+        next = take_number(db, device, envelope)?;
     }
     match next {
-        None => why_refused(db, device, envelope).await,
+        None => why_refused(db, device, envelope),
         Some(position) => {
-            insert(db, device, position.seq, envelope, now).await?;
+            insert(db, device, position.seq, envelope, now)?;
             Ok(Delivered::Stored(position))
         }
     }
 }
 
 /// The next number of a mailbox that has room for an envelope, and for one of its sender, and that it is not in.
-async fn take_number(
-    db: &mut SqliteConnection,
-    device: DeviceAddress,
-    envelope: &Outgoing,
-) -> Result<Option<Position>, StoreError> {
+fn take_number(db: &Connection, device: DeviceAddress, envelope: &Outgoing) -> Result<Option<Position>, StoreError> {
     // Numbers have no holes, and what is acknowledged is a beginning of them: the difference is how many
     // envelopes wait.
-    let row: Option<(Blob<8>, Integer)> = sqlx::query_as(
+    let row: Option<(Blob<8>, Integer)> = db.first(
         "UPDATE mailboxes SET head = head + 1, waiting_bytes = waiting_bytes + ?6
          WHERE account_id = ?1 AND device_id = ?2 AND head - acknowledged < ?7 AND waiting_bytes + ?6 <= ?8
          AND NOT EXISTS (
@@ -145,19 +136,19 @@ async fn take_number(
              SELECT 1 FROM mailbox_log WHERE account_id = ?1 AND device_id = ?2
              AND sender_account = ?3 AND sender_device = ?4 AND envelope_id = ?5
          ) RETURNING epoch, head",
-    )
-    .bind(account(device))
-    .bind(id(device))
-    .bind(account(envelope.sender))
-    .bind(id(envelope.sender))
-    .bind(Blob(*envelope.id.as_bytes()))
-    .bind(length(envelope)?)
-    .bind(Integer::new(MAILBOX_ENVELOPES_MAX, "limit")?)
-    .bind(Integer::new(MAILBOX_BYTES_MAX, "limit")?)
-    .bind(Integer::new(MAILBOX_SHARE_ENVELOPES_MAX, "limit")?)
-    .bind(Integer::new(MAILBOX_SHARE_BYTES_MAX, "limit")?)
-    .fetch_optional(db)
-    .await?;
+        params![
+            account(device),
+            id(device),
+            account(envelope.sender),
+            id(envelope.sender),
+            Blob(*envelope.id.as_bytes()),
+            length(envelope)?,
+            Integer::new(MAILBOX_ENVELOPES_MAX, "limit")?,
+            Integer::new(MAILBOX_BYTES_MAX, "limit")?,
+            Integer::new(MAILBOX_SHARE_ENVELOPES_MAX, "limit")?,
+            Integer::new(MAILBOX_SHARE_BYTES_MAX, "limit")?,
+        ],
+    )?;
     Ok(row.map(|(Blob(epoch), head)| Position { epoch: LogEpoch::from_bytes(epoch), seq: head.get() }))
 }
 
@@ -166,67 +157,61 @@ fn length(envelope: &Outgoing) -> Result<Integer, StoreError> {
 }
 
 /// Makes the mailbox of a listed device that has none. False if there is one, or no such device.
-async fn make_mailbox(db: &mut SqliteConnection, device: DeviceAddress, epoch: LogEpoch) -> Result<bool, StoreError> {
-    let made = sqlx::query(
+fn make_mailbox(db: &Connection, device: DeviceAddress, epoch: LogEpoch) -> Result<bool, StoreError> {
+    let made = db.run(
         "INSERT INTO mailboxes (account_id, device_id, epoch, head, acknowledged)
          SELECT account_id, device_id, ?3, 0, 0 FROM devices WHERE account_id = ?1 AND device_id = ?2
          ON CONFLICT DO NOTHING",
-    )
-    .bind(account(device))
-    .bind(id(device))
-    .bind(Blob(*epoch.as_bytes()))
-    .execute(db)
-    .await?;
-    Ok(made.rows_affected() > 0)
+        params![account(device), id(device), Blob(*epoch.as_bytes())],
+    )?;
+    Ok(made > 0)
 }
 
 /// Stores an envelope under that number, and counts it in its sender's share.
-async fn insert(
-    db: &mut SqliteConnection,
+fn insert(
+    db: &Connection,
     device: DeviceAddress,
     seq: u64,
     envelope: &Outgoing,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    sqlx::query(
+    db.run(
         "INSERT INTO mailbox_log (account_id, device_id, seq, sender_account, sender_device, envelope_id,
-             committed_at, envelope) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8);
-         INSERT INTO mailbox_shares (account_id, device_id, sender_account, envelopes, bytes)
-         VALUES (?1, ?2, ?4, 1, length(?8))
+             committed_at, envelope) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        params![
+            account(device),
+            id(device),
+            Integer::new(seq, "number")?,
+            account(envelope.sender),
+            id(envelope.sender),
+            Blob(*envelope.id.as_bytes()),
+            Integer::time(now, "time")?,
+            envelope.bytes,
+        ],
+    )?;
+    db.run(
+        "INSERT INTO mailbox_shares (account_id, device_id, sender_account, envelopes, bytes) VALUES (?, ?, ?, 1, ?)
          ON CONFLICT DO UPDATE SET envelopes = envelopes + 1, bytes = bytes + excluded.bytes",
-    )
-    .bind(account(device))
-    .bind(id(device))
-    .bind(Integer::new(seq, "number")?)
-    .bind(account(envelope.sender))
-    .bind(id(envelope.sender))
-    .bind(Blob(*envelope.id.as_bytes()))
-    .bind(Integer::time(now, "time")?)
-    .bind(envelope.bytes.as_slice())
-    .execute(db)
-    .await?;
+        params![account(device), id(device), account(envelope.sender), length(envelope)?],
+    )?;
     Ok(())
 }
 
 /// Why a mailbox gives no number to an envelope.
-async fn why_refused(
-    db: &mut SqliteConnection,
-    device: DeviceAddress,
-    envelope: &Outgoing,
-) -> Result<Delivered, StoreError> {
-    let row: Option<(Blob<8>, Option<Integer>)> = sqlx::query_as(
+fn why_refused(db: &Connection, device: DeviceAddress, envelope: &Outgoing) -> Result<Delivered, StoreError> {
+    let row: Option<(Blob<8>, Option<Integer>)> = db.first(
         "SELECT epoch, (
              SELECT seq FROM mailbox_log WHERE account_id = ?1 AND device_id = ?2
              AND sender_account = ?3 AND sender_device = ?4 AND envelope_id = ?5
          ) FROM mailboxes WHERE account_id = ?1 AND device_id = ?2",
-    )
-    .bind(account(device))
-    .bind(id(device))
-    .bind(account(envelope.sender))
-    .bind(id(envelope.sender))
-    .bind(Blob(*envelope.id.as_bytes()))
-    .fetch_optional(db)
-    .await?;
+        params![
+            account(device),
+            id(device),
+            account(envelope.sender),
+            id(envelope.sender),
+            Blob(*envelope.id.as_bytes()),
+        ],
+    )?;
     Ok(match row {
         None => Delivered::UnknownDevice,
         Some((_, None)) => Delivered::Full,
@@ -236,60 +221,33 @@ async fn why_refused(
     })
 }
 
-async fn page(
-    db: &mut SqliteConnection,
-    device: DeviceAddress,
-    after: u64,
-    limit: PageLimit,
-) -> Result<Option<LogPage>, StoreError> {
-    let row: Option<(Blob<8>, Integer, Integer)> =
-        sqlx::query_as("SELECT epoch, head, acknowledged FROM mailboxes WHERE account_id = ? AND device_id = ?")
-            .bind(account(device))
-            .bind(id(device))
-            .fetch_optional(&mut *db)
-            .await?;
+fn page(db: &Connection, device: DeviceAddress, after: u64, limit: PageLimit) -> Result<Option<LogPage>, StoreError> {
+    let row: Option<(Blob<8>, Integer, Integer)> = db.first(ENDS, params![account(device), id(device)])?;
     let Some((Blob(epoch), head, acknowledged)) = row else { return Ok(None) };
     if after > head.get() {
         return Err(StoreError::PositionAhead { head: head.get() });
     }
     let begin = Integer::new(after, "number")?.max(acknowledged);
-    let sizes: Vec<Size> = sqlx::query_as(
+    let sizes: Vec<Size> = db.all(
         "SELECT seq, length(envelope) FROM mailbox_log WHERE account_id = ? AND device_id = ? AND seq > ?
          AND envelope IS NOT NULL ORDER BY seq LIMIT ?",
-    )
-    .bind(account(device))
-    .bind(id(device))
-    .bind(begin)
-    .bind(limit.get())
-    .fetch_all(&mut *db)
-    .await?;
+        params![account(device), id(device), begin, limit.get()],
+    )?;
     let last = last_that_fits(&sizes).unwrap_or(head);
-    let rows: Vec<(Integer, Vec<u8>)> = sqlx::query_as(
+    let rows: Vec<(Integer, Vec<u8>)> = db.all(
         "SELECT seq, envelope FROM mailbox_log WHERE account_id = ? AND device_id = ? AND seq > ? AND seq <= ?
          AND envelope IS NOT NULL ORDER BY seq",
-    )
-    .bind(account(device))
-    .bind(id(device))
-    .bind(begin)
-    .bind(last)
-    .fetch_all(db)
-    .await?;
+        params![account(device), id(device), begin, last],
+    )?;
     let epoch = LogEpoch::from_bytes(epoch);
     Ok(Some(LogPage { epoch, entries: entries(rows)?, read_to: last.get(), head: head.get() }))
 }
 
-async fn acknowledge(
-    db: &mut SqliteConnection,
-    device: DeviceAddress,
-    position: Position,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let row: Option<(Blob<8>, Integer, Integer)> =
-        sqlx::query_as("SELECT epoch, head, acknowledged FROM mailboxes WHERE account_id = ? AND device_id = ?")
-            .bind(account(device))
-            .bind(id(device))
-            .fetch_optional(&mut *db)
-            .await?;
+/// Which life of the log it is, where it ends, and up to where it is acknowledged.
+const ENDS: &str = "SELECT epoch, head, acknowledged FROM mailboxes WHERE account_id = ? AND device_id = ?";
+
+fn acknowledge(db: &Connection, device: DeviceAddress, position: Position, now: Timestamp) -> Result<(), StoreError> {
+    let row: Option<(Blob<8>, Integer, Integer)> = db.first(ENDS, params![account(device), id(device)])?;
     let Some((epoch, head, acknowledged)) = row else { return Err(StoreError::OtherLogEpoch) };
     if epoch.0 != *position.epoch.as_bytes() {
         return Err(StoreError::OtherLogEpoch);
@@ -301,69 +259,51 @@ async fn acknowledge(
         return Ok(());
     }
     let seq = Integer::new(position.seq, "number")?;
-    free_shares(db, device, [acknowledged, seq]).await?;
-    delete_read(db, device, seq, now).await
+    free_shares(db, device, [acknowledged, seq])?;
+    delete_read(db, device, seq, now)
 }
 
 /// Counts what waits up to the second of these numbers, past the first, as acknowledged.
-async fn free_shares(
-    db: &mut SqliteConnection,
-    device: DeviceAddress,
-    [acknowledged, seq]: [Integer; 2],
-) -> Result<(), StoreError> {
-    sqlx::query(
+fn free_shares(db: &Connection, device: DeviceAddress, [acknowledged, seq]: [Integer; 2]) -> Result<(), StoreError> {
+    let read = params![account(device), id(device), acknowledged, seq];
+    db.run(
         "UPDATE mailbox_shares SET envelopes = envelopes - read, bytes = bytes - read_bytes FROM (
              SELECT sender_account AS sender, count(*) AS read, sum(length(envelope)) AS read_bytes FROM mailbox_log
              WHERE account_id = ?1 AND device_id = ?2 AND seq > ?3 AND seq <= ?4 GROUP BY sender_account
-         ) WHERE account_id = ?1 AND device_id = ?2 AND sender_account = sender;
-         DELETE FROM mailbox_shares WHERE account_id = ?1 AND device_id = ?2 AND envelopes = 0;
-         UPDATE mailboxes SET acknowledged = ?4, waiting_bytes = waiting_bytes - (
+         ) WHERE account_id = ?1 AND device_id = ?2 AND sender_account = sender",
+        read,
+    )?;
+    db.run(
+        "DELETE FROM mailbox_shares WHERE account_id = ? AND device_id = ? AND envelopes = 0",
+        params![account(device), id(device)],
+    )?;
+    db.run(
+        "UPDATE mailboxes SET acknowledged = ?4, waiting_bytes = waiting_bytes - (
              SELECT coalesce(sum(length(envelope)), 0) FROM mailbox_log
              WHERE account_id = ?1 AND device_id = ?2 AND seq > ?3 AND seq <= ?4
          ) WHERE account_id = ?1 AND device_id = ?2",
-    )
-    .bind(account(device))
-    .bind(id(device))
-    .bind(acknowledged)
-    .bind(seq)
-    .execute(db)
-    .await?;
+        read,
+    )?;
     Ok(())
 }
 
 /// Deletes what is acknowledged: old entries whole, of newer ones the envelope.
-async fn delete_read(
-    db: &mut SqliteConnection,
-    device: DeviceAddress,
-    seq: Integer,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM mailbox_log WHERE account_id = ? AND device_id = ? AND seq <= ? AND committed_at <= ?")
-        .bind(account(device))
-        .bind(id(device))
-        .bind(seq)
-        .bind(forgotten_at(now)?)
-        .execute(&mut *db)
-        .await?;
-    sqlx::query(
+fn delete_read(db: &Connection, device: DeviceAddress, seq: Integer, now: Timestamp) -> Result<(), StoreError> {
+    db.run(
+        "DELETE FROM mailbox_log WHERE account_id = ? AND device_id = ? AND seq <= ? AND committed_at <= ?",
+        params![account(device), id(device), seq, forgotten_at(now)?],
+    )?;
+    db.run(
         "UPDATE mailbox_log SET envelope = NULL WHERE account_id = ? AND device_id = ? AND seq <= ?
          AND envelope IS NOT NULL",
-    )
-    .bind(account(device))
-    .bind(id(device))
-    .bind(seq)
-    .execute(db)
-    .await?;
+        params![account(device), id(device), seq],
+    )?;
     Ok(())
 }
 
 /// Forgets the ids of envelopes that were acknowledged and stored long ago. Returns how many.
-pub(super) async fn forget_acknowledged(db: &mut SqliteConnection, now: Timestamp) -> Result<u64, StoreError> {
-    let forgotten = sqlx::query("DELETE FROM mailbox_log WHERE envelope IS NULL AND committed_at <= ?")
-        .bind(forgotten_at(now)?)
-        .execute(db)
-        .await?;
-    Ok(forgotten.rows_affected())
+pub(super) fn forget_acknowledged(db: &Connection, now: Timestamp) -> Result<u64, StoreError> {
+    db.run("DELETE FROM mailbox_log WHERE envelope IS NULL AND committed_at <= ?", params![forgotten_at(now)?])
 }
 
 /// Ids of envelopes that were stored by then need not be known any more.

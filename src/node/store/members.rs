@@ -2,13 +2,14 @@
 //!
 //! An open room has an owner as long as it has members. When the last member leaves, it is closed.
 
-use sqlx::SqliteConnection;
+use rusqlite::{Connection, params};
 
 use super::Store;
 use super::columns::{Blob, Integer};
 use super::error::StoreError;
 use super::permissions::{Action, permits};
 use super::rooms::{Standing, authorize, mark_closed, standing};
+use super::sql::Sql;
 use crate::ids::{AccountId, RoomId};
 use crate::wire::{Membership, PageLimit, Role, Timestamp};
 
@@ -36,16 +37,7 @@ impl Store {
         after: Option<AccountId>,
         limit: PageLimit,
     ) -> Result<Vec<Member>, StoreError> {
-        let rows: Vec<MemberRow> = sqlx::query_as(
-            "SELECT account_id, role, joined_at, proof, kept FROM members
-             WHERE room_id = ?1 AND account_id > coalesce(?2, x'') ORDER BY account_id LIMIT ?3",
-        )
-        .bind(Blob(*room_id.as_bytes()))
-        .bind(after.map(|account_id| Blob(*account_id.as_bytes())))
-        .bind(limit.get())
-        .fetch_all(&self.readers)
-        .await?;
-        Ok(rows.into_iter().map(member).collect())
+        self.readers.read(move |db| members(db, room_id, after, limit)).await
     }
 
     /// A member of a room. None if the account is none, or if there is no such room.
@@ -53,13 +45,11 @@ impl Store {
     /// # Errors
     /// A failure of the store.
     pub async fn member(&self, room_id: RoomId, account_id: AccountId) -> Result<Option<Member>, StoreError> {
-        let row: Option<MemberRow> = sqlx::query_as(
-            "SELECT account_id, role, joined_at, proof, kept FROM members WHERE room_id = ? AND account_id = ?",
-        )
-        .bind(Blob(*room_id.as_bytes()))
-        .bind(Blob(*account_id.as_bytes()))
-        .fetch_optional(&self.readers)
-        .await?;
+        let sql = "SELECT account_id, role, joined_at, proof, kept FROM members WHERE room_id = ? AND account_id = ?";
+        let row: Option<MemberRow> = self
+            .readers
+            .read(move |db| db.first(sql, params![Blob(*room_id.as_bytes()), Blob(*account_id.as_bytes())]))
+            .await?;
         Ok(row.map(member))
     }
 
@@ -76,7 +66,7 @@ impl Store {
         target: AccountId,
         role: Role,
     ) -> Result<(), StoreError> {
-        self.writer.write(move |db| Box::pin(set_role(db, room_id, actor, target, role))).await
+        self.writer.write(move |db| set_role(db, room_id, actor, target, role)).await
     }
 
     /// Takes another member out of a room, with the invitations that they made. To go oneself is
@@ -85,7 +75,7 @@ impl Store {
     /// # Errors
     /// As [`set_role`](Self::set_role); [`StoreError::RoleForbids`] also for oneself.
     pub async fn remove_member(&self, room_id: RoomId, actor: AccountId, target: AccountId) -> Result<(), StoreError> {
-        self.writer.write(move |db| Box::pin(remove_member(db, room_id, actor, target))).await
+        self.writer.write(move |db| remove_member(db, room_id, actor, target)).await
     }
 
     /// Goes out of a room, which may be closed. The last one closes it.
@@ -94,7 +84,7 @@ impl Store {
     /// [`StoreError::UnknownRoom`], [`StoreError::LastOwner`] if others would stay in an open room without
     /// an owner, or a failure of the store.
     pub async fn leave(&self, room_id: RoomId, account_id: AccountId, now: Timestamp) -> Result<(), StoreError> {
-        self.writer.write(move |db| Box::pin(leave(db, room_id, account_id, now))).await
+        self.writer.write(move |db| leave(db, room_id, account_id, now)).await
     }
 }
 
@@ -108,120 +98,113 @@ fn member((Blob(account_id), role, joined_at, proof, kept): MemberRow) -> Member
     Member { account_id, role, joined_at: joined_at.timestamp(), membership }
 }
 
-async fn set_role(
-    db: &mut SqliteConnection,
+fn members(
+    db: &Connection,
+    room_id: RoomId,
+    after: Option<AccountId>,
+    limit: PageLimit,
+) -> Result<Vec<Member>, StoreError> {
+    let rows: Vec<MemberRow> = db.all(
+        "SELECT account_id, role, joined_at, proof, kept FROM members
+         WHERE room_id = ?1 AND account_id > coalesce(?2, x'') ORDER BY account_id LIMIT ?3",
+        params![Blob(*room_id.as_bytes()), after.map(|account_id| Blob(*account_id.as_bytes())), limit.get()],
+    )?;
+    Ok(rows.into_iter().map(member).collect())
+}
+
+fn set_role(
+    db: &Connection,
     room_id: RoomId,
     actor: AccountId,
     target: AccountId,
     role: Role,
 ) -> Result<(), StoreError> {
-    authorize(db, room_id, actor, Action::SetRole).await?;
-    let before = target_role(db, room_id, target).await?;
-    if before == Role::Owner && role != Role::Owner && !has_other_owner(db, room_id, target).await? {
+    authorize(db, room_id, actor, Action::SetRole)?;
+    let before = target_role(db, room_id, target)?;
+    if before == Role::Owner && role != Role::Owner && !has_other_owner(db, room_id, target)? {
         return Err(StoreError::LastOwner { room_id });
     }
-    sqlx::query("UPDATE members SET role = ? WHERE room_id = ? AND account_id = ?")
-        .bind(role)
-        .bind(Blob(*room_id.as_bytes()))
-        .bind(Blob(*target.as_bytes()))
-        .execute(&mut *db)
-        .await?;
+    db.run(
+        "UPDATE members SET role = ? WHERE room_id = ? AND account_id = ?",
+        params![role, Blob(*room_id.as_bytes()), Blob(*target.as_bytes())],
+    )?;
     if !permits(role, Action::Invite) {
-        sqlx::query("DELETE FROM invitations WHERE room_id = ? AND created_by = ?")
-            .bind(Blob(*room_id.as_bytes()))
-            .bind(Blob(*target.as_bytes()))
-            .execute(db)
-            .await?;
+        db.run(
+            "DELETE FROM invitations WHERE room_id = ? AND created_by = ?",
+            params![Blob(*room_id.as_bytes()), Blob(*target.as_bytes())],
+        )?;
     }
     Ok(())
 }
 
-async fn remove_member(
-    db: &mut SqliteConnection,
-    room_id: RoomId,
-    actor: AccountId,
-    target: AccountId,
-) -> Result<(), StoreError> {
+fn remove_member(db: &Connection, room_id: RoomId, actor: AccountId, target: AccountId) -> Result<(), StoreError> {
     // Whoever may remove nobody hears nothing of who is there.
-    authorize(db, room_id, actor, Action::Remove { target: Role::Member }).await?;
-    let role = target_role(db, room_id, target).await?;
-    authorize(db, room_id, actor, Action::Remove { target: role }).await?;
+    authorize(db, room_id, actor, Action::Remove { target: Role::Member })?;
+    let role = target_role(db, room_id, target)?;
+    authorize(db, room_id, actor, Action::Remove { target: role })?;
     if actor == target {
         return Err(StoreError::RoleForbids { account_id: actor });
     }
-    delete(db, room_id, target).await
+    delete(db, room_id, target)
 }
 
-async fn leave(
-    db: &mut SqliteConnection,
-    room_id: RoomId,
-    account_id: AccountId,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let Standing { role, is_closed } = standing(db, room_id, account_id).await?;
-    delete(db, room_id, account_id).await?;
-    if is_closed || role != Role::Owner || has_other_owner(db, room_id, account_id).await? {
+fn leave(db: &Connection, room_id: RoomId, account_id: AccountId, now: Timestamp) -> Result<(), StoreError> {
+    let Standing { role, is_closed } = standing(db, room_id, account_id)?;
+    delete(db, room_id, account_id)?;
+    if is_closed || role != Role::Owner || has_other_owner(db, room_id, account_id)? {
         return Ok(());
     }
-    let others: Option<i64> = sqlx::query_scalar("SELECT 1 FROM members WHERE room_id = ? LIMIT 1")
-        .bind(Blob(*room_id.as_bytes()))
-        .fetch_optional(&mut *db)
-        .await?;
+    let others: Option<(i64,)> =
+        db.first("SELECT 1 FROM members WHERE room_id = ? LIMIT 1", params![Blob(*room_id.as_bytes())])?;
     match others {
         // The member comes back with the savepoint.
         Some(_) => Err(StoreError::LastOwner { room_id }),
-        None => mark_closed(db, room_id, now).await,
+        None => mark_closed(db, room_id, now),
     }
 }
 
 /// Has another membership of a member in place of what there was.
-pub(super) async fn set_membership(
-    db: &mut SqliteConnection,
+pub(super) fn set_membership(
+    db: &Connection,
     room_id: RoomId,
     account_id: AccountId,
     membership: Membership,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE members SET proof = ?, kept = ? WHERE room_id = ? AND account_id = ?")
-        .bind(Blob(membership.proof.0))
-        .bind(Blob(membership.kept.0))
-        .bind(Blob(*room_id.as_bytes()))
-        .bind(Blob(*account_id.as_bytes()))
-        .execute(db)
-        .await?;
+    db.run(
+        "UPDATE members SET proof = ?, kept = ? WHERE room_id = ? AND account_id = ?",
+        params![
+            Blob(membership.proof.0),
+            Blob(membership.kept.0),
+            Blob(*room_id.as_bytes()),
+            Blob(*account_id.as_bytes()),
+        ],
+    )?;
     Ok(())
 }
 
 /// # Errors
 /// [`StoreError::UnknownMember`].
-async fn target_role(db: &mut SqliteConnection, room_id: RoomId, account_id: AccountId) -> Result<Role, StoreError> {
-    let role: Option<Role> = sqlx::query_scalar("SELECT role FROM members WHERE room_id = ? AND account_id = ?")
-        .bind(Blob(*room_id.as_bytes()))
-        .bind(Blob(*account_id.as_bytes()))
-        .fetch_optional(db)
-        .await?;
-    role.ok_or(StoreError::UnknownMember { account_id })
+fn target_role(db: &Connection, room_id: RoomId, account_id: AccountId) -> Result<Role, StoreError> {
+    let role: Option<(Role,)> = db.first(
+        "SELECT role FROM members WHERE room_id = ? AND account_id = ?",
+        params![Blob(*room_id.as_bytes()), Blob(*account_id.as_bytes())],
+    )?;
+    role.map(|(role,)| role).ok_or(StoreError::UnknownMember { account_id })
 }
 
-async fn has_other_owner(
-    db: &mut SqliteConnection,
-    room_id: RoomId,
-    account_id: AccountId,
-) -> Result<bool, StoreError> {
-    let other: Option<i64> =
-        sqlx::query_scalar("SELECT 1 FROM members WHERE room_id = ? AND role = 'owner' AND account_id <> ? LIMIT 1")
-            .bind(Blob(*room_id.as_bytes()))
-            .bind(Blob(*account_id.as_bytes()))
-            .fetch_optional(db)
-            .await?;
+fn has_other_owner(db: &Connection, room_id: RoomId, account_id: AccountId) -> Result<bool, StoreError> {
+    let other: Option<(i64,)> = db.first(
+        "SELECT 1 FROM members WHERE room_id = ? AND role = 'owner' AND account_id <> ? LIMIT 1",
+        params![Blob(*room_id.as_bytes()), Blob(*account_id.as_bytes())],
+    )?;
     Ok(other.is_some())
 }
 
 /// The invitations of a member go with it by the schema's cascade.
-async fn delete(db: &mut SqliteConnection, room_id: RoomId, account_id: AccountId) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM members WHERE room_id = ? AND account_id = ?")
-        .bind(Blob(*room_id.as_bytes()))
-        .bind(Blob(*account_id.as_bytes()))
-        .execute(db)
-        .await?;
+fn delete(db: &Connection, room_id: RoomId, account_id: AccountId) -> Result<(), StoreError> {
+    db.run(
+        "DELETE FROM members WHERE room_id = ? AND account_id = ?",
+        params![Blob(*room_id.as_bytes()), Blob(*account_id.as_bytes())],
+    )?;
     Ok(())
 }

@@ -6,7 +6,7 @@
 //! values are overwritten in the file (`secure_delete`), though the write-ahead log keeps them
 //! until it wraps.
 //!
-//! - Each method is one whole transaction. Writes go through one writer task, which puts all that
+//! - Each method is one whole transaction. Writes go through one writer, a thread, which puts all that
 //!   wait into one commit (`writer.rs`); reads use a small pool of their own and see every write
 //!   that was acknowledged before they began.
 //! - The write-ahead log is on, with `synchronous=FULL`: a commit that was acknowledged survives
@@ -23,12 +23,12 @@
 //! that the account's root or the device has not signed.
 
 mod accounts;
-mod appends;
 mod columns;
 mod commit_meter;
 mod device_grants;
 mod directory;
 mod error;
+mod file;
 mod flows;
 mod idempotency;
 mod invitations;
@@ -39,24 +39,23 @@ mod members;
 mod permissions;
 mod prekeys;
 mod publication;
+mod readers;
 mod room_keys;
 mod room_log;
 mod rooms;
 mod sessions;
+mod sql;
 mod tickets;
 mod vault;
-mod whole;
 mod writer;
 
-use core::time::Duration;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqlSafeStr, SqliteConnection, SqlitePool};
+use rusqlite::Connection;
 use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 
 pub use accounts::{IdentityError, ProviderIdentity};
 pub use commit_meter::CommitMeter;
@@ -77,15 +76,16 @@ pub use sessions::{EndedSession, NewSession, NewTokens, Rotation, Session, Sessi
 pub use vault::{VaultQuota, VaultWrite};
 pub use writer::WriteCounts;
 
-use appends::Appends;
+use file::DatabaseFile;
+use readers::Readers;
+use sql::Sql;
 use writer::WriterHandle;
 
 /// The store of a node. Clones are handles of the same one.
 #[derive(Clone, Debug)]
 pub struct Store {
     writer: WriterHandle,
-    appends: Appends,
-    readers: SqlitePool,
+    readers: Readers,
     vault_writes: Arc<Semaphore>,
     /// Commits that had failed when [`check`](Self::check) last saw one succeed.
     failures_mended: Arc<AtomicU64>,
@@ -107,7 +107,7 @@ impl Store {
     pub const FILE_NAME: &str = "conclave.db";
 
     /// Opens the store in a data folder, which has to exist; makes the file if there is none, and
-    /// brings its tables up to date. Its writer runs on the runtime that calls this.
+    /// brings its tables up to date.
     ///
     /// The folder is to be readable by the node alone: see above for what the file tells.
     ///
@@ -123,38 +123,12 @@ impl Store {
     /// # Errors
     /// As [`open`](Self::open).
     pub async fn open_with(folder: &Path, options: StoreOptions) -> Result<Self, StoreError> {
-        let shared = SqliteConnectOptions::new()
-            .filename(folder.join(Self::FILE_NAME))
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
-        let mut writes = shared
-            .clone()
-            .create_if_missing(true)
-            .page_size(PAGE_BYTES)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .pragma("secure_delete", "ON")
-            // What a statement or a savepoint may have to take back waits in memory: in a file it costs more than the rows.
-            .pragma("temp_store", "MEMORY");
-        if let Some(pages_max) = options.pages_max {
-            writes = writes.pragma("max_page_count", pages_max.to_string());
-        }
-        // What migrations commit is synced together, below, and not each by itself.
-        let mut connection = writes.clone().synchronous(SqliteSynchronous::Normal).connect().await?;
-        migrations().run(&mut connection).await?;
-        sqlx::query("PRAGMA synchronous = FULL").execute(&mut connection).await?;
-        sync_what_is_there(&mut connection).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(limits::READERS_MAX)
-            .acquire_timeout(BUSY_TIMEOUT)
-            // A connection to a file does not go stale.
-            .test_before_acquire(false)
-            .connect_with(shared.read_only(true))
-            .await?;
+        let file = DatabaseFile { path: folder.join(Self::FILE_NAME), pages_max: options.pages_max };
+        let to_write = file.clone();
+        let connection = spawn_blocking(move || to_write.open()).await??;
         Ok(Self {
-            writer: WriterHandle::start(connection, writes, options.meter),
-            appends: Appends::default(),
-            readers,
+            writer: WriterHandle::start(connection, file.clone(), options.meter)?,
+            readers: Readers::new(file),
             vault_writes: Arc::new(Semaphore::new(limits::VAULT_WRITES_AT_ONCE_MAX)),
             failures_mended: Arc::default(),
         })
@@ -173,20 +147,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Full`] or [`StoreError::Closed`] if it does not.
     pub async fn check(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.readers).await?;
+        self.readers.read(|db| db.one::<(i64,)>("SELECT 1", [])).await?;
         let failed = self.writer.counts().failed_commits;
         if self.failures_mended.load(Ordering::Relaxed) == failed {
-            return self.writer.write(|_| Box::pin(async { Ok(()) })).await;
+            return self.writer.write(|_| Ok(())).await;
         }
-        // An empty transaction would neither need room nor sync a file. This one writes the first page, as it is.
-        self.writer
-            .write(|db| {
-                Box::pin(async {
-                    sqlx::query("PRAGMA user_version = 0").execute(db).await?;
-                    Ok(())
-                })
-            })
-            .await?;
+        self.writer.write(write_first_page).await?;
         self.failures_mended.store(failed, Ordering::Relaxed);
         Ok(())
     }
@@ -219,47 +185,20 @@ impl Store {
     }
 }
 
-/// Syncs what an earlier process or connection has committed. A commit whose sync failed, or that the process did not live to sync, is
-/// found whole in the write-ahead log; without this it would be read, and told to whoever repeats it, before it is
-/// on the disk.
-async fn sync_what_is_there(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    // A checkpoint syncs the log first.
-    let (is_busy, _, _): (bool, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(FULL)").fetch_one(connection).await?;
-    if is_busy {
-        return Err(
-            sqlx::Error::Protocol("another program reads the database and keeps it from being synced".into()).into()
-        );
-    }
-    Ok(())
+/// An empty transaction would neither need room nor sync a file. This one writes the first page, as it is.
+fn write_first_page(db: &Connection) -> Result<(), StoreError> {
+    let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(db.pragma_update(None, "user_version", version)?)
 }
-
-fn migrations() -> Migrator {
-    let migration = |version, description: &'static str, sql: &'static str| {
-        Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
-    };
-    Migrator::with_migrations(vec![
-        migration(1, "accounts and directory", include_str!("migrations/0001_accounts_and_directory.sql")),
-        migration(2, "rooms and mailboxes", include_str!("migrations/0002_rooms_and_mailboxes.sql")),
-        migration(3, "device flow", include_str!("migrations/0003_device_flow.sql")),
-        migration(4, "tickets", include_str!("migrations/0004_tickets.sql")),
-        migration(5, "room keys", include_str!("migrations/0005_room_keys.sql")),
-        migration(6, "idempotency", include_str!("migrations/0006_idempotency.sql")),
-        migration(7, "vault", include_str!("migrations/0007_vault.sql")),
-        migration(8, "memberships", include_str!("migrations/0008_memberships.sql")),
-        migration(9, "mailbox shares", include_str!("migrations/0009_mailbox_shares.sql")),
-        migration(10, "vault writes", include_str!("migrations/0010_vault_writes.sql")),
-    ])
-}
-
-/// How long a connection waits for another program's lock, and a read for a connection.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// SQLite's usual size of a page, named because [`StoreOptions::pages_max`] counts in it.
-const PAGE_BYTES: u32 = 4_096;
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may panic, and makes a folder")]
+    #![expect(
+        clippy::unwrap_used,
+        clippy::panic,
+        clippy::disallowed_methods,
+        reason = "a test may panic, and makes a folder"
+    )]
 
     use super::*;
 
@@ -273,20 +212,35 @@ mod tests {
         let settings: (String, i64, i64, i64) = store
             .writer
             .write(|db| {
-                Box::pin(async {
-                    let sql = "SELECT * FROM pragma_journal_mode, pragma_synchronous, pragma_foreign_keys,
-                               pragma_secure_delete";
-                    Ok(sqlx::query_as(sql).fetch_one(db).await?)
-                })
+                let sql =
+                    "SELECT * FROM pragma_journal_mode, pragma_synchronous, pragma_foreign_keys, pragma_secure_delete";
+                db.one(sql, [])
             })
             .await
             .unwrap();
-        let written = sqlx::query("DELETE FROM accounts").execute(&store.readers).await;
+        let written = store.readers.read(|db| db.run("DELETE FROM accounts", [])).await;
         std::fs::remove_dir_all(&folder).unwrap();
 
         // 2 is FULL.
         assert_eq!(settings, ("wal".into(), 2, 1, 1));
         assert!(written.is_err(), "a reader has written");
+    }
+
+    #[tokio::test]
+    async fn a_read_that_panics_harms_no_other() {
+        let folder = std::env::temp_dir().join(format!("conclave-read-panics-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let store = Store::open(&folder).await.unwrap();
+
+        for _ in 0..=limits::READERS_MAX {
+            let panicked = store.readers.read::<(), _>(|_| panic!("a test has asked for it")).await;
+            assert!(matches!(panicked, Err(StoreError::Bug { .. })), "{panicked:?}");
+        }
+        let read = store.readers.read(|db| db.one::<(i64,)>("SELECT 7", [])).await;
+        store.close().await;
+        std::fs::remove_dir_all(&folder).unwrap();
+
+        assert_eq!(read.unwrap(), (7,));
     }
 
     /// Where nobody reads, SQLite makes out anew what is in the log when the writer comes back: also what failed.
@@ -297,17 +251,16 @@ mod tests {
         let [file, log] = ["", "-wal"].map(|end| folder.join(format!("{}{end}", Store::FILE_NAME)));
         let store = Store::open(&folder).await.unwrap();
         store.readers.close().await;
-        let failed = store.writer.write::<(), _>(|_| Box::pin(async { Err(StoreError::Full) })).await;
+        let failed = store.writer.write::<(), _>(|_| Err(StoreError::Full)).await;
         // What a commit leaves whose sync failed: whole, and in the log alone.
-        let mut lost =
-            SqliteConnectOptions::new().filename(&file).synchronous(SqliteSynchronous::Off).connect().await.unwrap();
-        sqlx::query("PRAGMA application_id = 7").execute(&mut lost).await.unwrap();
+        let lost = Connection::open(&file).unwrap();
+        lost.execute_batch("PRAGMA synchronous = OFF; PRAGMA application_id = 7").unwrap();
         let left = [&file, &log].map(|path| std::fs::read(path).unwrap());
-        sqlx::Connection::close(lost).await.unwrap();
+        drop(lost);
         std::fs::write(&file, &left[0]).unwrap();
         std::fs::write(&log, &left[1]).unwrap();
 
-        store.writer.write(|_| Box::pin(async { Ok(()) })).await.unwrap();
+        store.writer.write(|_| Ok(())).await.unwrap();
         let synced = std::fs::read(&file).unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
 

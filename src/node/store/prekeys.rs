@@ -3,7 +3,7 @@
 //! A one-time key is deleted in the transaction that hands it out, so it goes to one asker. If the
 //! node fails after that commit and before its answer, the key is lost; it is never given twice.
 
-use sqlx::SqliteConnection;
+use rusqlite::{Connection, params};
 
 use super::Store;
 use super::columns::{Blob, Integer, is_over};
@@ -11,6 +11,7 @@ use super::error::StoreError;
 use super::idempotency::{Acted, Once, recall, remember};
 use super::limits::{CLAIMED_PREKEYS_KEPT_MAX, ONE_TIME_PREKEYS_STORED_MAX};
 use super::publication::VerifiedPublication;
+use super::sql::Sql;
 use crate::ids::{DeviceAddress, KeyId};
 use crate::wire::{KemPrekey, KemPrekeyUse, OneTimePrekey, PrekeyBundle, PrekeyPublication, SignedPrekey};
 
@@ -35,7 +36,7 @@ impl Store {
     /// 1 ms, or a failure of the store.
     pub async fn publish_prekeys(&self, publication: &VerifiedPublication) -> Result<PrekeysLeft, StoreError> {
         let publication = publication.clone();
-        self.writer.write(move |db| Box::pin(publish(db, publication))).await
+        self.writer.write(move |db| publish(db, &publication)).await
     }
 
     /// Hands out a bundle of a device: the oldest one-time keys, each once; when no one-time KEM
@@ -45,7 +46,7 @@ impl Store {
     /// # Errors
     /// A failure of the store.
     pub async fn claim_bundle(&self, device: DeviceAddress) -> Result<Option<PrekeyBundle>, StoreError> {
-        self.writer.write(move |db| Box::pin(claim(db, device))).await
+        self.writer.write(move |db| claim(db, device)).await
     }
 
     /// As [`claim_bundle`](Self::claim_bundle), once: the same call takes no second one-time key.
@@ -57,7 +58,7 @@ impl Store {
         device: DeviceAddress,
         once: Once,
     ) -> Result<Option<Acted<PrekeyBundle>>, StoreError> {
-        self.writer.write(move |db| Box::pin(claim_once(db, device, once))).await
+        self.writer.write(move |db| claim_once(db, device, once)).await
     }
 
     /// How many one-time keys of a device are left; zero too if there is no such device.
@@ -65,7 +66,7 @@ impl Store {
     /// # Errors
     /// A failure of the store.
     pub async fn prekeys_left(&self, device: DeviceAddress) -> Result<PrekeysLeft, StoreError> {
-        let row = sqlx::query_as(COUNT).bind(account(device)).bind(id(device)).fetch_one(&self.readers).await?;
+        let row = self.readers.read(move |db| db.one(COUNT, params![account(device), id(device)])).await?;
         Ok(left(row))
     }
 }
@@ -87,33 +88,31 @@ const fn id(device: DeviceAddress) -> Blob<16> {
     Blob(*device.device_id.as_bytes())
 }
 
-async fn publish(db: &mut SqliteConnection, verified: VerifiedPublication) -> Result<PrekeysLeft, StoreError> {
+fn publish(db: &Connection, verified: &VerifiedPublication) -> Result<PrekeysLeft, StoreError> {
     let device = verified.device();
-    let signing_key: Option<Blob<32>> =
-        sqlx::query_scalar("SELECT signing_key FROM devices WHERE account_id = ? AND device_id = ?")
-            .bind(account(device))
-            .bind(id(device))
-            .fetch_optional(&mut *db)
-            .await?;
-    if signing_key != Some(Blob(*verified.signing_key().as_bytes())) {
+    let signing_key: Option<(Blob<32>,)> = db.first(
+        "SELECT signing_key FROM devices WHERE account_id = ? AND device_id = ?",
+        params![account(device), id(device)],
+    )?;
+    if signing_key != Some((Blob(*verified.signing_key().as_bytes()),)) {
         return Err(StoreError::UnknownDevice { device });
     }
     let PrekeyPublication { signed_prekey, last_resort_kem_prekey, one_time_prekeys, one_time_kem_prekeys } =
         verified.publication();
     if let Some(prekey) = signed_prekey {
-        put_signed(db, device, prekey).await?;
+        put_signed(db, device, prekey)?;
     }
     if let Some(prekey) = last_resort_kem_prekey {
-        put_last_resort(db, device, prekey).await?;
+        put_last_resort(db, device, prekey)?;
     }
     for prekey in one_time_prekeys {
-        add_one_time(db, device, prekey).await?;
+        add_one_time(db, device, prekey)?;
     }
     for prekey in one_time_kem_prekeys {
-        add_one_time_kem(db, device, prekey).await?;
+        add_one_time_kem(db, device, prekey)?;
     }
-    forget_old_claims(db, device).await?;
-    let counts: (i64, i64) = sqlx::query_as(COUNT).bind(account(device)).bind(id(device)).fetch_one(db).await?;
+    forget_old_claims(db, device)?;
+    let counts: (i64, i64) = db.one(COUNT, params![account(device), id(device)])?;
     let limit = ONE_TIME_PREKEYS_STORED_MAX;
     if is_over(counts.0, limit) || is_over(counts.1, limit) {
         // The keys just added go again with the savepoint.
@@ -122,137 +121,109 @@ async fn publish(db: &mut SqliteConnection, verified: VerifiedPublication) -> Re
     Ok(left(counts))
 }
 
-async fn put_signed(db: &mut SqliteConnection, device: DeviceAddress, prekey: &SignedPrekey) -> Result<(), StoreError> {
+fn put_signed(db: &Connection, device: DeviceAddress, prekey: &SignedPrekey) -> Result<(), StoreError> {
     let SignedPrekey { key_id, public_key, created_at, signature } = prekey;
-    sqlx::query(
+    db.run(
         "INSERT OR REPLACE INTO signed_prekeys (account_id, device_id, key_id, public_key, created_at, signature)
          VALUES (?, ?, ?, ?, ?, ?)",
-    )
-    .bind(account(device))
-    .bind(id(device))
-    .bind(Blob(*key_id.as_bytes()))
-    .bind(Blob(public_key.0))
-    .bind(Integer::time(*created_at, "creation time")?)
-    .bind(Blob(signature.0))
-    .execute(db)
-    .await?;
+        params![
+            account(device),
+            id(device),
+            Blob(*key_id.as_bytes()),
+            Blob(public_key.0),
+            Integer::time(*created_at, "creation time")?,
+            Blob(signature.0)
+        ],
+    )?;
     Ok(())
 }
 
-async fn put_last_resort(
-    db: &mut SqliteConnection,
-    device: DeviceAddress,
-    prekey: &KemPrekey,
-) -> Result<(), StoreError> {
+fn put_last_resort(db: &Connection, device: DeviceAddress, prekey: &KemPrekey) -> Result<(), StoreError> {
     let KemPrekey { key_id, usage: _, public_key, created_at, signature } = prekey;
-    sqlx::query(
+    db.run(
         "INSERT OR REPLACE INTO last_resort_kem_prekeys
          (account_id, device_id, key_id, public_key, created_at, signature) VALUES (?, ?, ?, ?, ?, ?)",
-    )
-    .bind(account(device))
-    .bind(id(device))
-    .bind(Blob(*key_id.as_bytes()))
-    .bind(Blob(public_key.0))
-    .bind(Integer::time(*created_at, "creation time")?)
-    .bind(Blob(signature.0))
-    .execute(db)
-    .await?;
+        params![
+            account(device),
+            id(device),
+            Blob(*key_id.as_bytes()),
+            Blob(public_key.0),
+            Integer::time(*created_at, "creation time")?,
+            Blob(signature.0)
+        ],
+    )?;
     Ok(())
 }
 
-async fn add_one_time(
-    db: &mut SqliteConnection,
-    device: DeviceAddress,
-    prekey: &OneTimePrekey,
-) -> Result<(), StoreError> {
+fn add_one_time(db: &Connection, device: DeviceAddress, prekey: &OneTimePrekey) -> Result<(), StoreError> {
     let OneTimePrekey { key_id, public_key } = prekey;
-    sqlx::query(
+    db.run(
         "INSERT INTO one_time_prekeys (account_id, device_id, key_id, public_key) SELECT ?1, ?2, ?3, ?4
          WHERE NOT EXISTS (
              SELECT 1 FROM claimed_prekeys WHERE account_id = ?1 AND device_id = ?2 AND key_id = ?3
          ) ON CONFLICT DO NOTHING",
-    )
-    .bind(account(device))
-    .bind(id(device))
-    .bind(Blob(*key_id.as_bytes()))
-    .bind(Blob(public_key.0))
-    .execute(db)
-    .await?;
+        params![account(device), id(device), Blob(*key_id.as_bytes()), Blob(public_key.0)],
+    )?;
     Ok(())
 }
 
-async fn add_one_time_kem(
-    db: &mut SqliteConnection,
-    device: DeviceAddress,
-    prekey: &KemPrekey,
-) -> Result<(), StoreError> {
+fn add_one_time_kem(db: &Connection, device: DeviceAddress, prekey: &KemPrekey) -> Result<(), StoreError> {
     let KemPrekey { key_id, usage: _, public_key, created_at, signature } = prekey;
-    sqlx::query(
+    db.run(
         "INSERT INTO one_time_kem_prekeys (account_id, device_id, key_id, public_key, created_at, signature)
          SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (
              SELECT 1 FROM claimed_prekeys WHERE account_id = ?1 AND device_id = ?2 AND key_id = ?3
          ) ON CONFLICT DO NOTHING",
-    )
-    .bind(account(device))
-    .bind(id(device))
-    .bind(Blob(*key_id.as_bytes()))
-    .bind(Blob(public_key.0))
-    .bind(Integer::time(*created_at, "creation time")?)
-    .bind(Blob(signature.0))
-    .execute(db)
-    .await?;
+        params![
+            account(device),
+            id(device),
+            Blob(*key_id.as_bytes()),
+            Blob(public_key.0),
+            Integer::time(*created_at, "creation time")?,
+            Blob(signature.0)
+        ],
+    )?;
     Ok(())
 }
 
-async fn claim_once(
-    db: &mut SqliteConnection,
-    device: DeviceAddress,
-    once: Once,
-) -> Result<Option<Acted<PrekeyBundle>>, StoreError> {
-    if let Some(before) = recall(db, &once).await? {
+fn claim_once(db: &Connection, device: DeviceAddress, once: Once) -> Result<Option<Acted<PrekeyBundle>>, StoreError> {
+    if let Some(before) = recall(db, &once)? {
         return Ok(Some(Acted::Before(before)));
     }
-    let Some(bundle) = claim(db, device).await? else { return Ok(None) };
-    remember(db, &once, &bundle).await?;
+    let Some(bundle) = claim(db, device)? else { return Ok(None) };
+    remember(db, &once, &bundle)?;
     Ok(Some(Acted::Now(bundle)))
 }
 
-async fn forget_old_claims(db: &mut SqliteConnection, device: DeviceAddress) -> Result<(), StoreError> {
-    sqlx::query(
+fn forget_old_claims(db: &Connection, device: DeviceAddress) -> Result<(), StoreError> {
+    db.run(
         "DELETE FROM claimed_prekeys WHERE position IN (
              SELECT position FROM claimed_prekeys WHERE account_id = ? AND device_id = ?
              ORDER BY position DESC LIMIT -1 OFFSET ?
          )",
-    )
-    .bind(account(device))
-    .bind(id(device))
-    .bind(i64::try_from(CLAIMED_PREKEYS_KEPT_MAX).unwrap_or(i64::MAX))
-    .execute(db)
-    .await?;
+        params![account(device), id(device), i64::try_from(CLAIMED_PREKEYS_KEPT_MAX).unwrap_or(i64::MAX)],
+    )?;
     Ok(())
 }
 
-async fn claim(db: &mut SqliteConnection, device: DeviceAddress) -> Result<Option<PrekeyBundle>, StoreError> {
-    let Some(signed_prekey) = signed_prekey(db, device).await? else { return Ok(None) };
-    let kem_prekey = match take_one_time_kem(db, device).await? {
+fn claim(db: &Connection, device: DeviceAddress) -> Result<Option<PrekeyBundle>, StoreError> {
+    let Some(signed_prekey) = signed_prekey(db, device)? else { return Ok(None) };
+    let kem_prekey = match take_one_time_kem(db, device)? {
         Some(prekey) => prekey,
-        None => match last_resort(db, device).await? {
+        None => match last_resort(db, device)? {
             Some(prekey) => prekey,
             None => return Ok(None),
         },
     };
-    let one_time_prekey = take_one_time(db, device).await?;
+    let one_time_prekey = take_one_time(db, device)?;
     Ok(Some(PrekeyBundle { device, signed_prekey, kem_prekey, one_time_prekey }))
 }
 
-async fn signed_prekey(db: &mut SqliteConnection, device: DeviceAddress) -> Result<Option<SignedPrekey>, StoreError> {
-    let row: Option<(Blob<8>, Blob<32>, Integer, Blob<64>)> = sqlx::query_as(
+fn signed_prekey(db: &Connection, device: DeviceAddress) -> Result<Option<SignedPrekey>, StoreError> {
+    let row: Option<(Blob<8>, Blob<32>, Integer, Blob<64>)> = db.first(
         "SELECT key_id, public_key, created_at, signature FROM signed_prekeys WHERE account_id = ? AND device_id = ?",
-    )
-    .bind(account(device))
-    .bind(id(device))
-    .fetch_optional(db)
-    .await?;
+        params![account(device), id(device)],
+    )?;
     Ok(row.map(|(Blob(key_id), public_key, created_at, signature)| SignedPrekey {
         key_id: KeyId::from_bytes(key_id),
         public_key: public_key.into(),
@@ -273,54 +244,43 @@ fn kem_prekey(usage: KemPrekeyUse, (Blob(key_id), public_key, created_at, signat
     }
 }
 
-async fn last_resort(db: &mut SqliteConnection, device: DeviceAddress) -> Result<Option<KemPrekey>, StoreError> {
-    let row: Option<KemRow> = sqlx::query_as(
+fn last_resort(db: &Connection, device: DeviceAddress) -> Result<Option<KemPrekey>, StoreError> {
+    let row: Option<KemRow> = db.first(
         "SELECT key_id, public_key, created_at, signature FROM last_resort_kem_prekeys
          WHERE account_id = ? AND device_id = ?",
-    )
-    .bind(account(device))
-    .bind(id(device))
-    .fetch_optional(db)
-    .await?;
+        params![account(device), id(device)],
+    )?;
     Ok(row.map(|row| kem_prekey(KemPrekeyUse::LastResort, row)))
 }
 
-async fn take_one_time_kem(db: &mut SqliteConnection, device: DeviceAddress) -> Result<Option<KemPrekey>, StoreError> {
-    let row: Option<KemRow> = sqlx::query_as(
+fn take_one_time_kem(db: &Connection, device: DeviceAddress) -> Result<Option<KemPrekey>, StoreError> {
+    let row: Option<KemRow> = db.first(
         "DELETE FROM one_time_kem_prekeys WHERE position = (
              SELECT min(position) FROM one_time_kem_prekeys WHERE account_id = ? AND device_id = ?
          ) RETURNING key_id, public_key, created_at, signature",
-    )
-    .bind(account(device))
-    .bind(id(device))
-    .fetch_optional(&mut *db)
-    .await?;
+        params![account(device), id(device)],
+    )?;
     let Some(row) = row else { return Ok(None) };
-    remember_claim(db, device, row.0).await?;
+    remember_claim(db, device, row.0)?;
     Ok(Some(kem_prekey(KemPrekeyUse::OneTime, row)))
 }
 
-async fn take_one_time(db: &mut SqliteConnection, device: DeviceAddress) -> Result<Option<OneTimePrekey>, StoreError> {
-    let row: Option<(Blob<8>, Blob<32>)> = sqlx::query_as(
+fn take_one_time(db: &Connection, device: DeviceAddress) -> Result<Option<OneTimePrekey>, StoreError> {
+    let row: Option<(Blob<8>, Blob<32>)> = db.first(
         "DELETE FROM one_time_prekeys WHERE position = (
              SELECT min(position) FROM one_time_prekeys WHERE account_id = ? AND device_id = ?
          ) RETURNING key_id, public_key",
-    )
-    .bind(account(device))
-    .bind(id(device))
-    .fetch_optional(&mut *db)
-    .await?;
+        params![account(device), id(device)],
+    )?;
     let Some((key_id, public_key)) = row else { return Ok(None) };
-    remember_claim(db, device, key_id).await?;
+    remember_claim(db, device, key_id)?;
     Ok(Some(OneTimePrekey { key_id: KeyId::from_bytes(key_id.0), public_key: public_key.into() }))
 }
 
-async fn remember_claim(db: &mut SqliteConnection, device: DeviceAddress, key_id: Blob<8>) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO claimed_prekeys (account_id, device_id, key_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
-        .bind(account(device))
-        .bind(id(device))
-        .bind(key_id)
-        .execute(db)
-        .await?;
+fn remember_claim(db: &Connection, device: DeviceAddress, key_id: Blob<8>) -> Result<(), StoreError> {
+    db.run(
+        "INSERT INTO claimed_prekeys (account_id, device_id, key_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        params![account(device), id(device), key_id],
+    )?;
     Ok(())
 }

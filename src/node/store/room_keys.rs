@@ -1,11 +1,12 @@
 //! Public keys of members, in rooms whose clients hold the keys: of each type the newest.
 
-use sqlx::SqliteConnection;
+use rusqlite::{Connection, params};
 
 use super::Store;
 use super::columns::{Blob, Integer};
 use super::error::StoreError;
 use super::rooms::standing;
+use super::sql::Sql;
 use crate::ids::{AccountId, KeyId, RoomId};
 use crate::wire::{RoomKey, RoomKeyType, Timestamp};
 
@@ -26,7 +27,7 @@ impl Store {
     /// [`StoreError::UnknownRoom`] if its owner is no member, [`StoreError::RoomClosed`], [`StoreError::OutOfRange`] for a
     /// time past 2^63 - 1 ms, or a failure of the store.
     pub async fn put_room_key(&self, room_id: RoomId, key: RoomKey, place: KeyPlace) -> Result<bool, StoreError> {
-        self.writer.write(move |db| Box::pin(put(db, room_id, key, place))).await
+        self.writer.write(move |db| put(db, room_id, key, place)).await
     }
 
     /// The keys of a member that have not expired, revoked ones too. None if the account is no member.
@@ -39,15 +40,7 @@ impl Store {
         account_id: AccountId,
         now: Timestamp,
     ) -> Result<Vec<RoomKey>, StoreError> {
-        let rows: Vec<KeyRow> = sqlx::query_as(
-            "SELECT key_type, key_id, agreement_key, signing_key, created_at, expires_at, revoked FROM room_keys
-             WHERE room_id = ? AND account_id = ? AND expires_at > ? ORDER BY key_type DESC",
-        )
-        .bind(Blob(*room_id.as_bytes()))
-        .bind(Blob(*account_id.as_bytes()))
-        .bind(Integer::time(now, "time")?)
-        .fetch_all(&self.readers)
-        .await?;
+        let rows = self.readers.read(move |db| unexpired(db, room_id, account_id, now)).await?;
         rows.into_iter().map(|row| key(account_id, row)).collect()
     }
 
@@ -61,7 +54,7 @@ impl Store {
         account_id: AccountId,
         key_id: KeyId,
     ) -> Result<bool, StoreError> {
-        self.writer.write(move |db| Box::pin(revoke(db, room_id, account_id, key_id))).await
+        self.writer.write(move |db| revoke(db, room_id, account_id, key_id)).await
     }
 }
 
@@ -88,66 +81,70 @@ fn key(
     })
 }
 
-async fn put(db: &mut SqliteConnection, room_id: RoomId, key: RoomKey, place: KeyPlace) -> Result<bool, StoreError> {
+fn unexpired(
+    db: &Connection,
+    room_id: RoomId,
+    account_id: AccountId,
+    now: Timestamp,
+) -> Result<Vec<KeyRow>, StoreError> {
+    db.all(
+        "SELECT key_type, key_id, agreement_key, signing_key, created_at, expires_at, revoked FROM room_keys
+         WHERE room_id = ? AND account_id = ? AND expires_at > ? ORDER BY key_type DESC",
+        params![Blob(*room_id.as_bytes()), Blob(*account_id.as_bytes()), Integer::time(now, "time")?],
+    )
+}
+
+fn put(db: &Connection, room_id: RoomId, key: RoomKey, place: KeyPlace) -> Result<bool, StoreError> {
     let RoomKey { user_id, key_id, key_type, agreement_key, signing_key, created_at, expires_at, revoked } = key;
-    if standing(db, room_id, user_id).await?.is_closed {
+    if standing(db, room_id, user_id)?.is_closed {
         return Err(StoreError::RoomClosed { room_id });
     }
-    if place == KeyPlace::Successor && !is_there(db, room_id, user_id, key_type, created_at).await? {
+    if place == KeyPlace::Successor && !is_there(db, room_id, user_id, key_type, created_at)? {
         return Ok(false);
     }
-    sqlx::query(
+    db.run(
         "INSERT OR REPLACE INTO room_keys
          (room_id, account_id, key_type, key_id, agreement_key, signing_key, created_at, expires_at, revoked)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(Blob(*room_id.as_bytes()))
-    .bind(Blob(*user_id.as_bytes()))
-    .bind(key_type.as_str())
-    .bind(Blob(*key_id.as_bytes()))
-    .bind(Blob(agreement_key.0))
-    .bind(Blob(signing_key.0))
-    .bind(Integer::time(created_at, "creation time")?)
-    .bind(Integer::time(expires_at, "expiry")?)
-    .bind(revoked)
-    .execute(db)
-    .await?;
+        params![
+            Blob(*room_id.as_bytes()),
+            Blob(*user_id.as_bytes()),
+            key_type.as_str(),
+            Blob(*key_id.as_bytes()),
+            Blob(agreement_key.0),
+            Blob(signing_key.0),
+            Integer::time(created_at, "creation time")?,
+            Integer::time(expires_at, "expiry")?,
+            revoked
+        ],
+    )?;
     Ok(true)
 }
 
 /// Whether a member has a key of a type that has not expired.
-async fn is_there(
-    db: &mut SqliteConnection,
+fn is_there(
+    db: &Connection,
     room_id: RoomId,
     account_id: AccountId,
     key_type: RoomKeyType,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let there: Option<i64> = sqlx::query_scalar(
+    let there: Option<(i64,)> = db.first(
         "SELECT 1 FROM room_keys WHERE room_id = ? AND account_id = ? AND key_type = ? AND expires_at > ?",
-    )
-    .bind(Blob(*room_id.as_bytes()))
-    .bind(Blob(*account_id.as_bytes()))
-    .bind(key_type.as_str())
-    .bind(Integer::time(now, "time")?)
-    .fetch_optional(db)
-    .await?;
+        params![
+            Blob(*room_id.as_bytes()),
+            Blob(*account_id.as_bytes()),
+            key_type.as_str(),
+            Integer::time(now, "time")?
+        ],
+    )?;
     Ok(there.is_some())
 }
 
-async fn revoke(
-    db: &mut SqliteConnection,
-    room_id: RoomId,
-    account_id: AccountId,
-    key_id: KeyId,
-) -> Result<bool, StoreError> {
-    let revoked = sqlx::query(
+fn revoke(db: &Connection, room_id: RoomId, account_id: AccountId, key_id: KeyId) -> Result<bool, StoreError> {
+    let revoked = db.run(
         "UPDATE room_keys SET revoked = 1 WHERE room_id = ? AND account_id = ? AND key_id = ? AND revoked = 0",
-    )
-    .bind(Blob(*room_id.as_bytes()))
-    .bind(Blob(*account_id.as_bytes()))
-    .bind(Blob(*key_id.as_bytes()))
-    .execute(db)
-    .await?;
-    Ok(revoked.rows_affected() > 0)
+        params![Blob(*room_id.as_bytes()), Blob(*account_id.as_bytes()), Blob(*key_id.as_bytes())],
+    )?;
+    Ok(revoked > 0)
 }

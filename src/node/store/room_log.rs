@@ -3,14 +3,14 @@
 //! A number is given in the transaction that stores the envelope, so what has one is there. The same id
 //! of the same device is stored once, whatever comes with it the second time.
 
-use sqlx::{Connection, SqliteConnection};
+use rusqlite::{Connection, params};
 
 use super::Store;
-use super::appends::{Batch, Outcome};
 use super::columns::{Blob, Integer};
 use super::error::StoreError;
 use super::limits::PAGE_SCAN_MAX;
 use super::log::{Outgoing, Size, entries, last_that_fits};
+use super::sql::Sql;
 use crate::ids::{DeviceAddress, LogEpoch, RoomId};
 use crate::wire::{Destination, Envelope, LogPage, PageLimit, Position, Timestamp};
 
@@ -43,8 +43,8 @@ impl Store {
         if envelopes.iter().any(|envelope| envelope.destination != Destination::Room(room_id)) {
             return Err(StoreError::Bug { what: "an envelope of another room" });
         }
-        let envelopes = envelopes.iter().map(Outgoing::new).collect();
-        self.appends.write(&self.writer, Batch { room_id, envelopes, now }).await
+        let envelopes: Vec<_> = envelopes.iter().map(Outgoing::new).collect();
+        self.writer.write(move |db| append(db, room_id, &envelopes, now)).await
     }
 
     /// What is in a room's log past `after` for one device of a member: what is for the whole room, for it,
@@ -61,114 +61,92 @@ impl Store {
         after: u64,
         limit: PageLimit,
     ) -> Result<LogPage, StoreError> {
-        // One snapshot.
-        let mut db = self.readers.begin().await?;
-        page(&mut db, room_id, reader, after, limit).await
+        self.readers.read(move |db| page(db, room_id, reader, after, limit)).await
     }
 }
 
-/// Stores batches, in this order, looking at each envelope, and says of each batch what came of it.
-pub(super) async fn append_each(db: &mut SqliteConnection, batches: Vec<Batch>) -> Result<Vec<Outcome>, StoreError> {
-    let mut outcomes = Vec::with_capacity(batches.len());
-    for batch in batches {
-        let mut savepoint = db.begin().await?;
-        outcomes.push(match append(&mut savepoint, batch).await {
-            Ok(answers) => savepoint.commit().await.map(|()| Ok(answers))?,
-            Err(error) if error.is_environment() => return Err(error),
-            Err(error) => savepoint.rollback().await.map(|()| Err(error))?,
-        });
-    }
-    Ok(outcomes)
-}
-
-async fn append(db: &mut SqliteConnection, Batch { room_id, envelopes, now }: Batch) -> Outcome {
-    let row: Option<(Blob<8>, Integer, bool)> =
-        sqlx::query_as("SELECT epoch, head, closed_at IS NOT NULL FROM rooms WHERE room_id = ?")
-            .bind(Blob(*room_id.as_bytes()))
-            .fetch_optional(&mut *db)
-            .await?;
+fn append(
+    db: &Connection,
+    room_id: RoomId,
+    envelopes: &[Outgoing],
+    now: Timestamp,
+) -> Result<Vec<Appended>, StoreError> {
+    let row: Option<(Blob<8>, Integer, bool)> = db.first(
+        "SELECT epoch, head, closed_at IS NOT NULL FROM rooms WHERE room_id = ?",
+        params![Blob(*room_id.as_bytes())],
+    )?;
     let Some((Blob(epoch), head, is_closed)) = row else { return Err(StoreError::UnknownRoom { room_id }) };
     let epoch = LogEpoch::from_bytes(epoch);
     let mut last = head.get();
     let mut answers = Vec::with_capacity(envelopes.len());
     for envelope in envelopes {
-        if !is_closed && insert(db, room_id, last + 1, &envelope, now).await? {
+        if !is_closed && insert(db, room_id, last + 1, envelope, now)? {
             last += 1;
             answers.push(Appended::Stored(Position { epoch, seq: last }));
             continue;
         }
         let refused = if is_closed { Appended::Closed } else { Appended::NotMember };
-        let known = find(db, room_id, &envelope).await?;
+        let known = find(db, room_id, envelope)?;
         answers.push(known.map_or(refused, |seq| Appended::Known(Position { epoch, seq })));
     }
     if last > head.get() {
-        sqlx::query("UPDATE rooms SET head = ? WHERE room_id = ?")
-            .bind(Integer::new(last, "number")?)
-            .bind(Blob(*room_id.as_bytes()))
-            .execute(db)
-            .await?;
+        let values = params![Integer::new(last, "number")?, Blob(*room_id.as_bytes())];
+        db.run("UPDATE rooms SET head = ? WHERE room_id = ?", values)?;
     }
     Ok(answers)
 }
 
 /// Stores an envelope under that number. False if it is there, or if its sender is no member.
-async fn insert(
-    db: &mut SqliteConnection,
-    room_id: RoomId,
-    seq: u64,
-    envelope: &Outgoing,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
+fn insert(db: &Connection, room_id: RoomId, seq: u64, envelope: &Outgoing, now: Timestamp) -> Result<bool, StoreError> {
     let Outgoing { id, sender, recipient, bytes } = envelope;
-    let inserted = sqlx::query(
+    let inserted = db.run(
         "INSERT INTO room_log (room_id, seq, sender_account, sender_device, envelope_id, recipient_account,
              recipient_device, committed_at, envelope)
          SELECT ?1, ?2, account_id, ?4, ?5, ?6, ?7, ?8, ?9 FROM members WHERE room_id = ?1 AND account_id = ?3
          ON CONFLICT (room_id, sender_account, sender_device, envelope_id) DO NOTHING",
-    )
-    .bind(Blob(*room_id.as_bytes()))
-    .bind(Integer::new(seq, "number")?)
-    .bind(Blob(*sender.account_id.as_bytes()))
-    .bind(Blob(*sender.device_id.as_bytes()))
-    .bind(Blob(*id.as_bytes()))
-    .bind(recipient.map(|device| Blob(*device.account_id.as_bytes())))
-    .bind(recipient.map(|device| Blob(*device.device_id.as_bytes())))
-    .bind(Integer::time(now, "time")?)
-    .bind(bytes.as_slice())
-    .execute(db)
-    .await?;
-    Ok(inserted.rows_affected() > 0)
+        params![
+            Blob(*room_id.as_bytes()),
+            Integer::new(seq, "number")?,
+            Blob(*sender.account_id.as_bytes()),
+            Blob(*sender.device_id.as_bytes()),
+            Blob(*id.as_bytes()),
+            recipient.map(|device| Blob(*device.account_id.as_bytes())),
+            recipient.map(|device| Blob(*device.device_id.as_bytes())),
+            Integer::time(now, "time")?,
+            bytes,
+        ],
+    )?;
+    Ok(inserted > 0)
 }
 
 /// Where the envelope was stored before.
-async fn find(db: &mut SqliteConnection, room_id: RoomId, envelope: &Outgoing) -> Result<Option<u64>, StoreError> {
-    let seq: Option<Integer> = sqlx::query_scalar(
+fn find(db: &Connection, room_id: RoomId, envelope: &Outgoing) -> Result<Option<u64>, StoreError> {
+    let seq: Option<(Integer,)> = db.first(
         "SELECT seq FROM room_log
          WHERE room_id = ? AND sender_account = ? AND sender_device = ? AND envelope_id = ?",
-    )
-    .bind(Blob(*room_id.as_bytes()))
-    .bind(Blob(*envelope.sender.account_id.as_bytes()))
-    .bind(Blob(*envelope.sender.device_id.as_bytes()))
-    .bind(Blob(*envelope.id.as_bytes()))
-    .fetch_optional(db)
-    .await?;
-    Ok(seq.map(Integer::get))
+        params![
+            Blob(*room_id.as_bytes()),
+            Blob(*envelope.sender.account_id.as_bytes()),
+            Blob(*envelope.sender.device_id.as_bytes()),
+            Blob(*envelope.id.as_bytes()),
+        ],
+    )?;
+    Ok(seq.map(|(seq,)| seq.get()))
 }
 
-async fn page(
-    db: &mut SqliteConnection,
+fn page(
+    db: &Connection,
     room_id: RoomId,
     reader: DeviceAddress,
     after: u64,
     limit: PageLimit,
 ) -> Result<LogPage, StoreError> {
-    let row: Option<(Blob<8>, Integer)> = sqlx::query_as(
+    let room = Blob(*room_id.as_bytes());
+    let [account, device] = [*reader.account_id.as_bytes(), *reader.device_id.as_bytes()].map(Blob);
+    let row: Option<(Blob<8>, Integer)> = db.first(
         "SELECT epoch, head FROM rooms JOIN members USING (room_id) WHERE room_id = ? AND account_id = ?",
-    )
-    .bind(Blob(*room_id.as_bytes()))
-    .bind(Blob(*reader.account_id.as_bytes()))
-    .fetch_optional(&mut *db)
-    .await?;
+        params![room, account],
+    )?;
     let Some((Blob(epoch), head)) = row else { return Err(StoreError::UnknownRoom { room_id }) };
     let head = head.get();
     if after > head {
@@ -176,28 +154,11 @@ async fn page(
     }
     let scan_end = Integer::new(head.min(after.saturating_add(PAGE_SCAN_MAX)), "number")?;
     let begin = Integer::new(after, "number")?;
-    let sizes: Vec<Size> = sqlx::query_as(SIZES)
-        .bind(Blob(*room_id.as_bytes()))
-        .bind(begin)
-        .bind(scan_end)
-        .bind(Blob(*reader.account_id.as_bytes()))
-        .bind(Blob(*reader.device_id.as_bytes()))
-        .bind(limit.get())
-        .fetch_all(&mut *db)
-        .await?;
+    let sizes: Vec<Size> = db.all(SIZES, params![room, begin, scan_end, account, device, limit.get()])?;
     let last = last_that_fits(&sizes);
     let rows = match last {
         None => Vec::new(),
-        Some(last) => {
-            sqlx::query_as(ENTRIES)
-                .bind(Blob(*room_id.as_bytes()))
-                .bind(begin)
-                .bind(last)
-                .bind(Blob(*reader.account_id.as_bytes()))
-                .bind(Blob(*reader.device_id.as_bytes()))
-                .fetch_all(db)
-                .await?
-        }
+        Some(last) => db.all(ENTRIES, params![room, begin, last, account, device])?,
     };
     let is_cut = sizes.len() == usize::from(limit.get()) || last != sizes.last().map(|(seq, _)| *seq);
     let read_to = last.filter(|_| is_cut).unwrap_or(scan_end).get();

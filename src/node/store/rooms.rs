@@ -2,7 +2,7 @@
 //!
 //! Whoever is no member of a room hears the same as if there were none.
 
-use sqlx::{SqliteConnection, SqlitePool};
+use rusqlite::{Connection, params};
 
 use super::Store;
 use super::columns::{Blob, Integer, is_over};
@@ -10,6 +10,7 @@ use super::error::StoreError;
 use super::idempotency::{Acted, Once, recall, remember};
 use super::limits::ROOMS_PER_ACCOUNT_MAX;
 use super::permissions::{Action, permits};
+use super::sql::Sql;
 use crate::ids::{AccountId, LogEpoch, RoomId};
 use crate::wire::{KeptMembership, Membership, PageLimit, Reader, Role, RoomPolicy, RoomSummary, Timestamp};
 
@@ -55,7 +56,7 @@ impl Store {
     /// [`StoreError::IdInUse`] for an id that there is, or a failure of the store.
     pub async fn create_room(&self, room: &NewRoom) -> Result<(), StoreError> {
         let room = *room;
-        self.writer.write(move |db| Box::pin(create(db, room))).await
+        self.writer.write(move |db| create(db, room)).await
     }
 
     /// As [`create_room`](Self::create_room), once: it is answered with `answer`, or with what it was before.
@@ -69,7 +70,7 @@ impl Store {
         once: Once,
     ) -> Result<Acted<RoomSummary>, StoreError> {
         let room = *room;
-        self.writer.write(move |db| Box::pin(create_once(db, room, answer, once))).await
+        self.writer.write(move |db| create_once(db, room, answer, once)).await
     }
 
     /// A room, whoever asks. None if there is none.
@@ -77,11 +78,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Corrupt`], or a failure of the store.
     pub async fn room(&self, room_id: RoomId) -> Result<Option<Room>, StoreError> {
+        let sql = "SELECT room_id, policy, epoch, head, created_at, closed_at FROM rooms WHERE room_id = ?";
         let row: Option<RoomRow> =
-            sqlx::query_as("SELECT room_id, policy, epoch, head, created_at, closed_at FROM rooms WHERE room_id = ?")
-                .bind(Blob(*room_id.as_bytes()))
-                .fetch_optional(&self.readers)
-                .await?;
+            self.readers.read(move |db| db.first(sql, params![Blob(*room_id.as_bytes())])).await?;
         row.map(room).transpose()
     }
 
@@ -95,7 +94,7 @@ impl Store {
         after: Option<RoomId>,
         limit: PageLimit,
     ) -> Result<Vec<(Room, Role, Option<KeptMembership>)>, StoreError> {
-        rooms_of(&self.readers, account_id, after, limit).await
+        self.readers.read(move |db| rooms_of(db, account_id, after, limit)).await
     }
 
     /// Closes a room: from now on nothing is written there, nobody joins, and no role changes. What was
@@ -105,7 +104,7 @@ impl Store {
     /// [`StoreError::UnknownRoom`], [`StoreError::RoleForbids`], [`StoreError::RoomClosed`] if it was
     /// closed before, or a failure of the store.
     pub async fn close_room(&self, room_id: RoomId, actor: AccountId, now: Timestamp) -> Result<(), StoreError> {
-        self.writer.write(move |db| Box::pin(close(db, room_id, actor, now))).await
+        self.writer.write(move |db| close(db, room_id, actor, now)).await
     }
 }
 
@@ -122,82 +121,78 @@ fn room((Blob(room_id), Blob(policy), Blob(epoch), head, created_at, closed_at):
     })
 }
 
-async fn rooms_of(
-    readers: &SqlitePool,
+fn rooms_of(
+    db: &Connection,
     account_id: AccountId,
     after: Option<RoomId>,
     limit: PageLimit,
 ) -> Result<Vec<(Room, Role, Option<KeptMembership>)>, StoreError> {
     type Row = (Blob<16>, Blob<3>, Blob<8>, Integer, Integer, Option<Integer>, Role, Option<Blob<117>>);
-    let rows: Vec<Row> = sqlx::query_as(
+    let rows: Vec<Row> = db.all(
         "SELECT room_id, policy, epoch, head, created_at, closed_at, role, kept FROM members JOIN rooms USING (room_id)
          WHERE account_id = ?1 AND room_id > coalesce(?2, x'') ORDER BY room_id LIMIT ?3",
-    )
-    .bind(Blob(*account_id.as_bytes()))
-    .bind(after.map(|room_id| Blob(*room_id.as_bytes())))
-    .bind(limit.get())
-    .fetch_all(readers)
-    .await?;
+        params![Blob(*account_id.as_bytes()), after.map(|room_id| Blob(*room_id.as_bytes())), limit.get()],
+    )?;
     let as_member = |(room_id, policy, epoch, head, created_at, closed_at, role, kept): Row| {
         Ok((room((room_id, policy, epoch, head, created_at, closed_at))?, role, kept.map(|Blob(kept)| kept.into())))
     };
     rows.into_iter().map(as_member).collect()
 }
 
-async fn create(db: &mut SqliteConnection, room: NewRoom) -> Result<(), StoreError> {
+fn create(db: &Connection, room: NewRoom) -> Result<(), StoreError> {
     let NewRoom { room_id, policy, owner, membership, epoch, created_at } = room;
-    sqlx::query("INSERT INTO rooms (room_id, policy, epoch, head, created_at) VALUES (?, ?, ?, 0, ?)")
-        .bind(Blob(*room_id.as_bytes()))
-        .bind(Blob(policy.to_bytes()))
-        .bind(Blob(*epoch.as_bytes()))
-        .bind(Integer::time(created_at, "creation time")?)
-        .execute(&mut *db)
-        .await?;
-    add_member(db, room_id, owner, Role::Owner, membership, created_at).await
+    db.run(
+        "INSERT INTO rooms (room_id, policy, epoch, head, created_at) VALUES (?, ?, ?, 0, ?)",
+        params![
+            Blob(*room_id.as_bytes()),
+            Blob(policy.to_bytes()),
+            Blob(*epoch.as_bytes()),
+            Integer::time(created_at, "creation time")?,
+        ],
+    )?;
+    add_member(db, room_id, owner, Role::Owner, membership, created_at)
 }
 
-async fn create_once(
-    db: &mut SqliteConnection,
+fn create_once(
+    db: &Connection,
     room: NewRoom,
     answer: RoomSummary,
     once: Once,
 ) -> Result<Acted<RoomSummary>, StoreError> {
-    if let Some(before) = recall(db, &once).await? {
+    if let Some(before) = recall(db, &once)? {
         return Ok(Acted::Before(before));
     }
-    create(db, room).await?;
-    remember(db, &once, &answer).await?;
+    create(db, room)?;
+    remember(db, &once, &answer)?;
     Ok(Acted::Now(answer))
 }
 
 /// Puts an account that is no member into a room. At a limit, the row goes again with the savepoint.
-pub(super) async fn add_member(
-    db: &mut SqliteConnection,
+pub(super) fn add_member(
+    db: &Connection,
     room_id: RoomId,
     account_id: AccountId,
     role: Role,
     membership: Option<Membership>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let added = sqlx::query(
+    let added = db.run(
         "INSERT INTO members (room_id, account_id, role, joined_at, proof, kept)
          SELECT ?1, account_id, ?3, ?4, ?5, ?6 FROM accounts WHERE account_id = ?2",
-    )
-    .bind(Blob(*room_id.as_bytes()))
-    .bind(Blob(*account_id.as_bytes()))
-    .bind(role)
-    .bind(Integer::time(now, "time")?)
-    .bind(membership.map(|membership| Blob(membership.proof.0)))
-    .bind(membership.map(|membership| Blob(membership.kept.0)))
-    .execute(&mut *db)
-    .await?;
-    if added.rows_affected() == 0 {
+        params![
+            Blob(*room_id.as_bytes()),
+            Blob(*account_id.as_bytes()),
+            role,
+            Integer::time(now, "time")?,
+            membership.map(|membership| Blob(membership.proof.0)),
+            membership.map(|membership| Blob(membership.kept.0)),
+        ],
+    )?;
+    if added == 0 {
         return Err(StoreError::UnknownAccount { account_id });
     }
-    let rooms: i64 = sqlx::query_scalar("SELECT count(*) FROM members WHERE account_id = ?")
-        .bind(Blob(*account_id.as_bytes()))
-        .fetch_one(db)
-        .await?;
+    let (rooms,): (i64,) =
+        db.one("SELECT count(*) FROM members WHERE account_id = ?", params![Blob(*account_id.as_bytes())])?;
     if is_over(rooms, ROOMS_PER_ACCOUNT_MAX) {
         return Err(StoreError::TooManyRooms { limit: ROOMS_PER_ACCOUNT_MAX });
     }
@@ -215,19 +210,12 @@ pub(super) struct Standing {
 ///
 /// # Errors
 /// [`StoreError::UnknownRoom`] if it is no member.
-pub(super) async fn standing(
-    db: &mut SqliteConnection,
-    room_id: RoomId,
-    account_id: AccountId,
-) -> Result<Standing, StoreError> {
-    let row: Option<(Role, bool)> = sqlx::query_as(
+pub(super) fn standing(db: &Connection, room_id: RoomId, account_id: AccountId) -> Result<Standing, StoreError> {
+    let row: Option<(Role, bool)> = db.first(
         "SELECT role, closed_at IS NOT NULL FROM members JOIN rooms USING (room_id)
          WHERE room_id = ? AND account_id = ?",
-    )
-    .bind(Blob(*room_id.as_bytes()))
-    .bind(Blob(*account_id.as_bytes()))
-    .fetch_optional(db)
-    .await?;
+        params![Blob(*room_id.as_bytes()), Blob(*account_id.as_bytes())],
+    )?;
     row.map(|(role, is_closed)| Standing { role, is_closed }).ok_or(StoreError::UnknownRoom { room_id })
 }
 
@@ -235,31 +223,30 @@ pub(super) async fn standing(
 ///
 /// # Errors
 /// [`StoreError::UnknownRoom`], [`StoreError::RoleForbids`], [`StoreError::RoomClosed`].
-pub(super) async fn authorize(
-    db: &mut SqliteConnection,
+pub(super) fn authorize(
+    db: &Connection,
     room_id: RoomId,
     account_id: AccountId,
     action: Action,
 ) -> Result<(), StoreError> {
-    let Standing { role, is_closed } = standing(db, room_id, account_id).await?;
+    let Standing { role, is_closed } = standing(db, room_id, account_id)?;
     if !permits(role, action) {
         return Err(StoreError::RoleForbids { account_id });
     }
     if is_closed { Err(StoreError::RoomClosed { room_id }) } else { Ok(()) }
 }
 
-async fn close(db: &mut SqliteConnection, room_id: RoomId, actor: AccountId, now: Timestamp) -> Result<(), StoreError> {
-    authorize(db, room_id, actor, Action::Close).await?;
-    mark_closed(db, room_id, now).await
+fn close(db: &Connection, room_id: RoomId, actor: AccountId, now: Timestamp) -> Result<(), StoreError> {
+    authorize(db, room_id, actor, Action::Close)?;
+    mark_closed(db, room_id, now)
 }
 
 /// Closes a room and withdraws its invitations.
-pub(super) async fn mark_closed(db: &mut SqliteConnection, room_id: RoomId, now: Timestamp) -> Result<(), StoreError> {
-    sqlx::query("UPDATE rooms SET closed_at = ? WHERE room_id = ?")
-        .bind(Integer::time(now, "time")?)
-        .bind(Blob(*room_id.as_bytes()))
-        .execute(&mut *db)
-        .await?;
-    sqlx::query("DELETE FROM invitations WHERE room_id = ?").bind(Blob(*room_id.as_bytes())).execute(db).await?;
+pub(super) fn mark_closed(db: &Connection, room_id: RoomId, now: Timestamp) -> Result<(), StoreError> {
+    db.run(
+        "UPDATE rooms SET closed_at = ? WHERE room_id = ?",
+        params![Integer::time(now, "time")?, Blob(*room_id.as_bytes())],
+    )?;
+    db.run("DELETE FROM invitations WHERE room_id = ?", params![Blob(*room_id.as_bytes())])?;
     Ok(())
 }

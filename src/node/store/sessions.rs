@@ -5,13 +5,14 @@
 //! session expires when its refresh token does, which is the idle timeout, and at its absolute end,
 //! which no refresh moves: no token outlives it.
 
-use sqlx::SqliteConnection;
+use rusqlite::{Connection, params};
 
 use super::Store;
 use super::columns::{Blob, Integer};
 use super::error::StoreError;
 use super::limits::{REFRESHES_MAX, SESSIONS_PER_ACCOUNT_MAX};
 use super::mailboxes::forget_acknowledged;
+use super::sql::Sql;
 use crate::ids::{AccountId, DeviceAddress, DeviceId, SessionId};
 use crate::node::tokens::TokenHash;
 use crate::protocol::public::SigningPublicKey;
@@ -110,7 +111,7 @@ impl Store {
     /// failure of the store.
     pub async fn open_session(&self, session: &NewSession) -> Result<Vec<SessionId>, StoreError> {
         let session = *session;
-        self.writer.write(move |db| Box::pin(open(db, session))).await
+        self.writer.write(move |db| open(db, session)).await
     }
 
     /// The session whose access token this is. None if there is none, if it has ended or if the
@@ -119,15 +120,7 @@ impl Store {
     /// # Errors
     /// A failure of the store.
     pub async fn session_by_access(&self, access: TokenHash, now: Timestamp) -> Result<Option<Session>, StoreError> {
-        let row: Option<SessionRow> = sqlx::query_as(
-            "SELECT session_id, account_id, device_id, access_expires_at FROM sessions
-             WHERE access_hash = ? AND access_expires_at > ?",
-        )
-        .bind(Blob(*access.as_bytes()))
-        .bind(Integer::time(now, "time")?)
-        .fetch_optional(&self.readers)
-        .await?;
-        Ok(row.map(session))
+        self.readers.read(move |db| session_by_access(db, access, now)).await
     }
 
     /// Whether there is a session of that id.
@@ -135,10 +128,9 @@ impl Store {
     /// # Errors
     /// A failure of the store.
     pub async fn has_session(&self, session_id: SessionId) -> Result<bool, StoreError> {
-        let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM sessions WHERE session_id = ?")
-            .bind(Blob(*session_id.as_bytes()))
-            .fetch_optional(&self.readers)
-            .await?;
+        let id = Blob(*session_id.as_bytes());
+        let found: Option<(i64,)> =
+            self.readers.read(move |db| db.first("SELECT 1 FROM sessions WHERE session_id = ?", params![id])).await?;
         Ok(found.is_some())
     }
 
@@ -154,7 +146,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Rotation, StoreError> {
         let tokens = *tokens;
-        self.writer.write(move |db| Box::pin(rotate(db, refresh, tokens, now))).await
+        self.writer.write(move |db| rotate(db, refresh, tokens, now)).await
     }
 
     /// Ends a session of the account. False if the account has none of that id.
@@ -164,14 +156,11 @@ impl Store {
     pub async fn end_session(&self, account_id: AccountId, session_id: SessionId) -> Result<bool, StoreError> {
         self.writer
             .write(move |db| {
-                Box::pin(async move {
-                    let ended = sqlx::query("DELETE FROM sessions WHERE account_id = ? AND session_id = ?")
-                        .bind(Blob(*account_id.as_bytes()))
-                        .bind(Blob(*session_id.as_bytes()))
-                        .execute(db)
-                        .await?;
-                    Ok(ended.rows_affected() > 0)
-                })
+                let ended = db.run(
+                    "DELETE FROM sessions WHERE account_id = ? AND session_id = ?",
+                    params![Blob(*account_id.as_bytes()), Blob(*session_id.as_bytes())],
+                )?;
+                Ok(ended > 0)
             })
             .await
     }
@@ -183,13 +172,8 @@ impl Store {
     pub async fn end_all_sessions(&self, account_id: AccountId) -> Result<u64, StoreError> {
         self.writer
             .write(move |db| {
-                Box::pin(async move {
-                    let ended = sqlx::query("DELETE FROM sessions WHERE account_id = ?")
-                        .bind(Blob(*account_id.as_bytes()))
-                        .execute(db)
-                        .await?;
-                    Ok(ended.rows_affected())
-                })
+                let account = Blob(*account_id.as_bytes());
+                db.run("DELETE FROM sessions WHERE account_id = ?", params![account])
             })
             .await
     }
@@ -199,23 +183,7 @@ impl Store {
     /// # Errors
     /// A failure of the store.
     pub async fn sessions(&self, account_id: AccountId, now: Timestamp) -> Result<Vec<SessionInfo>, StoreError> {
-        type Row = (Blob<16>, Option<Blob<16>>, Integer, Integer, Integer);
-        let rows: Vec<Row> = sqlx::query_as(
-            "SELECT session_id, device_id, created_at, refreshed_at, refresh_expires_at FROM sessions
-             WHERE account_id = ? AND refresh_expires_at > ? ORDER BY created_at, session_id",
-        )
-        .bind(Blob(*account_id.as_bytes()))
-        .bind(Integer::time(now, "time")?)
-        .fetch_all(&self.readers)
-        .await?;
-        let info = |(Blob(session_id), device_id, created_at, refreshed_at, expires_at): Row| SessionInfo {
-            session_id: SessionId::from_bytes(session_id),
-            device_id: device_id.map(|Blob(id)| DeviceId::from_bytes(id)),
-            created_at: created_at.timestamp(),
-            refreshed_at: refreshed_at.timestamp(),
-            expires_at: expires_at.timestamp(),
-        };
-        Ok(rows.into_iter().map(info).collect())
+        self.readers.read(move |db| sessions(db, account_id, now)).await
     }
 
     /// Says which device a session is; from then on it ends with the device. Saying it again
@@ -233,7 +201,7 @@ impl Store {
         signing_key: &SigningPublicKey,
     ) -> Result<(), StoreError> {
         let signing_key = Blob(*signing_key.as_bytes());
-        self.writer.write(move |db| Box::pin(bind_device(db, session_id, device_id, signing_key))).await
+        self.writer.write(move |db| bind_device(db, session_id, device_id, signing_key)).await
     }
 
     /// Forgets sessions, used refresh tokens, pending sign-ins, codes and invitations that have expired,
@@ -244,24 +212,30 @@ impl Store {
     /// # Errors
     /// A failure of the store.
     pub async fn remove_expired(&self, now: Timestamp) -> Result<u64, StoreError> {
-        self.writer.write(move |db| Box::pin(remove_expired(db, now))).await
+        self.writer.write(move |db| remove_expired(db, now)).await
     }
 }
 
+fn session_by_access(db: &Connection, access: TokenHash, now: Timestamp) -> Result<Option<Session>, StoreError> {
+    let row: Option<SessionRow> = db.first(
+        "SELECT session_id, account_id, device_id, access_expires_at FROM sessions
+         WHERE access_hash = ? AND access_expires_at > ?",
+        params![Blob(*access.as_bytes()), Integer::time(now, "time")?],
+    )?;
+    Ok(row.map(session))
+}
+
 /// The session of an id, if its access token has not expired.
-pub(super) async fn session_by_id(
-    db: &mut SqliteConnection,
+pub(super) fn session_by_id(
+    db: &Connection,
     session_id: SessionId,
     now: Timestamp,
 ) -> Result<Option<Session>, StoreError> {
-    let row: Option<SessionRow> = sqlx::query_as(
+    let row: Option<SessionRow> = db.first(
         "SELECT session_id, account_id, device_id, access_expires_at FROM sessions
          WHERE session_id = ? AND access_expires_at > ?",
-    )
-    .bind(Blob(*session_id.as_bytes()))
-    .bind(Integer::time(now, "time")?)
-    .fetch_optional(db)
-    .await?;
+        params![Blob(*session_id.as_bytes()), Integer::time(now, "time")?],
+    )?;
     Ok(row.map(session))
 }
 
@@ -276,137 +250,132 @@ fn session((Blob(session_id), Blob(account_id), device_id, expires_at): SessionR
     }
 }
 
-async fn open(db: &mut SqliteConnection, session: NewSession) -> Result<Vec<SessionId>, StoreError> {
+fn open(db: &Connection, session: NewSession) -> Result<Vec<SessionId>, StoreError> {
     let NewSession { session_id, account_id, tokens, absolute_expires_at, created_at } = session;
     let account = Blob(*account_id.as_bytes());
-    let known: Option<i64> = sqlx::query_scalar("SELECT 1 FROM accounts WHERE account_id = ?")
-        .bind(account)
-        .fetch_optional(&mut *db)
-        .await?;
+    let known: Option<(i64,)> = db.first("SELECT 1 FROM accounts WHERE account_id = ?", params![account])?;
     if known.is_none() {
         return Err(StoreError::UnknownAccount { account_id });
     }
-    sqlx::query("DELETE FROM sessions WHERE account_id = ? AND refresh_expires_at <= ?")
-        .bind(account)
-        .bind(Integer::time(created_at, "creation time")?)
-        .execute(&mut *db)
-        .await?;
-    let ended = end_past_limit(db, account).await?;
-    sqlx::query(
+    db.run(
+        "DELETE FROM sessions WHERE account_id = ? AND refresh_expires_at <= ?",
+        params![account, Integer::time(created_at, "creation time")?],
+    )?;
+    let ended = end_past_limit(db, account)?;
+    db.run(
         "INSERT INTO sessions (session_id, account_id, access_hash, access_expires_at, refresh_hash,
          refresh_expires_at, absolute_expires_at, created_at, refreshed_at, refreshes)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
-    )
-    .bind(Blob(*session_id.as_bytes()))
-    .bind(account)
-    .bind(Blob(*tokens.access.as_bytes()))
-    .bind(Integer::time(tokens.access_expires_at.min(absolute_expires_at), "expiry")?)
-    .bind(Blob(*tokens.refresh.as_bytes()))
-    .bind(Integer::time(tokens.refresh_expires_at.min(absolute_expires_at), "expiry")?)
-    .bind(Integer::time(absolute_expires_at, "expiry")?)
-    .bind(Integer::time(created_at, "creation time")?)
-    .bind(Integer::time(created_at, "creation time")?)
-    .execute(db)
-    .await?;
+        params![
+            Blob(*session_id.as_bytes()),
+            account,
+            Blob(*tokens.access.as_bytes()),
+            Integer::time(tokens.access_expires_at.min(absolute_expires_at), "expiry")?,
+            Blob(*tokens.refresh.as_bytes()),
+            Integer::time(tokens.refresh_expires_at.min(absolute_expires_at), "expiry")?,
+            Integer::time(absolute_expires_at, "expiry")?,
+            Integer::time(created_at, "creation time")?,
+            Integer::time(created_at, "creation time")?,
+        ],
+    )?;
     Ok(ended)
 }
 
 /// Leaves room for one more session of the account.
-async fn end_past_limit(db: &mut SqliteConnection, account: Blob<16>) -> Result<Vec<SessionId>, StoreError> {
+fn end_past_limit(db: &Connection, account: Blob<16>) -> Result<Vec<SessionId>, StoreError> {
     let kept = i64::try_from(SESSIONS_PER_ACCOUNT_MAX - 1).unwrap_or(i64::MAX);
-    let ended: Vec<Blob<16>> = sqlx::query_scalar(
+    let ended: Vec<(Blob<16>,)> = db.all(
         "DELETE FROM sessions WHERE session_id IN (
              SELECT session_id FROM sessions WHERE account_id = ?
              ORDER BY refreshed_at DESC, session_id LIMIT -1 OFFSET ?
          ) RETURNING session_id",
-    )
-    .bind(account)
-    .bind(kept)
-    .fetch_all(db)
-    .await?;
-    Ok(ended.into_iter().map(|Blob(id)| SessionId::from_bytes(id)).collect())
+        params![account, kept],
+    )?;
+    Ok(ended.into_iter().map(|(Blob(id),)| SessionId::from_bytes(id)).collect())
 }
 
-async fn rotate(
-    db: &mut SqliteConnection,
-    refresh: TokenHash,
-    tokens: NewTokens,
-    now: Timestamp,
-) -> Result<Rotation, StoreError> {
+fn rotate(db: &Connection, refresh: TokenHash, tokens: NewTokens, now: Timestamp) -> Result<Rotation, StoreError> {
     type Row = (Blob<16>, Blob<16>, Integer, Integer, Integer);
-    let row: Option<Row> = sqlx::query_as(
+    let row: Option<Row> = db.first(
         "SELECT session_id, account_id, refresh_expires_at, absolute_expires_at, refreshes FROM sessions
          WHERE refresh_hash = ?",
-    )
-    .bind(Blob(*refresh.as_bytes()))
-    .fetch_optional(&mut *db)
-    .await?;
+        params![Blob(*refresh.as_bytes())],
+    )?;
     let Some((session_id, account_id, expires_at, absolute_expires_at, refreshes)) = row else {
-        return end_if_reused(db, refresh).await;
+        return end_if_reused(db, refresh);
     };
     if expires_at.timestamp() <= now || refreshes.get() >= REFRESHES_MAX {
-        return end(db, session_id, account_id).await.map(Rotation::Expired);
+        return end(db, session_id, account_id).map(Rotation::Expired);
     }
-    sqlx::query("INSERT INTO spent_refresh_tokens (refresh_hash, session_id, expires_at) VALUES (?, ?, ?)")
-        .bind(Blob(*refresh.as_bytes()))
-        .bind(session_id)
-        .bind(expires_at)
-        .execute(&mut *db)
-        .await?;
+    db.run(
+        "INSERT INTO spent_refresh_tokens (refresh_hash, session_id, expires_at) VALUES (?, ?, ?)",
+        params![Blob(*refresh.as_bytes()), session_id, expires_at],
+    )?;
     let absolute_expires_at = absolute_expires_at.timestamp();
     let refresh_expires_at = tokens.refresh_expires_at.min(absolute_expires_at);
-    let row: SessionRow = sqlx::query_as(
+    let row: SessionRow = db.one(
         "UPDATE sessions SET access_hash = ?, access_expires_at = ?, refresh_hash = ?, refresh_expires_at = ?,
-         refreshed_at = ?, refreshes = refreshes + 1 WHERE session_id = ? RETURNING session_id, account_id, device_id, access_expires_at",
-    )
-    .bind(Blob(*tokens.access.as_bytes()))
-    .bind(Integer::time(tokens.access_expires_at.min(absolute_expires_at), "expiry")?)
-    .bind(Blob(*tokens.refresh.as_bytes()))
-    .bind(Integer::time(refresh_expires_at, "expiry")?)
-    .bind(Integer::time(now, "time")?)
-    .bind(session_id)
-    .fetch_one(db)
-    .await?;
+         refreshed_at = ?, refreshes = refreshes + 1 WHERE session_id = ?
+         RETURNING session_id, account_id, device_id, access_expires_at",
+        params![
+            Blob(*tokens.access.as_bytes()),
+            Integer::time(tokens.access_expires_at.min(absolute_expires_at), "expiry")?,
+            Blob(*tokens.refresh.as_bytes()),
+            Integer::time(refresh_expires_at, "expiry")?,
+            Integer::time(now, "time")?,
+            session_id,
+        ],
+    )?;
     Ok(Rotation::Rotated { session: session(row), refresh_expires_at })
 }
 
-async fn end_if_reused(db: &mut SqliteConnection, refresh: TokenHash) -> Result<Rotation, StoreError> {
-    let row: Option<(Blob<16>, Blob<16>)> = sqlx::query_as(
+fn end_if_reused(db: &Connection, refresh: TokenHash) -> Result<Rotation, StoreError> {
+    let row: Option<(Blob<16>, Blob<16>)> = db.first(
         "SELECT session_id, account_id FROM spent_refresh_tokens JOIN sessions USING (session_id)
          WHERE spent_refresh_tokens.refresh_hash = ?",
-    )
-    .bind(Blob(*refresh.as_bytes()))
-    .fetch_optional(&mut *db)
-    .await?;
+        params![Blob(*refresh.as_bytes())],
+    )?;
     match row {
         None => Ok(Rotation::Unknown),
-        Some((session_id, account_id)) => end(db, session_id, account_id).await.map(Rotation::Reused),
+        Some((session_id, account_id)) => end(db, session_id, account_id).map(Rotation::Reused),
     }
 }
 
-async fn end(
-    db: &mut SqliteConnection,
-    session_id: Blob<16>,
-    account_id: Blob<16>,
-) -> Result<EndedSession, StoreError> {
-    sqlx::query("DELETE FROM sessions WHERE session_id = ?").bind(session_id).execute(db).await?;
+fn end(db: &Connection, session_id: Blob<16>, account_id: Blob<16>) -> Result<EndedSession, StoreError> {
+    db.run("DELETE FROM sessions WHERE session_id = ?", params![session_id])?;
     Ok(EndedSession {
         session_id: SessionId::from_bytes(session_id.0),
         account_id: AccountId::from_bytes(account_id.0),
     })
 }
 
-async fn bind_device(
-    db: &mut SqliteConnection,
+fn sessions(db: &Connection, account_id: AccountId, now: Timestamp) -> Result<Vec<SessionInfo>, StoreError> {
+    type Row = (Blob<16>, Option<Blob<16>>, Integer, Integer, Integer);
+    let rows: Vec<Row> = db.all(
+        "SELECT session_id, device_id, created_at, refreshed_at, refresh_expires_at FROM sessions
+         WHERE account_id = ? AND refresh_expires_at > ? ORDER BY created_at, session_id",
+        params![Blob(*account_id.as_bytes()), Integer::time(now, "time")?],
+    )?;
+    let info = |(Blob(session_id), device_id, created_at, refreshed_at, expires_at): Row| SessionInfo {
+        session_id: SessionId::from_bytes(session_id),
+        device_id: device_id.map(|Blob(id)| DeviceId::from_bytes(id)),
+        created_at: created_at.timestamp(),
+        refreshed_at: refreshed_at.timestamp(),
+        expires_at: expires_at.timestamp(),
+    };
+    Ok(rows.into_iter().map(info).collect())
+}
+
+fn bind_device(
+    db: &Connection,
     session_id: SessionId,
     device_id: DeviceId,
     signing_key: Blob<32>,
 ) -> Result<(), StoreError> {
-    let row: Option<(Blob<16>, Option<Blob<16>>)> =
-        sqlx::query_as("SELECT account_id, device_id FROM sessions WHERE session_id = ?")
-            .bind(Blob(*session_id.as_bytes()))
-            .fetch_optional(&mut *db)
-            .await?;
+    let row: Option<(Blob<16>, Option<Blob<16>>)> = db.first(
+        "SELECT account_id, device_id FROM sessions WHERE session_id = ?",
+        params![Blob(*session_id.as_bytes())],
+    )?;
     let Some((account, bound)) = row else { return Err(StoreError::UnknownSession { session_id }) };
     let device = Blob(*device_id.as_bytes());
     match bound {
@@ -414,24 +383,19 @@ async fn bind_device(
         Some(_) => return Err(StoreError::SessionBound { session_id }),
         None => {}
     }
-    let bound = sqlx::query(
+    let bound = db.run(
         "UPDATE sessions SET device_id = ?1 WHERE session_id = ?2
          AND EXISTS (SELECT 1 FROM devices WHERE account_id = ?3 AND device_id = ?1 AND signing_key = ?4)",
-    )
-    .bind(device)
-    .bind(Blob(*session_id.as_bytes()))
-    .bind(account)
-    .bind(signing_key)
-    .execute(db)
-    .await?;
-    if bound.rows_affected() == 0 {
+        params![device, Blob(*session_id.as_bytes()), account, signing_key],
+    )?;
+    if bound == 0 {
         let device = DeviceAddress { account_id: AccountId::from_bytes(account.0), device_id };
         return Err(StoreError::UnknownDevice { device });
     }
     Ok(())
 }
 
-async fn remove_expired(db: &mut SqliteConnection, now: Timestamp) -> Result<u64, StoreError> {
+fn remove_expired(db: &Connection, now: Timestamp) -> Result<u64, StoreError> {
     let expired = Integer::time(now, "time")?;
     let mut removed = 0;
     for statement in [
@@ -444,7 +408,7 @@ async fn remove_expired(db: &mut SqliteConnection, now: Timestamp) -> Result<u64
         "DELETE FROM room_keys WHERE expires_at <= ?",
         "DELETE FROM idempotency_keys WHERE expires_at <= ?",
     ] {
-        removed += sqlx::query(statement).bind(expired).execute(&mut *db).await?.rows_affected();
+        removed += db.run(statement, params![expired])?;
     }
-    Ok(removed + forget_acknowledged(db, now).await?)
+    Ok(removed + forget_acknowledged(db, now)?)
 }

@@ -1,11 +1,12 @@
 //! Tickets for sockets.
 
-use sqlx::SqliteConnection;
+use rusqlite::{Connection, params};
 
 use super::Store;
 use super::columns::{Blob, Integer};
 use super::error::StoreError;
 use super::sessions::{Session, session_by_id};
+use super::sql::Sql;
 use crate::ids::SessionId;
 use crate::node::tokens::TokenHash;
 use crate::wire::Timestamp;
@@ -23,7 +24,7 @@ impl Store {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.writer.write(move |db| Box::pin(save(db, ticket, session_id, expires_at, now))).await
+        self.writer.write(move |db| save(db, ticket, session_id, expires_at, now)).await
     }
 
     /// Takes a ticket out of the store: a second call finds nothing. The session that it was made for; none if the ticket
@@ -32,44 +33,38 @@ impl Store {
     /// # Errors
     /// A failure of the store.
     pub async fn take_ticket(&self, ticket: TokenHash, now: Timestamp) -> Result<Option<Session>, StoreError> {
-        self.writer.write(move |db| Box::pin(take(db, ticket, now))).await
+        self.writer.write(move |db| take(db, ticket, now)).await
     }
 }
 
-async fn save(
-    db: &mut SqliteConnection,
+fn save(
+    db: &Connection,
     ticket: TokenHash,
     session_id: SessionId,
     expires_at: Timestamp,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let session = Blob(*session_id.as_bytes());
-    sqlx::query("DELETE FROM tickets WHERE expires_at <= ? OR session_id = ?")
-        .bind(Integer::time(now, "time")?)
-        .bind(session)
-        .execute(&mut *db)
-        .await?;
-    let inserted = sqlx::query(
+    db.run(
+        "DELETE FROM tickets WHERE expires_at <= ? OR session_id = ?",
+        params![Integer::time(now, "time")?, session],
+    )?;
+    let inserted = db.run(
         "INSERT INTO tickets (ticket_hash, session_id, expires_at)
          SELECT ?, session_id, ? FROM sessions WHERE session_id = ?",
-    )
-    .bind(Blob(*ticket.as_bytes()))
-    .bind(Integer::time(expires_at, "expiry")?)
-    .bind(session)
-    .execute(db)
-    .await?;
-    if inserted.rows_affected() == 0 { Err(StoreError::UnknownSession { session_id }) } else { Ok(()) }
+        params![Blob(*ticket.as_bytes()), Integer::time(expires_at, "expiry")?, session],
+    )?;
+    if inserted == 0 { Err(StoreError::UnknownSession { session_id }) } else { Ok(()) }
 }
 
-async fn take(db: &mut SqliteConnection, ticket: TokenHash, now: Timestamp) -> Result<Option<Session>, StoreError> {
-    let row: Option<(Blob<16>, Integer)> =
-        sqlx::query_as("DELETE FROM tickets WHERE ticket_hash = ? RETURNING session_id, expires_at")
-            .bind(Blob(*ticket.as_bytes()))
-            .fetch_optional(&mut *db)
-            .await?;
+fn take(db: &Connection, ticket: TokenHash, now: Timestamp) -> Result<Option<Session>, StoreError> {
+    let row: Option<(Blob<16>, Integer)> = db.first(
+        "DELETE FROM tickets WHERE ticket_hash = ? RETURNING session_id, expires_at",
+        params![Blob(*ticket.as_bytes())],
+    )?;
     match row {
         Some((Blob(session), expires_at)) if expires_at.timestamp() > now => {
-            session_by_id(db, SessionId::from_bytes(session), now).await
+            session_by_id(db, SessionId::from_bytes(session), now)
         }
         _ => Ok(None),
     }

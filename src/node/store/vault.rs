@@ -9,12 +9,13 @@
 
 use std::sync::Arc;
 
-use sqlx::{SqliteConnection, SqlitePool};
+use rusqlite::{Connection, params};
 
 use super::Store;
 use super::columns::{Blob, Integer};
 use super::error::StoreError;
 use super::limits::VAULT_COLLECTIONS_MAX;
+use super::sql::Sql;
 use crate::ids::{AccountId, CollectionName, ItemId, ItemType};
 use crate::protocol::public::vault_digest;
 use crate::wire::{
@@ -62,12 +63,12 @@ impl Store {
     /// or a failure of the store.
     pub async fn write_vault(&self, write: VaultWrite, quota: VaultQuota) -> Result<VaultWritten, StoreError> {
         let place = Arc::clone(&self.vault_writes).acquire_owned().await.map_err(|_| StoreError::Closed)?;
-        let put = async move |db: &mut SqliteConnection| {
+        let put = move |db: &Connection| {
             // Also when nobody waits for it any more.
             let _place = place;
-            put(db, write, quota).await
+            put(db, &write, quota)
         };
-        self.writer.write(move |db| Box::pin(put(db))).await
+        self.writer.write(put).await
     }
 
     /// An item of an account's vault.
@@ -81,16 +82,8 @@ impl Store {
         collection: &CollectionName,
         item_id: ItemId,
     ) -> Result<VaultItem, StoreError> {
-        type Row = (String, Integer, Integer, Integer, Option<Integer>, Option<Blob<32>>, Option<Vec<u8>>);
-        let row: Option<Row> = sqlx::query_as(
-            "SELECT item_type, version, revision, updated_at, bytes, digest, sealed FROM vault_items
-             WHERE account_id = ? AND collection = ? AND item_id = ?",
-        )
-        .bind(Blob(*account_id.as_bytes()))
-        .bind(collection.as_str())
-        .bind(Blob(*item_id.as_bytes()))
-        .fetch_optional(&self.readers)
-        .await?;
+        let collection = collection.clone();
+        let row = self.readers.read(move |db| item(db, account_id, &collection, item_id)).await?;
         let Some((item_type, version, revision, updated_at, bytes, digest, sealed)) = row else {
             return Err(StoreError::UnknownVaultItem { item_id });
         };
@@ -113,7 +106,8 @@ impl Store {
         after: u64,
         limit: PageLimit,
     ) -> Result<VaultPage, StoreError> {
-        page(&self.readers, account_id, collection, after, limit).await
+        let collection = collection.clone();
+        self.readers.read(move |db| page(db, account_id, &collection, after, limit)).await
     }
 
     /// The collections of an account, in order of their names.
@@ -121,18 +115,32 @@ impl Store {
     /// # Errors
     /// [`StoreError::Corrupt`], or a failure of the store.
     pub async fn vault_collections(&self, account_id: AccountId) -> Result<Vec<CollectionSummary>, StoreError> {
-        let rows: Vec<(String, Integer, Integer, Integer)> = sqlx::query_as(
-            "SELECT collection, revision, items, bytes FROM vault_collections WHERE account_id = ? ORDER BY collection",
-        )
-        .bind(Blob(*account_id.as_bytes()))
-        .fetch_all(&self.readers)
-        .await?;
+        let account = Blob(*account_id.as_bytes());
+        let select =
+            "SELECT collection, revision, items, bytes FROM vault_collections WHERE account_id = ? ORDER BY collection";
+        let rows: Vec<(String, Integer, Integer, Integer)> =
+            self.readers.read(move |db| db.all(select, params![account])).await?;
         let summary = |(collection, revision, items, bytes): (String, Integer, Integer, Integer)| {
             let collection = collection.parse().map_err(|_| StoreError::Corrupt { what: "name of a collection" })?;
             Ok(CollectionSummary { collection, revision: revision.get(), items: items.get(), bytes: bytes.get() })
         };
         rows.into_iter().map(summary).collect()
     }
+}
+
+type ItemRow = (String, Integer, Integer, Integer, Option<Integer>, Option<Blob<32>>, Option<Vec<u8>>);
+
+fn item(
+    db: &Connection,
+    account_id: AccountId,
+    collection: &CollectionName,
+    item_id: ItemId,
+) -> Result<Option<ItemRow>, StoreError> {
+    db.first(
+        "SELECT item_type, version, revision, updated_at, bytes, digest, sealed FROM vault_items
+         WHERE account_id = ? AND collection = ? AND item_id = ?",
+        params![Blob(*account_id.as_bytes()), collection.as_str(), Blob(*item_id.as_bytes())],
+    )
 }
 
 type EntryRow = (Blob<16>, String, Integer, Integer, Integer, Option<Integer>, Option<Blob<32>>);
@@ -156,36 +164,27 @@ fn content(bytes: Option<Integer>, digest: Option<Blob<32>>) -> Result<Option<Va
     Ok(Some(VaultContent { bytes, digest: digest.into() }))
 }
 
-async fn page(
-    readers: &SqlitePool,
+fn page(
+    db: &Connection,
     account_id: AccountId,
     collection: &CollectionName,
     after: u64,
     limit: PageLimit,
 ) -> Result<VaultPage, StoreError> {
     let after = Integer::new(after, "revision")?;
-    // One transaction: the head is that of what is listed.
-    let mut db = readers.begin().await?;
-    let head: Option<(Integer, Vec<u8>)> =
-        sqlx::query_as("SELECT revision, head FROM vault_collections WHERE account_id = ? AND collection = ?")
-            .bind(Blob(*account_id.as_bytes()))
-            .bind(collection.as_str())
-            .fetch_optional(&mut *db)
-            .await?;
+    // A read is one transaction: the head is that of what is listed.
+    let head: Option<(Integer, Vec<u8>)> = db.first(
+        "SELECT revision, head FROM vault_collections WHERE account_id = ? AND collection = ?",
+        params![Blob(*account_id.as_bytes()), collection.as_str()],
+    )?;
     let Some((revision, head)) = head else {
         return Ok(VaultPage { revision: 0, head: None, entries: Vec::new(), next: None });
     };
-    let rows: Vec<EntryRow> = sqlx::query_as(
+    let rows: Vec<EntryRow> = db.all(
         "SELECT item_id, item_type, version, revision, updated_at, bytes, digest FROM vault_items
          WHERE account_id = ? AND collection = ? AND revision > ? ORDER BY revision LIMIT ?",
-    )
-    .bind(Blob(*account_id.as_bytes()))
-    .bind(collection.as_str())
-    .bind(after)
-    .bind(limit.get())
-    .fetch_all(&mut *db)
-    .await?;
-    db.rollback().await?;
+        params![Blob(*account_id.as_bytes()), collection.as_str(), after, limit.get()],
+    )?;
     let entries: Vec<VaultEntry> = rows.into_iter().map(entry).collect::<Result<_, _>>()?;
     // The last write of a collection is that of its last entry.
     let next = entries.last().map(|last| last.revision).filter(|last| *last < revision.get());
@@ -204,10 +203,10 @@ struct Present {
     head_digest: Option<Bytes<32>>,
 }
 
-async fn put(db: &mut SqliteConnection, write: VaultWrite, quota: VaultQuota) -> Result<VaultWritten, StoreError> {
-    let present = present(db, &write).await?;
+fn put(db: &Connection, write: &VaultWrite, quota: VaultQuota) -> Result<VaultWritten, StoreError> {
+    let present = present(db, write)?;
     if let Some(present) = &present
-        && is_same(present, &write)
+        && is_same(present, write)
     {
         let Present { version, revision, updated_at, .. } = *present;
         return Ok(VaultWritten { version, revision, updated_at });
@@ -222,20 +221,16 @@ async fn put(db: &mut SqliteConnection, write: VaultWrite, quota: VaultQuota) ->
             version => StoreError::VaultItemDeleted { version },
         });
     }
-    advance(db, &write, present.as_ref(), quota).await?;
-    store(db, &write, present).await
+    advance(db, write, present.as_ref(), quota)?;
+    store(db, write, present)
 }
 
-async fn present(db: &mut SqliteConnection, write: &VaultWrite) -> Result<Option<Present>, StoreError> {
-    let row: Option<PresentRow> = sqlx::query_as(
+fn present(db: &Connection, write: &VaultWrite) -> Result<Option<Present>, StoreError> {
+    let row: Option<PresentRow> = db.first(
         "SELECT item_type, version, revision, updated_at, bytes, digest, head_digest FROM vault_items
          WHERE account_id = ? AND collection = ? AND item_id = ?",
-    )
-    .bind(Blob(*write.account_id.as_bytes()))
-    .bind(write.collection.as_str())
-    .bind(Blob(*write.item_id.as_bytes()))
-    .fetch_optional(db)
-    .await?;
+        params![Blob(*write.account_id.as_bytes()), write.collection.as_str(), Blob(*write.item_id.as_bytes())],
+    )?;
     let present = |(item_type, version, revision, updated_at, bytes, digest, head_digest): PresentRow| {
         Ok(Present {
             version: version.get(),
@@ -265,46 +260,42 @@ fn digest(write: &VaultWrite) -> Option<Bytes<32>> {
 
 /// Takes the collection to its next revision, if that is the one that the write makes, and counts what it holds then. At a
 /// limit the row goes back with the savepoint.
-async fn advance(
-    db: &mut SqliteConnection,
+fn advance(
+    db: &Connection,
     write: &VaultWrite,
     present: Option<&Present>,
     quota: VaultQuota,
 ) -> Result<(), StoreError> {
-    let revision: Option<Integer> =
-        sqlx::query_scalar("SELECT revision FROM vault_collections WHERE account_id = ? AND collection = ?")
-            .bind(Blob(*write.account_id.as_bytes()))
-            .bind(write.collection.as_str())
-            .fetch_optional(&mut *db)
-            .await?;
+    let revision: Option<(Integer,)> = db.first(
+        "SELECT revision FROM vault_collections WHERE account_id = ? AND collection = ?",
+        params![Blob(*write.account_id.as_bytes()), write.collection.as_str()],
+    )?;
     let is_new = revision.is_none();
-    let revision = revision.map_or(0, Integer::get);
+    let revision = revision.map_or(0, |(revision,)| revision.get());
     if revision.checked_add(1) != Some(write.revision) {
         return Err(StoreError::VaultRevision { present: revision });
     }
     let bytes_before = present.and_then(|present| present.content).map_or(0, |content| i64::from(content.bytes));
     let bytes = write.content.as_ref().map_or(0, |(_, sealed)| sealed.as_bytes().len());
     let bytes = i64::try_from(bytes).map_err(|_| StoreError::OutOfRange { field: "vault item" })?;
-    sqlx::query(
+    db.run(
         "INSERT INTO vault_collections (account_id, collection, revision, head, items, bytes)
          SELECT account_id, ?2, ?3, ?4, ?5, ?6 FROM accounts WHERE account_id = ?1
          ON CONFLICT DO UPDATE SET revision = ?3, head = ?4, items = items + ?5, bytes = bytes + ?6",
-    )
-    .bind(Blob(*write.account_id.as_bytes()))
-    .bind(write.collection.as_str())
-    .bind(Integer::new(write.revision, "revision")?)
-    .bind(write.head.as_bytes())
-    .bind(i64::from(present.is_none()))
-    .bind(bytes - bytes_before)
-    .execute(&mut *db)
-    .await?;
+        params![
+            Blob(*write.account_id.as_bytes()),
+            write.collection.as_str(),
+            Integer::new(write.revision, "revision")?,
+            write.head.as_bytes(),
+            i64::from(present.is_none()),
+            bytes - bytes_before
+        ],
+    )?;
     let account_id = write.account_id;
-    let (collections, items, total): (Integer, Integer, Integer) = sqlx::query_as(
+    let (collections, items, total): (Integer, Integer, Integer) = db.one(
         "SELECT count(*), coalesce(sum(items), 0), coalesce(sum(bytes), 0) FROM vault_collections WHERE account_id = ?",
-    )
-    .bind(Blob(*account_id.as_bytes()))
-    .fetch_one(db)
-    .await?;
+        params![Blob(*account_id.as_bytes())],
+    )?;
     let (collections, items, total) = (collections.get(), items.get(), total.get());
     // What makes nothing more is stored past a quota too: that may have been lowered, and somebody wants to delete.
     if collections == 0 {
@@ -322,11 +313,7 @@ async fn advance(
     Ok(())
 }
 
-async fn store(
-    db: &mut SqliteConnection,
-    write: &VaultWrite,
-    present: Option<Present>,
-) -> Result<VaultWritten, StoreError> {
+fn store(db: &Connection, write: &VaultWrite, present: Option<Present>) -> Result<VaultWritten, StoreError> {
     let item_type = match (&write.content, present) {
         (Some((item_type, _)), _) => item_type.as_str().to_owned(),
         (None, Some(present)) => present.item_type,
@@ -334,24 +321,24 @@ async fn store(
     };
     let version = write.after.checked_add(1).ok_or(StoreError::OutOfRange { field: "version" })?;
     let sealed = write.content.as_ref().map(|(_, sealed)| sealed.as_bytes());
-    sqlx::query(
+    db.run(
         "INSERT INTO vault_items
          (account_id, collection, item_id, item_type, version, revision, updated_at, bytes, digest, sealed, head_digest)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, length(?9), ?8, ?9, ?10)
          ON CONFLICT (account_id, collection, item_id) DO UPDATE SET item_type = ?4, version = ?5, revision = ?6,
              updated_at = ?7, bytes = length(?9), digest = ?8, sealed = ?9, head_digest = ?10",
-    )
-    .bind(Blob(*write.account_id.as_bytes()))
-    .bind(write.collection.as_str())
-    .bind(Blob(*write.item_id.as_bytes()))
-    .bind(item_type)
-    .bind(Integer::new(version, "version")?)
-    .bind(Integer::new(write.revision, "revision")?)
-    .bind(Integer::time(write.now, "time")?)
-    .bind(digest(write).map(|digest| Blob(digest.0)))
-    .bind(sealed)
-    .bind(Blob(vault_digest(write.head.as_bytes()).0))
-    .execute(db)
-    .await?;
+        params![
+            Blob(*write.account_id.as_bytes()),
+            write.collection.as_str(),
+            Blob(*write.item_id.as_bytes()),
+            item_type,
+            Integer::new(version, "version")?,
+            Integer::new(write.revision, "revision")?,
+            Integer::time(write.now, "time")?,
+            digest(write).map(|digest| Blob(digest.0)),
+            sealed,
+            Blob(vault_digest(write.head.as_bytes()).0)
+        ],
+    )?;
     Ok(VaultWritten { version, revision: write.revision, updated_at: write.now })
 }

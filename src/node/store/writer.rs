@@ -1,32 +1,24 @@
-//! The one task that writes, and its group commit.
+//! The one thread that writes, and its group commit.
 //!
 //! A commit with `synchronous=FULL` waits for the disk. So the writer takes all that waits in its
 //! queue, runs it in one transaction, commits once, and answers each caller then. Each write has a
-//! savepoint of its own, if it is not the only one: one that is refused is rolled back alone. If the disk or the database
+//! savepoint of its own: one that is refused is rolled back alone. If the disk or the database
 //! fails, none of that commit is acknowledged and all of its callers are told; the connection is opened
 //! anew for the next, and what it finds is synced first, as at a start.
 //!
-//! SQLite runs on a thread of its own, and each step is a trip to it and back. So a write that is the only one may bring its own
-//! transaction, in fewer steps.
-//!
 //! A caller that stops waiting does not stop its write.
 
-use core::future::Future;
-use core::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::commit_meter::CommitMeter;
 use super::error::StoreError;
+use super::file::DatabaseFile;
 use super::limits::{WRITES_PER_COMMIT_MAX, WRITES_WAITING_MAX};
-use super::sync_what_is_there;
-
-/// What a write does with the connection: the future that a closure makes.
-pub(super) type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
+use super::sql::Sql;
 
 /// How many of what the writer has done since it started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +41,7 @@ struct Counters {
     failed_commits: AtomicU64,
 }
 
-/// Hands writes to the writer task.
+/// Hands writes to the writer.
 #[derive(Clone, Debug)]
 pub(super) struct WriterHandle {
     queue: mpsc::Sender<Command>,
@@ -57,45 +49,42 @@ pub(super) struct WriterHandle {
 }
 
 impl WriterHandle {
-    /// Starts the writer on the current runtime. `connection` was opened with `options`.
+    /// Starts the writer. `connection` is one to `file`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the machine gives it no thread.
+    #[expect(clippy::disallowed_methods, reason = "it waits for the disk, and nothing else may wait for it")]
     pub(super) fn start(
-        connection: SqliteConnection,
-        options: SqliteConnectOptions,
+        connection: Connection,
+        file: DatabaseFile,
         meter: Option<CommitMeter>,
-    ) -> Self {
+    ) -> Result<Self, StoreError> {
         let (queue, commands) = mpsc::channel(WRITES_WAITING_MAX);
         let counters = Arc::new(Counters::default());
-        let writer = Writer { connection: Some(connection), options, counters: Arc::clone(&counters), meter };
-        tokio::spawn(writer.run(commands));
-        Self { queue, counters }
+        let writer = Writer { connection: Some(connection), file, counters: Arc::clone(&counters), meter };
+        std::thread::Builder::new()
+            .name(THREAD_NAME.to_owned())
+            .spawn(move || writer.run(commands))
+            .map_err(StoreError::unavailable)?;
+        Ok(Self { queue, counters })
     }
 
     /// Runs `work` in a transaction and returns once that is committed.
     pub(super) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, T> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.queue(Box::new(Write { work: Some(work), outcome: None, reply }))?;
-        answer.await.unwrap_or(Err(StoreError::Closed))
-    }
-
-    /// Queues a write, which answers for itself.
-    ///
-    /// # Errors
-    /// [`StoreError::Busy`], [`StoreError::Closed`]; it is neither run nor answered then.
-    pub(super) fn queue(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
-        self.queue.try_send(Command::Write(job)).map_err(|error| match error {
+        let job = Write { work: Some(work), outcome: None, reply };
+        self.queue.try_send(Command::Write(Box::new(job))).map_err(|error| match error {
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
-            mpsc::error::TrySendError::Full(_) => self.refuse(),
-        })
-    }
-
-    /// Counts a write that there is no room for.
-    pub(super) fn refuse(&self) -> StoreError {
-        self.counters.refused.fetch_add(1, Ordering::Relaxed);
-        StoreError::Busy
+            mpsc::error::TrySendError::Full(_) => {
+                self.counters.refused.fetch_add(1, Ordering::Relaxed);
+                StoreError::Busy
+            }
+        })?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
     /// Refuses further writes, and returns once those that wait are done and the connection is
@@ -108,7 +97,7 @@ impl WriterHandle {
         }
     }
 
-    /// Whether the task runs.
+    /// Whether the thread runs.
     pub(super) fn is_there(&self) -> bool {
         !self.queue.is_closed()
     }
@@ -135,15 +124,9 @@ enum Command {
 }
 
 /// A write of any type of answer.
-pub(super) trait Job: Send {
-    /// Does it, in a transaction or on a savepoint that is kept on `Ok`.
-    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> Work<'c, ()>;
-
-    /// Does it in a transaction of its own, which it commits, if it can do that in fewer steps than [`run`](Self::run) takes.
-    /// False if not: nothing is changed then, and no transaction under way.
-    fn commit<'c>(&'c mut self, _connection: &'c mut SqliteConnection) -> Work<'c, bool> {
-        Box::pin(async { Ok(false) })
-    }
+trait Job: Send {
+    /// Does it, on a savepoint that is kept on `Ok`.
+    fn run(&mut self, db: &Connection) -> Result<(), StoreError>;
 
     /// Tells its caller, once it is known whether the transaction is stored.
     fn answer(self: Box<Self>, commit: Result<(), StoreError>);
@@ -158,16 +141,14 @@ struct Write<T, F> {
 impl<T, F> Job for Write<T, F>
 where
     T: Send,
-    F: for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, T> + Send,
+    F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
 {
-    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> Work<'c, ()> {
-        Box::pin(async move {
-            let Some(work) = self.work.take() else { return Err(StoreError::Bug { what: "a write ran twice" }) };
-            let outcome = work(connection).await;
-            let kept = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
-            self.outcome = Some(outcome);
-            kept
-        })
+    fn run(&mut self, db: &Connection) -> Result<(), StoreError> {
+        let work = self.work.take().ok_or(StoreError::Bug { what: "a write ran twice" })?;
+        let outcome = work(db);
+        let kept = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
+        self.outcome = Some(outcome);
+        kept
     }
 
     fn answer(self: Box<Self>, commit: Result<(), StoreError>) {
@@ -182,18 +163,18 @@ where
 
 struct Writer {
     /// None after a failure, until the next write.
-    connection: Option<SqliteConnection>,
-    options: SqliteConnectOptions,
+    connection: Option<Connection>,
+    file: DatabaseFile,
     counters: Arc<Counters>,
     meter: Option<CommitMeter>,
 }
 
 impl Writer {
-    async fn run(mut self, mut queue: mpsc::Receiver<Command>) {
+    fn run(mut self, mut queue: mpsc::Receiver<Command>) {
         let mut commands = Vec::new();
         let mut closing = Vec::new();
         // Zero once every handle is gone, or the queue is closed and empty.
-        while queue.recv_many(&mut commands, WRITES_PER_COMMIT_MAX).await > 0 {
+        while queue.blocking_recv_many(&mut commands, WRITES_PER_COMMIT_MAX) > 0 {
             let mut jobs = Vec::new();
             for command in commands.drain(..) {
                 match command {
@@ -205,18 +186,18 @@ impl Writer {
                 }
             }
             if !jobs.is_empty() {
-                self.commit(jobs).await;
+                self.commit(jobs);
             }
         }
-        self.disconnect().await;
+        self.connection = None;
         for reply in closing {
             let _ = reply.send(());
         }
     }
 
-    async fn commit(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+    fn commit(&mut self, mut jobs: Vec<Box<dyn Job>>) {
         let began = self.meter.as_ref().map(CommitMeter::begin);
-        let commit = self.try_commit(&mut jobs).await;
+        let commit = self.try_commit(&mut jobs);
         if let (Some(meter), Some(began), Ok(kept)) = (&self.meter, began, &commit) {
             meter.end(began, *kept);
         }
@@ -227,7 +208,7 @@ impl Writer {
         } else {
             failed_commits.fetch_add(1, Ordering::Relaxed);
             // It may or may not be in a transaction still; a new connection is in none.
-            self.disconnect().await;
+            self.connection = None;
         }
         let commit = commit.map(|_| ());
         for job in jobs {
@@ -236,50 +217,29 @@ impl Writer {
     }
 
     /// Runs the jobs in one transaction. Returns how many were kept.
-    async fn try_commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<u64, StoreError> {
-        let connection = match &mut self.connection {
+    fn try_commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<u64, StoreError> {
+        let db = match &mut self.connection {
             Some(connection) => connection,
-            none => {
-                let mut connection = self.options.connect().await?;
-                // The commit that failed may be whole in the log: nobody who repeats it is told that it is stored before it is.
-                sync_what_is_there(&mut connection).await?;
-                none.insert(connection)
-            }
+            // The commit that failed may be whole in the log: nobody who repeats it is told that it is stored before it is.
+            none => none.insert(self.file.reopen()?),
         };
-        if let [only] = jobs
-            && only.commit(connection).await?
-        {
-            return Ok(1);
-        }
         let mut kept = 0;
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        if let [only] = jobs {
-            // It needs no savepoint: nothing else is in the transaction.
-            return match only.run(&mut transaction).await {
-                Ok(()) => transaction.commit().await.map(|()| 1).map_err(Into::into),
-                Err(error) if error.is_environment() => Err(error),
-                Err(_) => transaction.rollback().await.map(|()| 0).map_err(Into::into),
-            };
-        }
+        db.run("BEGIN IMMEDIATE", [])?;
         for job in jobs {
-            let mut savepoint = transaction.begin().await?;
-            match job.run(&mut savepoint).await {
-                Ok(()) => {
-                    savepoint.commit().await?;
-                    kept += 1;
-                }
+            db.run("SAVEPOINT job", [])?;
+            match job.run(db) {
+                Ok(()) => kept += 1,
                 Err(error) if error.is_environment() => return Err(error),
-                Err(_) => savepoint.rollback().await?,
+                Err(_) => {
+                    db.run("ROLLBACK TO job", [])?;
+                }
             }
+            db.run("RELEASE job", [])?;
         }
-        transaction.commit().await?;
+        db.run("COMMIT", [])?;
         Ok(kept)
     }
-
-    async fn disconnect(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            // It is given up either way.
-            let _ = connection.close().await;
-        }
-    }
 }
+
+/// At most 15 bytes, or Linux cuts it off.
+const THREAD_NAME: &str = "store-writer";

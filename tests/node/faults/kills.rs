@@ -1,8 +1,7 @@
 //! Crashes under load: what was acknowledged is there once, where it was said to be, in order, and nothing is there that
 //! nobody has sent.
 
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use rusqlite::Connection;
 
 use super::*;
 use conclave::node::store::Store;
@@ -46,7 +45,7 @@ async fn a_node_that_stores_twice_in_a_room_is_found_out() {
     let (disk, node, mut load) = begin(9).await;
     let id = load.send_one(&node).await.unwrap();
 
-    let node = forget_ids(node, &disk, "room_log").await;
+    let node = forget_ids(node, &disk, "room_log");
     load.send_again(&node, id).await.unwrap();
 
     is_found_out(load, node).await;
@@ -57,7 +56,7 @@ async fn a_node_that_stores_twice_in_a_mailbox_is_found_out() {
     let (disk, node, mut load) = begin(10).await;
     let id = load.deliver_one(&node).await.unwrap();
 
-    let node = forget_ids(node, &disk, "mailbox_log").await;
+    let node = forget_ids(node, &disk, "mailbox_log");
     load.deliver_again(&node, id).await.unwrap();
 
     is_found_out(load, node).await;
@@ -79,12 +78,10 @@ async fn is_found_out(mut load: Load, node: NodeProcess) {
 
 /// Takes away the rule that a log rests on: what is there does not count as the same any more. The node is another one
 /// afterwards, which has not seen the nonces either.
-async fn forget_ids(node: NodeProcess, disk: &Disk, log: &'static str) -> NodeProcess {
+fn forget_ids(node: NodeProcess, disk: &Disk, log: &str) -> NodeProcess {
     node.kill();
-    let file = SqliteConnectOptions::new().filename(disk.data().join(Store::FILE_NAME));
-    let mut database = file.connect().await.unwrap();
-    let forget = AssertSqlSafe(format!("UPDATE {log} SET envelope_id = randomblob(16)"));
-    sqlx::query(forget).execute(&mut database).await.unwrap();
-    database.close().await.unwrap();
+    let database = Connection::open(disk.data().join(Store::FILE_NAME)).unwrap();
+    database.execute(&format!("UPDATE {log} SET envelope_id = randomblob(16)"), []).unwrap();
+    database.close().unwrap();
     disk.start_node()
 }

@@ -140,14 +140,14 @@ async fn a_room_has_so_many_members_and_no_more() {
     let (ada, bob) = (account(&store, 1).await, account(&store, 2).await);
     let room = room(&store, 1, ada).await;
     // Past the store: ten thousand sign-ins would take long.
-    let mut raw = folder.raw().await;
+    let raw = folder.raw();
     for sql in [
         "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
          INSERT INTO accounts SELECT randomblob(16), 'filler', n, 0 FROM n",
         "INSERT INTO members (room_id, account_id, role, joined_at) SELECT room_id, account_id, 'member', ?1
          FROM rooms, accounts WHERE issuer = 'filler'",
     ] {
-        sqlx::query(sql).bind(i64::try_from(ROOM_MEMBERS_MAX).unwrap() - 1).execute(&mut raw).await.unwrap();
+        raw.execute(sql, [i64::try_from(ROOM_MEMBERS_MAX).unwrap() - 1]).unwrap();
     }
     store.create_invitation(&new_invitation(1, room, ada), START).await.unwrap();
 
@@ -155,9 +155,7 @@ async fn a_room_has_so_many_members_and_no_more() {
 
     assert!(matches!(over, Err(StoreError::TooManyMembers { limit: ROOM_MEMBERS_MAX })), "{over:?}");
     assert_eq!(store.member(room, bob).await.unwrap(), None);
-    sqlx::query("DELETE FROM members WHERE account_id = (SELECT account_id FROM accounts WHERE subject = '1')")
-        .execute(&mut raw)
-        .await
+    raw.execute("DELETE FROM members WHERE account_id = (SELECT account_id FROM accounts WHERE subject = '1')", [])
         .unwrap();
     assert!(store.accept_invitation(invitation_token(1), bob, None, START).await.unwrap().is_new);
 }

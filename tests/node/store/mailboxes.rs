@@ -21,11 +21,19 @@ async fn page(store: &Store, device: DeviceAddress, after: u64) -> LogPage {
 }
 
 /// Rows of mailbox logs, whatever is in them.
-async fn rows(folder: &Folder) -> (i64, i64) {
-    sqlx::query_as("SELECT count(*), count(envelope) FROM mailbox_log")
-        .fetch_one(&mut folder.raw().await)
-        .await
-        .unwrap()
+fn rows(folder: &Folder) -> (i64, i64) {
+    let sql = "SELECT count(*), count(envelope) FROM mailbox_log";
+    folder.raw().query_row(sql, [], |row| <(i64, i64)>::try_from(row)).unwrap()
+}
+
+/// Shares of mailboxes: of whom, envelopes, bytes, and the bytes of the whole mailbox.
+fn shares(folder: &Folder) -> Vec<(String, i64, i64, i64)> {
+    let raw = folder.raw();
+    let sql = "SELECT hex(sender_account), envelopes, bytes, waiting_bytes FROM mailbox_shares
+        JOIN mailboxes USING (account_id, device_id) ORDER BY 1";
+    let mut statement = raw.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| <(String, i64, i64, i64)>::try_from(row)).unwrap();
+    rows.map(Result::unwrap).collect()
 }
 
 /// A device of each of these accounts.
@@ -89,7 +97,7 @@ async fn the_same_envelope_again_is_known_and_not_stored() {
 
     let (known, stored) = (Delivered::Known, Delivered::Stored);
     assert_eq!(answers, [stored(at(1)), known(at(1)), stored(at(2)), known(at(1)), known(at(2))]);
-    assert_eq!(rows(&folder).await, (2, 2));
+    assert_eq!(rows(&folder), (2, 2));
     assert_eq!(page(&store, device, 0).await.head, 2);
 }
 
@@ -130,21 +138,21 @@ async fn what_is_acknowledged_is_deleted_and_its_id_is_known_for_a_while() {
     store.acknowledge(device, at(0), START).await.unwrap();
 
     assert_eq!(numbers(&page(&store, device, 0).await), [4]);
-    assert_eq!(rows(&folder).await, (4, 1));
+    assert_eq!(rows(&folder), (4, 1));
     let end = START.plus(MAILBOX_IDS_KEPT);
     assert_eq!(store.remove_expired(just_before(end)).await.unwrap(), 0);
     let again = store.deliver(vec![sent[0].clone()], epoch(1), just_before(end)).await.unwrap();
     assert_eq!(again, [Delivered::Known(at(1))]);
     // What is not acknowledged stays, however old it is.
     assert_eq!(store.remove_expired(end).await.unwrap(), 3);
-    assert_eq!(rows(&folder).await, (1, 1));
+    assert_eq!(rows(&folder), (1, 1));
     assert_eq!(numbers(&page(&store, device, 0).await), [4]);
     // Then it would be new: whoever admits it has to see that it is old.
     let forgotten = store.deliver(vec![sent[0].clone()], epoch(1), end).await.unwrap();
     assert_eq!(forgotten, [Delivered::Stored(at(5))]);
     // What was stored long ago goes at once.
     store.acknowledge(device, at(5), end).await.unwrap();
-    assert_eq!(rows(&folder).await, (1, 0));
+    assert_eq!(rows(&folder), (1, 0));
     let empty = LogPage { epoch: epoch(1), entries: vec![], read_to: 5, head: 5 };
     assert_eq!(page(&store, device, 0).await, empty);
 }
@@ -252,17 +260,15 @@ async fn what_waited_before_there_were_shares_counts_in_them() {
     store.deliver(vec![mail(friend, device, 0), mail(sender, device, 0)], epoch(1), START).await.unwrap();
     store.deliver(large(sender, device, MAILBOX_SHARE_BYTES_MAX / 2), epoch(1), START).await.unwrap();
     store.acknowledge(device, at(3), START).await.unwrap();
-    let shares = "SELECT hex(sender_account), envelopes, bytes, waiting_bytes FROM mailbox_shares
-        JOIN mailboxes USING (account_id, device_id) ORDER BY 1";
-    let before: Vec<(String, i64, i64, i64)> = sqlx::query_as(shares).fetch_all(&mut folder.raw().await).await.unwrap();
+    let before = shares(&folder);
     store.close().await;
 
     let older = "DROP TABLE mailbox_shares; ALTER TABLE mailboxes DROP COLUMN waiting_bytes;
-        DELETE FROM _sqlx_migrations WHERE version = 9";
-    sqlx::raw_sql(older).execute(&mut folder.raw().await).await.unwrap();
+        ALTER TABLE vault_items DROP COLUMN head_digest; PRAGMA user_version = 8";
+    folder.raw().execute_batch(older).unwrap();
     folder.open().await.close().await;
 
-    let after: Vec<(String, i64, i64, i64)> = sqlx::query_as(shares).fetch_all(&mut folder.raw().await).await.unwrap();
+    let after = shares(&folder);
     let waiting = large(sender, device, MAILBOX_SHARE_BYTES_MAX / 2);
     let bytes: usize = waiting[1..].iter().map(|envelope| envelope.to_cbor().len()).sum();
     assert_eq!(after, before);
@@ -290,7 +296,7 @@ async fn a_device_that_is_not_listed_has_no_mailbox_and_one_that_goes_loses_it()
     store.put_device_list(owner.id(), &owner.list(2), START).await.unwrap();
 
     assert_eq!(store.mailbox_page(device, 0, PageLimit::default()).await.unwrap(), None);
-    assert_eq!(rows(&folder).await, (1, 1));
+    assert_eq!(rows(&folder), (1, 1));
     assert_eq!(send(2).await, [Delivered::UnknownDevice, Delivered::UnknownDevice, Delivered::Known(at(1))]);
     // Listed again, it begins anew, and nobody takes old positions for new ones.
     owner.devices.push(removed);

@@ -41,6 +41,7 @@ use conclave::wire::{
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
+use rusqlite::Connection;
 use tokio::task::JoinSet;
 
 /// When every test begins.
@@ -102,9 +103,8 @@ impl Folder {
     }
 
     /// The file, past the store.
-    async fn raw(&self) -> sqlx::SqliteConnection {
-        use sqlx::ConnectOptions;
-        sqlx::sqlite::SqliteConnectOptions::new().filename(self.0.join(Store::FILE_NAME)).connect().await.unwrap()
+    fn raw(&self) -> Connection {
+        Connection::open(self.0.join(Store::FILE_NAME)).unwrap()
     }
 }
 
@@ -125,6 +125,34 @@ async fn store() -> (Folder, Store) {
 /// Runs all at once and returns their results, in no order.
 async fn all<T: Send + 'static>(futures: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>) -> Vec<T> {
     futures.into_iter().collect::<JoinSet<T>>().join_all().await
+}
+
+/// Holds the writer up, with one write in its hands, until what is given back is dropped: by the lock of another program.
+async fn hold(folder: &Folder, store: &Store) -> Connection {
+    let other = folder.raw();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let first = store.clone();
+    tokio::spawn(async move { first.remove_expired(START).await.unwrap() });
+    tokio::task::yield_now().await;
+    while store.writes_waiting() > 0 {
+        tokio::task::yield_now().await;
+    }
+    other
+}
+
+/// What writes come to that wait for the writer together, one of each future: they are in one commit.
+async fn together<T: Send + 'static>(
+    folder: &Folder,
+    store: &Store,
+    futures: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Vec<T> {
+    let held = hold(folder, store).await;
+    let futures: JoinSet<T> = futures.into_iter().collect();
+    while store.writes_waiting() < futures.len() {
+        tokio::task::yield_now().await;
+    }
+    drop(held);
+    futures.join_all().await
 }
 
 fn identity(subject: &str) -> ProviderIdentity {
