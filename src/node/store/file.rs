@@ -46,7 +46,9 @@ impl DatabaseFile {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub(super) fn open_to_read(&self) -> Result<Connection, StoreError> {
-        self.connect(OpenFlags::SQLITE_OPEN_READ_ONLY)
+        let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.pragma_update(None, "cache_size", -READ_CACHE_KIB)?;
+        Ok(connection)
     }
 
     fn connect(&self, mode: OpenFlags) -> Result<Connection, StoreError> {
@@ -118,6 +120,9 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Statements that stay prepared on a connection: more than there are.
 const STATEMENTS_KEPT: usize = 256;
+
+/// What a connection keeps of the file that only reads: each would have a copy of what the system has in memory anyway.
+const READ_CACHE_KIB: i32 = 256;
 
 /// SQLite's usual size of a page, named because [`DatabaseFile::pages_max`] counts in it.
 const PAGE_BYTES: u32 = 4_096;
