@@ -8,7 +8,7 @@
 //! - [`actors`]: rooms and sessions. [`ws`]: their sockets.
 //! - [`config`]: every setting; [`clock`] and [`entropy`]: the only places that read either.
 //! - `custody`, behind the feature of that name: rooms whose keys the node holds. [`no_custody`]: what stands there without it.
-//! - [`metrics`]: what is counted. `nonces`: which are remembered. `priority`: which threads go first.
+//! - [`metrics`]: what is counted. `nonces`: which are remembered.
 //! - [`store`]: what is kept; [`tokens`]: its secrets. [`auth`]: who somebody is. [`http`]: REST. [`tls`]: TLS. [`turn`]: credentials for calls. [`audit`]: what is written
 //!   down of it. [`lifecycle`]: start, readiness and stop.
 
@@ -27,7 +27,6 @@ pub mod log;
 pub mod metrics;
 pub mod no_custody;
 mod nonces;
-mod priority;
 pub mod store;
 pub mod tls;
 pub mod tokens;

@@ -21,7 +21,6 @@ mod openapi;
 mod outsider;
 mod preload;
 #[cfg(target_os = "linux")]
-mod priority;
 mod process;
 mod providers;
 mod rooms;

@@ -20,9 +20,9 @@ use tokio::sync::oneshot;
 use super::session::{Session, SessionParts};
 use super::shard::Shard;
 use crate::node::http::{ApiError, NodeState, Place, Writing, address, authenticate};
+use crate::node::store;
 use crate::node::ws::Connection;
 use crate::node::ws::handshake::Accepted;
-use crate::node::{priority, store};
 use crate::wire::ErrorCode;
 use crate::wire::limits::COMMAND_BYTES_MAX;
 
@@ -53,7 +53,6 @@ where
 
     /// Runs on the worker's thread.
     fn new_service(&self, (): ()) -> Self::Future {
-        priority::give_way();
         let (hall, shard) = Shard::start_with(&self.state);
         let state = &self.state;
         ready(Ok(Upgrade(Rc::new(SessionParts {

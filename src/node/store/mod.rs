@@ -157,6 +157,12 @@ impl Store {
         Ok(())
     }
 
+    /// Whether the writer is at work: it needs a processor soon, if it has none.
+    #[must_use]
+    pub fn is_writing(&self) -> bool {
+        self.writer.is_writing()
+    }
+
     /// Whether there is a writer still. There is none after [`close`](Self::close), or if it has panicked: nothing is stored
     /// any more then until the node is started again.
     #[must_use]
@@ -224,6 +230,21 @@ mod tests {
         // 2 is FULL.
         assert_eq!(settings, ("wal".into(), 2, 1, 1));
         assert!(written.is_err(), "a reader has written");
+    }
+
+    #[tokio::test]
+    async fn a_store_says_whether_its_writer_is_at_work() {
+        let folder = std::env::temp_dir().join(format!("conclave-at-work-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let store = Store::open(&folder).await.unwrap();
+
+        let before = store.is_writing();
+        let while_it_writes = store.clone();
+        let meanwhile = store.writer.write(move |_| Ok(while_it_writes.is_writing())).await.unwrap();
+        let after = store.is_writing();
+        std::fs::remove_dir_all(&folder).unwrap();
+
+        assert_eq!([before, meanwhile, after], [false, true, false]);
     }
 
     #[tokio::test]

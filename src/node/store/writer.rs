@@ -9,7 +9,7 @@
 //! A caller that stops waiting does not stop its write.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -35,6 +35,7 @@ pub struct WriteCounts {
 
 #[derive(Debug, Default)]
 struct Counters {
+    is_writing: AtomicBool,
     commits: AtomicU64,
     writes: AtomicU64,
     refused: AtomicU64,
@@ -97,6 +98,11 @@ impl WriterHandle {
         }
     }
 
+    /// Whether a transaction is under way.
+    pub(super) fn is_writing(&self) -> bool {
+        self.counters.is_writing.load(Ordering::Relaxed)
+    }
+
     /// Whether the thread runs.
     pub(super) fn is_there(&self) -> bool {
         !self.queue.is_closed()
@@ -108,7 +114,7 @@ impl WriterHandle {
     }
 
     pub(super) fn counts(&self) -> WriteCounts {
-        let Counters { commits, writes, refused, failed_commits } = &*self.counters;
+        let Counters { is_writing: _, commits, writes, refused, failed_commits } = &*self.counters;
         WriteCounts {
             commits: commits.load(Ordering::Relaxed),
             writes: writes.load(Ordering::Relaxed),
@@ -197,11 +203,13 @@ impl Writer {
 
     fn commit(&mut self, mut jobs: Vec<Box<dyn Job>>) {
         let began = self.meter.as_ref().map(CommitMeter::begin);
+        self.counters.is_writing.store(true, Ordering::Relaxed);
         let commit = self.try_commit(&mut jobs);
+        self.counters.is_writing.store(false, Ordering::Relaxed);
         if let (Some(meter), Some(began), Ok(kept)) = (&self.meter, began, &commit) {
             meter.end(began, *kept);
         }
-        let Counters { commits, writes, refused: _, failed_commits } = &*self.counters;
+        let Counters { commits, writes, failed_commits, .. } = &*self.counters;
         if let Ok(kept) = &commit {
             commits.fetch_add(1, Ordering::Relaxed);
             writes.fetch_add(*kept, Ordering::Relaxed);

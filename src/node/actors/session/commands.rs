@@ -23,7 +23,7 @@ use crate::node::store::Delivered;
 use crate::node::tokens::AccessToken;
 use crate::node::ws::connection::COMMANDS_MAX;
 use crate::node::ws::{CloseCode, SharedMessage};
-use crate::protocol::public::{ReplayWindow, VerifyError, verify_envelope};
+use crate::protocol::public::{ReplayWindow, VerifiedDevice, verify_envelope};
 use crate::wire::{
     Command, Custody, Delivery, Destination, Entry, Envelope, ErrorCode, Message, Outcome, PageLimit, Position,
     Protection, RoomPolicy, SecretText, Signatures,
@@ -240,14 +240,13 @@ impl Session {
         let Some(who) = self.who() else { return Err(ErrorCode::HelloExpected) };
         let Destination::Room(room_id) = envelope.destination else { return Err(ErrorCode::EnvelopeMalformed) };
         let policy = self.followed.borrow().policy(room_id).ok_or(ErrorCode::NotJoined)?;
-        let verified = match policy.custody {
-            Custody::Client => verify_envelope(envelope, policy, &who.verified),
+        match policy.custody {
+            Custody::Client => self.parts.verify(envelope, policy, &who.verified)?,
             Custody::Node => {
                 let signer = self.parts.state.signers.of(room_id, who.device, self.parts.clock.now());
-                verify_envelope(envelope, policy, &*signer.ok_or(ErrorCode::NoRoomKeys)?)
+                self.parts.verify(envelope, policy, &*signer.ok_or(ErrorCode::NoRoomKeys)?)?;
             }
-        };
-        verified.map_err(|error| self.parts.refused(&error))?;
+        }
         Ok(room_id)
     }
 
@@ -360,13 +359,17 @@ impl SessionParts {
         Ok(outcomes.collect())
     }
 
-    /// The code of an envelope that is not as it should be. A signature that does not hold is counted.
-    fn refused(&self, error: &VerifyError) -> ErrorCode {
-        let code = error.code();
-        if code == ErrorCode::SignatureInvalid {
+    /// Whether an envelope is as the policy asks, and signed by that device. A signature that does not hold is counted.
+    fn verify(&self, envelope: &Envelope, policy: RoomPolicy, signer: &VerifiedDevice) -> Result<(), ErrorCode> {
+        let verified = verify_envelope(envelope, policy, signer).map(drop).map_err(|error| error.code());
+        if verified == Err(ErrorCode::SignatureInvalid) {
             self.state.metrics.e2ee.signatures_failed.increment(1);
         }
-        code
+        // A check takes long. The disk may have woken the writer, which is not to wait for the next check too.
+        if self.store.is_writing() {
+            std::thread::yield_now();
+        }
+        verified
     }
 }
 
@@ -379,8 +382,7 @@ fn is_direct(envelope: &Envelope, who: &Identified, parts: &SessionParts) -> Res
     }
     let signatures = if envelope.signature.is_some() { Signatures::On } else { Signatures::Off };
     let policy = RoomPolicy { custody: Custody::Client, protection: Protection::Ratchet, signatures };
-    verify_envelope(envelope, policy, &who.verified).map_err(|error| parts.refused(&error))?;
-    Ok(())
+    parts.verify(envelope, policy, &who.verified)
 }
 
 /// Rooms that one socket follows.
