@@ -1,7 +1,7 @@
 //! The node's life: start, readiness, stop.
 //!
-//! Start: the settings are checked, the store is opened and brought up to date, the listener is bound,
-//! then requests are answered. Whatever fails on the way fails the start.
+//! Start: the settings are checked, the listener is bound, the data folder is taken, the store in it is opened and brought
+//! up to date, then requests are answered. Whatever fails on the way fails the start.
 //!
 //! Stop, on SIGTERM or SIGINT: the node says that it is not ready, for `server.stop_notice_seconds` and goes on meanwhile, so
 //! that whatever spreads the load sends nobody any more. Then it takes no new connections, finishes what is
@@ -9,11 +9,11 @@
 //! at any time, so a node that is killed loses nothing of it either.
 
 use core::time::Duration;
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use actix_http::{HttpService, TlsAcceptorConfig};
@@ -55,13 +55,19 @@ pub enum StartError {
     /// The sign-in providers cannot be used as they are set.
     #[error(transparent)]
     Providers(#[from] ProvidersError),
-    /// The folder of the database cannot be made.
-    #[error("cannot make the folder {path} (store.folder): {source}", path = path.display())]
+    /// The folder of the database cannot be made or used.
+    #[error("cannot use the folder {path} (store.folder): {source}", path = path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
         /// Why not.
         source: io::Error,
+    },
+    /// Another node runs on the folder of the database. Each would number the messages of its rooms by itself.
+    #[error("another node uses the folder {path} (store.folder)", path = path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
     },
     /// The database cannot be opened.
     #[error("cannot open the database in {path} (store.folder): {source}", path = path.display())]
@@ -108,6 +114,7 @@ pub struct Node {
     serving: JoinHandle<io::Result<()>>,
     metrics: Option<MetricsServer>,
     upkeep: JoinHandle<()>,
+    folder: HeldFolder,
 }
 
 impl Node {
@@ -128,6 +135,7 @@ impl Node {
         let certificate = Certificate::load(&settings.tls)?;
         let metrics = Arc::new(Metrics::new());
         metrics.start(clock.now());
+        let folder = HeldFolder::take(&settings.store.folder)?;
         let store = open_store(&settings, CommitMeter::new(clock.clone(), Arc::clone(&metrics))).await?;
         let state = Data::new(state(settings, clock, store.clone(), public_url.clone(), providers, turn, metrics));
         Supervisor::start_with(&state, state.settings.custody.nonce_ttl_seconds.seconds());
@@ -143,7 +151,7 @@ impl Node {
         let handle = server.handle();
         let (serving, upkeep) = (rt::spawn(server), rt::spawn(keep_up(state.clone(), certificate)));
         info!(target: "node", "started");
-        Ok(Self { address, public_url, state, server: handle, serving, metrics, upkeep })
+        Ok(Self { address, public_url, state, server: handle, serving, metrics, upkeep, folder })
     }
 
     /// Where the node listens.
@@ -201,7 +209,7 @@ impl Node {
 
     /// Stops: not ready, no new connections, the requests under way within their time, the store closed.
     pub async fn stop(self) {
-        let Self { address: _, public_url: _, state, server, serving, metrics, upkeep } = self;
+        let Self { address: _, public_url: _, state, server, serving, metrics, upkeep, folder } = self;
         info!(target: "node", "stopping");
         state.readiness.stop();
         state.routes.drain().await;
@@ -219,6 +227,7 @@ impl Node {
             metrics.stop().await;
         }
         state.store.close().await;
+        drop(folder);
         info!(target: "node", "stopped");
     }
 }
@@ -291,12 +300,43 @@ impl StopSignals {
     }
 }
 
-/// Opens the store; the folder is readable by its owner alone.
+/// Holds the data folder for one node. The system lets go of it when the process ends, however it ends.
+#[derive(Debug)]
+struct HeldFolder(File);
+
+impl HeldFolder {
+    /// The file that is locked.
+    const LOCK: &str = "conclave.lock";
+
+    /// Takes the folder. It is made, readable by its owner alone, if it is not there.
+    fn take(path: &Path) -> Result<Self, StartError> {
+        match Self::lock(path) {
+            Ok(file) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(StartError::InUse { path: path.to_owned() }),
+            Err(TryLockError::Error(source)) => Err(StartError::Folder { path: path.to_owned(), source }),
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a store is a file")]
+    fn lock(path: &Path) -> Result<File, TryLockError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(TryLockError::Error)?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true);
+        let file = options.open(path.join(Self::LOCK)).map_err(TryLockError::Error)?;
+        file.try_lock().map(|()| file)
+    }
+}
+
+impl Drop for HeldFolder {
+    fn drop(&mut self) {
+        // Closing the file alone does not do it while a child that this process begins has it too.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Opens the store in its folder.
 async fn open_store(settings: &Settings, meter: CommitMeter) -> Result<Store, StartError> {
     let path = settings.store.folder.clone();
-    if let Err(source) = DirBuilder::new().recursive(true).mode(0o700).create(&path) {
-        return Err(StartError::Folder { path, source });
-    }
     let options = StoreOptions { meter: Some(meter), ..StoreOptions::default() };
     Store::open_with(&path, options).await.map_err(|source| StartError::Store { path, source })
 }

@@ -230,6 +230,21 @@ async fn address_that_is_taken_is_named() {
     assert!(error.starts_with(&format!("cannot listen on {} (server.address): ", settings.server.address)), "{error}");
 }
 
+#[actix_web::test]
+async fn folder_belongs_to_one_node_until_it_has_stopped() {
+    let folder = DataFolder::new();
+    let mut settings = Settings::default();
+    settings.store.folder = folder.path().to_owned();
+    settings.server.address.set_port(0);
+    settings.metrics.address.set_port(0);
+
+    let first = Node::start(settings.clone(), Clock::system()).await.unwrap();
+    let second = Node::start(settings.clone(), Clock::system()).await.unwrap_err().to_string();
+    assert_eq!(second, format!("another node uses the folder {} (store.folder)", folder.path().display()));
+    first.stop().await;
+    Node::start(settings, Clock::system()).await.unwrap().stop().await;
+}
+
 fn conclave(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_conclave"));
     command.args(arguments);

@@ -7,7 +7,7 @@ use super::StoreError;
 
 /// Holds a store for this process. The system gives it back when the process ends, however it ends.
 #[derive(Debug)]
-pub(super) struct Lock(#[expect(dead_code, reason = "the lock lives as long as the open file")] File);
+pub(super) struct Lock(File);
 
 impl Lock {
     /// Takes the lock of the store at `path`.
@@ -24,5 +24,12 @@ impl Lock {
             Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.to_owned() }),
             Err(TryLockError::Error(error)) => Err(error.into()),
         }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file alone does not do it while a child that this process begins has it too.
+        let _ = self.0.unlock();
     }
 }

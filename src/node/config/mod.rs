@@ -97,8 +97,8 @@ impl Tls {
 section! {
     /// What the node keeps.
     Store in "store" {
-        /// The folder of the database. It is made if it is not there. A relative path starts where the
-        /// node is started.
+        /// The folder of the database. It is made if it is not there, and one node uses it at a time. A relative path
+        /// starts where the node is started.
         folder: PathBuf = PathBuf::from("data");
     }
 }
