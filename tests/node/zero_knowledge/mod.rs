@@ -230,12 +230,12 @@ impl Observed {
         Self { data, logs, node }
     }
 
-    /// All that it has written: the database, its log, its shared memory; the node's log and metrics.
+    /// All that it has written: the database, its log, its shared memory, and the lock on their folder; the node's log and metrics.
     async fn written(&self) -> Vec<(String, Vec<u8>)> {
         let mut written = files(self.data.path());
         written.extend(files(self.logs.path()));
         written.push(("metrics".into(), self.node.metrics().await.into_bytes()));
-        assert_eq!(written.len(), 5, "{:?}", written.iter().map(|(place, _)| place).collect::<Vec<_>>());
+        assert_eq!(written.len(), 6, "{:?}", written.iter().map(|(place, _)| place).collect::<Vec<_>>());
         written
     }
 
