@@ -1,8 +1,11 @@
 //! Processor time of a server for one delivery: one sender, and everybody else in the room gets what is sent.
 //!
+//! A message is in flight until everybody has it: the next ones are sent then. That they are answered is not enough, for a
+//! server that answers before it has told anybody would be sent hundreds, and would merge them.
+//!
 //! The three servers take turns, so that what the machine does beside them meets all of them. The figure of each is the
-//! median over its turns. So is that of what an envelope costs whoever checks and stores it ([`Dues`]). A turn ends when everything that was sent has come to everybody; something lost, repeated or out
-//! of order stops the benchmark.
+//! median over its turns. So is that of what an envelope costs whoever checks and stores it ([`Dues`]). Something lost,
+//! repeated or out of order stops the benchmark.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -136,20 +139,15 @@ impl Stage {
         self.rooms.push(Room { process, crowd, author, form, sent: 0, expected: VecDeque::new() });
     }
 
-    /// Sends for so long; µs of the server's processor time for each delivery.
+    /// Sends so many at once, again and again for so long; µs of the server's processor time for each delivery.
     fn turn(&mut self, room: usize, in_flight: u64, time: Duration) -> f64 {
         let (driver, room) = (&mut self.driver, &mut self.rooms[room]);
         let (before, cpu) = (room.sent, room.process.cpu());
         let clock = Stopwatch::start();
         while clock.elapsed() < time {
-            room.send(driver, in_flight - room.unanswered(driver));
-            let answered = driver.tally_of(room.sender()).answers;
-            driver.run_until("an answer", |driver| driver.tally_of(room.sender()).answers > answered);
-            if in_flight == 1 {
-                room.wait_for_all(driver);
-            }
+            room.send(driver, in_flight);
+            room.wait_for_all(driver);
         }
-        room.wait_for_all(driver);
         let cpu = room.process.cpu().saturating_sub(cpu);
         room.check(driver);
         let deliveries = (room.sent - before) * room.others() as u64;
