@@ -46,6 +46,10 @@ const SWEEP_EVERY: Duration = Duration::from_secs(300);
 /// How often what histograms have gathered is added up.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
 
+/// How long a client that was answered while it was still sending may go on: what comes is dropped. Were its connection closed
+/// at once, the system would reset it, and the client might never see the answer.
+const LINGER_MAX: Duration = Duration::from_secs(5);
+
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -456,6 +460,7 @@ macro_rules! service {
             .tcp_nodelay(true)
             .client_request_timeout(settings.header_seconds_max.seconds())
             .keep_alive(settings.keep_alive_seconds.seconds())
+            .client_disconnect_timeout(LINGER_MAX)
             // Without it a stop would wait for connections that idle until their keep-alive is over.
             .graceful_shutdown_signal({
                 let stopping = $stopping.clone();

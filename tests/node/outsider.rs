@@ -116,6 +116,32 @@ async fn bodies_over_their_limit_are_refused() {
     node.stop().await;
 }
 
+/// Were the connection closed at once, the system would reset it under the client's hands.
+#[actix_web::test]
+async fn who_is_refused_while_sending_may_finish_and_reads_why() {
+    let node = TestNode::start().await;
+    let (address, length) = (node.node.address(), 1024 * 1024);
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /api/auth/flows HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n\r\n",
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // It is answered.
+    stream.readable().await.unwrap();
+
+    for _ in 0..16 {
+        stream.write_all(&vec![b' '; length / 16]).await.unwrap();
+    }
+    stream.shutdown().await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    node.stop().await;
+}
+
 #[actix_web::test]
 async fn bodies_of_another_type_are_refused() {
     let node = TestNode::start().await;
