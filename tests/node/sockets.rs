@@ -554,13 +554,20 @@ async fn who_is_gone_before_the_room_answers_leaves_no_ghost() {
         grace.send_frame(Frame::Close(None)).await;
         assert_eq!(grace.closed().await, 1000);
     }
+    // Whom the room has let in too late is taken out a moment later, when their worker says so; a ghost would stay for a minute.
     let mut ada = Socket::open(&pair.node, &pair.ada).await;
-    // What was asked before is done before.
-    ada.join(room_id, None).await.unwrap();
-    ada.ask(|id| Command::Leave { id, room_id }).await.unwrap();
-    let joined = ada.ask(|id| Command::Join { id, room_id, after: None }).await.unwrap();
-    let Some(Outcome::Joined { online, .. }) = joined else { panic!("{joined:?}") };
-    assert_eq!(online, []);
+    let nobody_is_there = async {
+        loop {
+            let joined = ada.ask(|id| Command::Join { id, room_id, after: None }).await.unwrap();
+            let Some(Outcome::Joined { online, .. }) = joined else { panic!("{joined:?}") };
+            if online.is_empty() {
+                return;
+            }
+            ada.ask(|id| Command::Leave { id, room_id }).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), nobody_is_there).await.unwrap();
     pair.node.stop().await;
 }
 
