@@ -130,6 +130,7 @@ async fn who_is_refused_while_sending_may_finish_and_reads_why() {
     // It is answered.
     stream.readable().await.unwrap();
 
+    // In pieces: the first one is taken after a reset too.
     for _ in 0..16 {
         stream.write_all(&vec![b' '; length / 16]).await.unwrap();
     }

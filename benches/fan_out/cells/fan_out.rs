@@ -166,10 +166,6 @@ impl Room {
         self.crowd.clients.len() - 1
     }
 
-    fn unanswered(&self, driver: &Driver) -> u64 {
-        self.sent - (driver.tally_of(self.sender()).answers - self.answers_before())
-    }
-
     fn answers_before(&self) -> u64 {
         match self.form {
             // To `hello` and `join`.
@@ -195,8 +191,8 @@ impl Room {
 
     fn wait_for_all(&self, driver: &mut Driver) {
         driver.run_until("all deliveries", |driver| {
-            let tally = driver.tally(&self.crowd);
-            self.unanswered(driver) == 0 && tally.deliveries >= self.sent * self.others() as u64
+            let answers = driver.tally_of(self.sender()).answers - self.answers_before();
+            answers == self.sent && driver.tally(&self.crowd).deliveries >= self.sent * self.others() as u64
         });
     }
 
